@@ -1,0 +1,2 @@
+//! The `jobrequest` command.
+fn main() {}
