@@ -1,1 +1,2 @@
 //! Jobs that survive GitOps.
+pub mod api;

@@ -1,2 +1,6 @@
 //! The `jobrequest` command.
-fn main() {}
+fn main() {
+    for c in jobrequest::api::crds() {
+        println!("{}", serde_saphyr::to_string(&c).unwrap_or_default());
+    }
+}

@@ -1,0 +1,169 @@
+//! Condition types, reasons and phases. They are enums: nothing else in the program spells them, and no user's
+//! text becomes one of them.
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Declares an enum whose variants are spelled in the API as they are here.
+macro_rules! spelled {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+        pub enum $name { $($(#[$variant_doc])* $variant),+ }
+
+        impl $name {
+            /// Every value, in order of declaration.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// As it is spelled in the API.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => stringify!($variant)),+ }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+    };
+}
+
+spelled! {
+    /// Types of the conditions on a JobRequest.
+    ConditionType {
+        /// The spec can be compiled into a Job which the API server takes.
+        Accepted,
+        /// Summary for tools: the newest run has completed, or the request rests as its spec says.
+        Ready,
+        /// Work goes on; absent when not true.
+        Reconciling,
+        /// It will not get better without a change; absent when not true.
+        Stalled,
+        /// The newest run has ended, well or not.
+        Finished,
+        /// The Job is suspended.
+        Suspended,
+        /// Mirrored: the success policy or all completions are met, pods may still be ending.
+        SuccessCriteriaMet,
+        /// Mirrored: the Job is being failed, pods may still be ending.
+        FailureTarget,
+        /// Mirrored: the Job has completed.
+        Complete,
+        /// Mirrored: the Job has failed.
+        Failed,
+    }
+}
+
+spelled! {
+    /// Where the newest run stands, for people; no code branches on it.
+    Phase {
+        /// Seen; no run yet.
+        Pending,
+        /// No Job yet (creation is forbidden, or a predecessor's Job is still going), or a Job that may not make pods.
+        Waiting,
+        /// The Job exists; no container has started yet: pods are being made, scheduled, or pull their images.
+        Updating,
+        /// A container has started.
+        Running,
+        /// Suspended, by the spec or by somebody else.
+        Suspended,
+        /// The newest run has completed.
+        Completed,
+        /// The newest run has failed.
+        Failed,
+        /// The spec cannot become a Job; Accepted=False says why.
+        Rejected,
+    }
+}
+
+spelled! {
+    /// Reasons which the operator itself gives. Reasons of the Job's own conditions are mirrored as they are.
+    Reason {
+        /// Accepted: the spec compiles.
+        Valid,
+        /// Accepted: the merged spec breaks rules; the message lists all of them.
+        InvalidSpec,
+        /// Accepted: the API server found the compiled Job invalid; the message is its own, word for word.
+        JobInvalid,
+        /// Accepted: the stored object does not fit the schema.
+        Unreadable,
+        /// A run is due and being reserved.
+        Pending,
+        /// A run is reserved, its Job is being created.
+        Creating,
+        /// The API server forbids the Job for now (quota, admission policy, webhook); tried again.
+        JobForbidden,
+        /// The Job of a deleted JobRequest of the same name is still going.
+        PredecessorGoing,
+        /// No container has started yet, and nothing is known to be in the way.
+        Starting,
+        /// No node takes the pod.
+        Unschedulable,
+        /// An image cannot be pulled.
+        ImagePullFailed,
+        /// A container cannot be made: a ConfigMap, Secret or key is missing, or its settings do not work.
+        ContainerConfigError,
+        /// The pod's volumes or sandbox cannot be set up.
+        ContainerCreateFailed,
+        /// A container has started.
+        Running,
+        /// Suspended in the spec.
+        Suspended,
+        /// Suspended by somebody else, for example a queue.
+        Queued,
+        /// The newest run has completed.
+        Completed,
+        /// The newest run has failed.
+        Failed,
+        /// The Job was deleted by somebody before its result was seen.
+        Lost,
+        /// The newest run has not ended.
+        NotFinished,
+        /// A newer spec waits until the active run has ended.
+        WaitingForRun,
+    }
+}
+
+spelled! {
+    /// How a run ended.
+    RunResult {
+        /// The Job completed.
+        Succeeded,
+        /// The Job failed.
+        Failed,
+        /// The Job was deleted before its result was seen.
+        Lost,
+    }
+}
+
+spelled! {
+    /// Why a run was made.
+    Trigger {
+        /// The JobRequest was created.
+        Created,
+        /// The spec changed.
+        SpecChange,
+    }
+}
+
+spelled! {
+    /// Reasons of the events on a JobRequest, on transitions only.
+    EventReason {
+        /// A Job was created for a run.
+        RunCreated,
+        /// A run completed.
+        Completed,
+        /// A run failed.
+        Failed,
+        /// The spec was rejected.
+        Rejected,
+        /// A Job was gone before its result was seen.
+        Lost,
+        /// The name of a run's Job was taken by a foreign Job; the next number is used.
+        NameTaken,
+    }
+}

@@ -1,0 +1,239 @@
+//! What runs in a pod: the simplified container with its ports, variables, resources and mounts.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::rules;
+
+/// One container of the pod. A field that is absent stays absent: defaults come from compile, not from the schema.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Container {
+    /// Name within the pod, a DNS label of at most 63 characters. Default: main.
+    #[serde(default = "main_container")]
+    #[schemars(length(min = 1, max = 63), regex(pattern = rules::DNS_LABEL))]
+    pub name: String,
+    /// Image to run, for example perl:5.24.4. Required in the end, by this request or a template.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 1024), regex(pattern = r"^\S(.*\S)?$"))]
+    pub image: Option<String>,
+    /// When the node pulls the image: Always, IfNotPresent or Never. Default: IfNotPresent, also for tag latest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image_pull_policy: Option<ImagePullPolicy>,
+    /// Program to run instead of the image's entrypoint; no shell is involved. Default: the image's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256), inner(length(max = 32_768)))]
+    pub command: Option<Vec<String>>,
+    /// Arguments of the program. Default: the image's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256), inner(length(max = 32_768)))]
+    pub args: Option<Vec<String>>,
+    /// Folder the program starts in. Default: the image's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub working_dir: Option<String>,
+    /// Ports the container listens on; information for people and for policies by name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["port", "protocol"]))]
+    pub ports: Option<Vec<ContainerPort>>,
+    /// Environment variables, in order: a value may use $(NAME) of an earlier one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub env: Option<Vec<EnvVar>>,
+    /// ConfigMaps and Secrets whose keys all become environment variables; of equal names the later source wins,
+    /// and env wins over all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32), extend("x-kubernetes-list-type" = "atomic"))]
+    pub env_from: Option<Vec<EnvFrom>>,
+    /// Requests and limits. 0 means no restriction: that amount is left out of the Job.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resources: Option<Resources>,
+    /// Where volumes appear in the container.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["path"]))]
+    pub mounts: Option<Vec<Mount>>,
+    /// True: runs beside the other containers and is stopped when they have ended (a native sidecar: an init
+    /// container with restartPolicy Always). Sidecars of containers start before all initContainers; one in
+    /// initContainers starts in its place. Default: false.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sidecar: Option<bool>,
+}
+
+fn main_container() -> String {
+    "main".to_owned()
+}
+
+/// When the node pulls an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ImagePullPolicy {
+    /// At every start of the container.
+    Always,
+    /// Only when the node does not have it.
+    IfNotPresent,
+    /// Never; the node must have it.
+    Never,
+}
+
+impl ImagePullPolicy {
+    /// As Kubernetes spells it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Always => "Always",
+            Self::IfNotPresent => "IfNotPresent",
+            Self::Never => "Never",
+        }
+    }
+}
+
+/// One port of a container.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ContainerPort {
+    /// Name of the port, at most 15 lower-case letters, digits and dashes, with at least one letter.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 15), regex(pattern = "^[0-9-]*[a-z][a-z0-9-]*$"))]
+    pub name: Option<String>,
+    /// Number of the port, 1 to 65535.
+    #[schemars(range(min = 1, max = 65_535))]
+    pub port: i32,
+    /// TCP or UDP. Default: TCP.
+    #[serde(default)]
+    pub protocol: Protocol,
+}
+
+/// Transport protocol of a port.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Protocol {
+    /// TCP
+    #[default]
+    #[serde(rename = "TCP")]
+    Tcp,
+    /// UDP
+    #[serde(rename = "UDP")]
+    Udp,
+}
+
+impl Protocol {
+    /// As Kubernetes spells it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Tcp => "TCP",
+            Self::Udp => "UDP",
+        }
+    }
+}
+
+/// One environment variable.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.value) != has(self.configRef)")
+    .message("set value or configRef, exactly one of them (value: \"\" is an empty variable)"))]
+pub struct EnvVar {
+    /// Name of the variable: printable ASCII without '='.
+    #[schemars(length(min = 1, max = 253), regex(pattern = rules::ENV_NAME))]
+    pub name: String,
+    /// Its value; $(NAME) is replaced by an earlier variable, $$(NAME) is not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32_768))]
+    pub value: Option<String>,
+    /// Takes the value from a key of a ConfigMap or Secret.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub config_ref: Option<KeyRef>,
+}
+
+/// Which kind a `configRef` names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ConfigKind {
+    /// A ConfigMap.
+    ConfigMap,
+    /// A Secret.
+    Secret,
+}
+
+/// One key of a ConfigMap or Secret in the namespace of the JobRequest.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct KeyRef {
+    /// ConfigMap or Secret.
+    pub kind: ConfigKind,
+    /// Name of the object.
+    #[schemars(length(min = 1, max = 253), regex(pattern = rules::DNS_SUBDOMAIN))]
+    pub name: String,
+    /// Key within the object.
+    #[schemars(length(min = 1, max = 253), regex(pattern = rules::CONFIG_KEY))]
+    pub key: String,
+    /// True: the container starts also when the object or key is missing. Default: false.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub optional: Option<bool>,
+}
+
+/// All keys of a ConfigMap or Secret as environment variables.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EnvFrom {
+    /// The object.
+    pub config_ref: ObjectRef,
+    /// Put before each name. Default: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253), regex(pattern = rules::ENV_NAME))]
+    pub prefix: Option<String>,
+}
+
+/// A ConfigMap or Secret in the namespace of the JobRequest.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ObjectRef {
+    /// ConfigMap or Secret.
+    pub kind: ConfigKind,
+    /// Name of the object.
+    #[schemars(length(min = 1, max = 253), regex(pattern = rules::DNS_SUBDOMAIN))]
+    pub name: String,
+    /// True: the container starts also when the object is missing. Default: false.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub optional: Option<bool>,
+}
+
+/// Amounts by resource name, as in a Pod. 0 means no restriction.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!has(self.requests) || !has(self.limits) || self.requests.all(k, !(k in self.limits) || quantity(string(self.limits[k])).compareTo(quantity('0')) == 0 || quantity(string(self.requests[k])).compareTo(quantity(string(self.limits[k]))) <= 0)")
+    .message("resources: a request is above its limit; lower the request, raise the limit, or set the limit to 0 for none"))]
+pub struct Resources {
+    /// What the scheduler keeps free for the container, for example cpu: 100m, memory: 128Mi. Write fractions as
+    /// 500m or "0.5": an unquoted 0.5 is refused. 0: no request. Default: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "rules::quantity_map")]
+    pub requests: Option<BTreeMap<String, Quantity>>,
+    /// What the container may use at most. Write fractions as 500m or "0.5". 0: no limit. Default: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "rules::quantity_map")]
+    pub limits: Option<BTreeMap<String, Quantity>>,
+}
+
+/// Where a volume appears in a container.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Mount {
+    /// Name of a volume, declared here or by a template. Required in the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63), regex(pattern = rules::DNS_LABEL))]
+    pub volume: Option<String>,
+    /// Path in the container; no ':'.
+    #[schemars(length(min = 1, max = 1024), regex(pattern = "^[^:]+$"))]
+    pub path: String,
+    /// Path within the volume: relative, without '..'. Default: the volume's root.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    #[x_kube(validation = Rule::new(rules::NO_PARENT)
+        .message("subPath: must be relative and must not hold '..'"))]
+    pub sub_path: Option<String>,
+    /// True: the container cannot write to it. Default: false.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub read_only: Option<bool>,
+}

@@ -1,0 +1,215 @@
+//! The JobRequest: what a person writes, step by step like a creation form.
+
+use std::collections::BTreeMap;
+
+use kube::{CustomResource, KubeSchema};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::container::Container;
+use super::rules;
+use super::settings::Settings;
+use super::status::JobRequestStatus;
+use super::volume::Volume;
+
+/// Longest name of a JobRequest: the run number and the pods' suffixes follow it.
+pub const MAX_NAME_LENGTH: usize = 52;
+
+/// Desired state of a JobRequest. Every field is optional here: what is needed in the end is checked after all
+/// layers are merged, so that a template may supply it.
+#[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[kube(
+    group = "jobrequest.dev",
+    version = "v1alpha1",
+    kind = "JobRequest",
+    plural = "jobrequests",
+    shortname = "jr",
+    category = "jobrequest",
+    category = "all",
+    namespaced,
+    status = "JobRequestStatus",
+    derive = "PartialEq",
+    doc = "A Job that survives GitOps: every change of the spec becomes a run, and its result stays in the status.",
+    selectable = ".status.phase",
+    printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase", description = "Where the newest run stands"),
+    printcolumn(name = "Completions", type_ = "string", json_path = ".status.completions", description = "Succeeded pods of those wanted"),
+    printcolumn(name = "Run", type_ = "integer", json_path = ".status.run", description = "Number of the newest run"),
+    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason", description = "Why, in one word"),
+    printcolumn(name = "Duration", type_ = "string", json_path = ".status.duration", description = "From start to end of the newest run"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(name = "Alias", type_ = "string", json_path = ".spec.alias", priority = 1),
+    printcolumn(name = "Job", type_ = "string", json_path = ".status.jobName", description = "The native Job of the newest run", priority = 1),
+    validation = Rule::new("size(self.metadata.name) <= 52 && self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')")
+        .message("metadata.name: must be at most 52 lower-case letters, digits and dashes, beginning and ending with a letter or digit: the run number and the pods' suffixes follow it")
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("!has(self.settings) || !has(self.settings.podFailurePolicy) || !has(self.restartPolicy) || self.restartPolicy == 'Never'")
+        .message("settings.podFailurePolicy needs restartPolicy Never"),
+    validation = Rule::new("!has(self.containers) || !has(self.initContainers) || self.containers.all(c, !self.initContainers.exists(i, i.name == c.name))")
+        .message("initContainers: a name is also used in containers; names are unique in the pod (without a name, a container is called main)")
+)]
+pub struct JobRequestSpec {
+    /// Name for people, in any language, 1 to 63 characters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63), regex(pattern = r"\S"))]
+    pub alias: Option<String>,
+    /// What it is for, at most 1000 characters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1000))]
+    pub description: Option<String>,
+    /// Job settings: how many, how often, how long, what counts as failure or success.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub settings: Option<Settings>,
+    /// True: no run is started, and the Job of the active run is suspended; its pods are stopped. Default: false.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suspend: Option<bool>,
+    /// What happens to a container that failed: Never (a new pod is made) or OnFailure (it is restarted in its
+    /// pod). Default: Never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restart_policy: Option<RestartPolicy>,
+    /// Containers of the pod, 1 to 16. Required in the end, by this request or a template.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub containers: Option<Vec<Container>>,
+    /// Containers that run before the others, one after the other, at most 16. Default: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub init_containers: Option<Vec<Container>>,
+    /// Names of Secrets with registry credentials, in this namespace. Default: those of the service account.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(max = 32),
+        inner(length(min = 1, max = 253), regex(pattern = rules::DNS_SUBDOMAIN)),
+        extend("x-kubernetes-list-type" = "set")
+    )]
+    pub image_pull_secrets: Option<Vec<String>>,
+    /// ServiceAccount the pods run as, in this namespace. Default: default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253), regex(pattern = rules::DNS_SUBDOMAIN))]
+    pub service_account_name: Option<String>,
+    /// restricted: the settings which that Pod Security Standard demands are compiled into the pod and all its
+    /// containers; baseline demands none. Default: baseline.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pod_security: Option<PodSecurity>,
+    /// Volumes which containers can mount, at most 64.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub volumes: Option<Vec<Volume>>,
+    /// Labels of Job and pods, at most 64. Labels of the JobRequest itself are not copied.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "rules::label_map")]
+    #[x_kube(
+        validation = rules::well_formed_keys("labels"),
+        validation = rules::well_formed_values("labels"),
+        validation = rules::unreserved("labels")
+    )]
+    pub labels: Option<BTreeMap<String, String>>,
+    /// Annotations of Job and pods, at most 64. Annotations of the JobRequest itself are not copied.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "rules::annotation_map")]
+    #[x_kube(
+        validation = rules::well_formed_keys("annotations"),
+        validation = rules::unreserved("annotations")
+    )]
+    pub annotations: Option<BTreeMap<String, String>>,
+    /// Labels a node must have, at most 32.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "rules::selector_map")]
+    #[x_kube(
+        validation = rules::well_formed_keys("nodeSelector"),
+        validation = rules::well_formed_values("nodeSelector")
+    )]
+    pub node_selector: Option<BTreeMap<String, String>>,
+    /// One node picked directly. It becomes a node affinity, so that the scheduler, taints and quota still count.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253), regex(pattern = rules::DNS_SUBDOMAIN))]
+    pub node_name: Option<String>,
+    /// Everything else a Job can have: a partial batch/v1 Job spec, merged last by the API's own merge keys. Not
+    /// what the operator owns: selector, manualSelector, managedBy, suspend, ttlSecondsAfterFinished and reserved
+    /// labels and annotations.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "overrides_schema")]
+    #[x_kube(
+        validation = Rule::new("!has(self.selector) && !has(self.manualSelector)")
+            .message("overrides: selector and manualSelector belong to the Job controller; leave them out"),
+        validation = Rule::new("!has(self.managedBy)")
+            .message("overrides: managedBy would take the Job away from the Job controller; leave it out"),
+        validation = Rule::new("!has(self.suspend)")
+            .message("overrides: suspend belongs to the operator; use spec.suspend"),
+        validation = Rule::new("!has(self.ttlSecondsAfterFinished)")
+            .message("overrides: ttlSecondsAfterFinished would delete the Job before its result is recorded; use spec.settings.ttlSecondsAfterFinished")
+    )]
+    pub overrides: Option<Map<String, Value>>,
+}
+
+/// What happens to a container that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum RestartPolicy {
+    /// A new pod is made.
+    Never,
+    /// It is restarted in its pod.
+    OnFailure,
+}
+
+impl RestartPolicy {
+    /// As Kubernetes spells it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Never => "Never",
+            Self::OnFailure => "OnFailure",
+        }
+    }
+}
+
+/// A Pod Security Standard to compile for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum PodSecurity {
+    /// Demands no setting.
+    Baseline,
+    /// Non-root, no privilege escalation, no capabilities, the runtime's seccomp profile.
+    Restricted,
+}
+
+/// Declares what the operator owns, so that CEL can refuse it, and leaves the rest to the API server.
+fn overrides_schema(_: &mut SchemaGenerator) -> Schema {
+    let metadata_map = |field: &str| {
+        let (keys, free) = (rules::well_formed_keys(field), rules::unreserved(field));
+        json_schema!({
+            "type": "object",
+            "maxProperties": 64,
+            "additionalProperties": {"type": "string", "maxLength": 32_768},
+            "x-kubernetes-validations": [keys, free]
+        })
+    };
+    json_schema!({
+        "type": "object",
+        "x-kubernetes-preserve-unknown-fields": true,
+        "properties": {
+            "selector": {"type": "object", "x-kubernetes-preserve-unknown-fields": true, "description": "Refused."},
+            "manualSelector": {"type": "boolean", "description": "Refused."},
+            "managedBy": {"type": "string", "description": "Refused."},
+            "suspend": {"type": "boolean", "description": "Refused."},
+            "ttlSecondsAfterFinished": {"type": "integer", "description": "Refused."},
+            "template": {
+                "type": "object",
+                "description": "A partial pod template.",
+                "x-kubernetes-preserve-unknown-fields": true,
+                "properties": {
+                    "metadata": {
+                        "type": "object",
+                        "description": "Further labels and annotations of the pods.",
+                        "x-kubernetes-preserve-unknown-fields": true,
+                        "properties": {
+                            "labels": metadata_map("overrides.template.metadata.labels"),
+                            "annotations": metadata_map("overrides.template.metadata.annotations")
+                        }
+                    }
+                }
+            }
+        }
+    })
+}

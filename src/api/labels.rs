@@ -1,0 +1,35 @@
+//! Names that the operator writes on objects: labels, annotations, the field manager, and the prefixes it keeps
+//! for itself.
+
+/// The API group of every kind.
+pub const GROUP: &str = "jobrequest.dev";
+/// The served version.
+pub const VERSION: &str = "v1alpha1";
+/// `apiVersion` of every kind.
+pub const API_VERSION: &str = "jobrequest.dev/v1alpha1";
+/// Who wrote a field, as server-side bookkeeping (`managedFields`) and events show it.
+pub const FIELD_MANAGER: &str = "jobrequest";
+
+/// Label on Jobs and pods; its value is [`FIELD_MANAGER`]. The operator watches only objects which carry it.
+pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+/// Label on Jobs and pods: name of the JobRequest.
+pub const REQUEST: &str = "jobrequest.dev/request";
+/// Label on Jobs and pods, annotation on Jobs: number of the run.
+pub const RUN: &str = "jobrequest.dev/run";
+
+/// Annotation on Jobs: uid of the JobRequest. With [`RUN`] it is the Job's identity, also after somebody stripped
+/// its owner reference or labels.
+pub const REQUEST_UID: &str = "jobrequest.dev/request-uid";
+/// Annotation on Jobs: digest of the request's run-relevant fields, see `compile::digest`.
+pub const DIGEST: &str = "jobrequest.dev/digest";
+/// Annotation on Jobs: `metadata.generation` of the JobRequest which the Job was compiled from.
+pub const GENERATION: &str = "jobrequest.dev/generation";
+/// Annotation on Jobs: `spec.alias`.
+pub const ALIAS: &str = "jobrequest.dev/alias";
+/// Annotation on Jobs: `spec.description`.
+pub const DESCRIPTION: &str = "jobrequest.dev/description";
+
+/// Label and annotation keys that begin so are refused in a spec. Exactly these prefixes: subdomains such as
+/// `app.kubernetes.io/` or `kueue.x-k8s.io/` are the user's.
+pub const RESERVED_PREFIXES: [&str; 4] =
+    ["jobrequest.dev/", "batch.kubernetes.io/", "kubernetes.io/", "k8s.io/"];

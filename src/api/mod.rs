@@ -1,0 +1,17 @@
+//! What users write and read: the types of the API, their schema with its CEL rules, and every name in it.
+//!
+//! Takes nothing and decides nothing; [`crds`] returns the CustomResourceDefinitions as they are installed.
+
+pub mod condition;
+pub mod container;
+pub mod job_request;
+pub mod labels;
+mod rules;
+mod schema;
+pub mod settings;
+pub mod status;
+pub mod volume;
+
+pub use job_request::{JobRequest, JobRequestSpec};
+pub use schema::crds;
+pub use status::JobRequestStatus;

@@ -1,0 +1,197 @@
+//! What the operator tells: phase, conditions, counts and the records of runs.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::KubeSchema;
+use serde::{Deserialize, Serialize};
+
+use super::condition::{Phase, RunResult, Trigger};
+
+/// Most records of runs that are kept.
+pub const MAX_RUNS: usize = 25;
+
+/// Observed state of a JobRequest, written by the operator only.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct JobRequestStatus {
+    /// metadata.generation which this status speaks of; -1: not looked at yet.
+    #[serde(default = "unobserved")]
+    pub observed_generation: i64,
+    /// Where the newest run stands, for people. Programs read the conditions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub phase: Option<Phase>,
+    /// Accepted, Ready, Reconciling, Stalled, Finished, Suspended and the Job's own conditions, mirrored.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    #[schemars(schema_with = "super::status::condition_list")]
+    pub conditions: Vec<Condition>,
+    /// Number of the newest run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run: Option<i32>,
+    /// Name of the newest run's Job.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub job_name: Option<String>,
+    /// Succeeded pods of those wanted, for example 2/4; a WorkQueue shows the number only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub completions: Option<String>,
+    /// Pods that must succeed; absent for a WorkQueue.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub desired: Option<i32>,
+    /// Pods that run or wait.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub active: Option<i32>,
+    /// Pods that are ready.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ready: Option<i32>,
+    /// Pods that succeeded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub succeeded: Option<i32>,
+    /// Pods that failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failed: Option<i32>,
+    /// When the newest run's Job was started or last resumed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start_time: Option<Time>,
+    /// When the newest run ended, also if it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub end_time: Option<Time>,
+    /// From start to end, for example 1m23s.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duration: Option<String>,
+    /// The job settings in force, defaults included.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub settings: Option<EffectiveSettings>,
+    /// Records of runs, newest first, at most 25. A record stays when its Job is gone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 25), extend("x-kubernetes-list-type" = "atomic"))]
+    pub runs: Vec<Run>,
+}
+
+impl JobRequestStatus {
+    /// A status that was never written, or was wiped.
+    #[must_use]
+    pub fn unwritten() -> Self {
+        Self { observed_generation: unobserved(), ..Self::default() }
+    }
+
+    /// True when nothing was ever written, or everything was wiped.
+    #[must_use]
+    pub fn is_unwritten(&self) -> bool {
+        self.observed_generation < 0 && self.runs.is_empty()
+    }
+}
+
+const fn unobserved() -> i64 {
+    -1
+}
+
+/// The settings that a run gets, with all defaults.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EffectiveSettings {
+    /// How many failed pods are replaced.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backoff_limit: Option<i32>,
+    /// How many pods must succeed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub completions: Option<i32>,
+    /// How many pods run at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parallelism: Option<i32>,
+    /// Deadline in seconds; absent: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub active_deadline_seconds: Option<i64>,
+    /// Seconds a completed run's Job is kept; absent: for ever.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ttl_seconds_after_finished: Option<i32>,
+    /// Seconds a failed run's Job is kept; absent: for ever.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ttl_seconds_after_failed: Option<i32>,
+}
+
+/// The record of one run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Run {
+    /// Number of the run, counted from 1.
+    pub number: i32,
+    /// Name of its Job.
+    pub job_name: String,
+    /// uid of its Job; absent while the run is only reserved.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub job_uid: Option<String>,
+    /// Why the run was made.
+    pub trigger: Trigger,
+    /// Digest of the fields that it ran with; provisional while the run is only reserved.
+    pub digest: String,
+    /// metadata.generation that it ran with; provisional while the run is only reserved.
+    pub generation: i64,
+    /// What the operator last wrote to the fields of the live Job that may change while it runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub written: Option<Written>,
+    /// When its Job was started or last resumed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start_time: Option<Time>,
+    /// When it ended, also if it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub end_time: Option<Time>,
+    /// From start to end, for example 1m23s.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duration: Option<String>,
+    /// Pods that had to succeed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub desired: Option<i32>,
+    /// Pods that succeeded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub succeeded: Option<i32>,
+    /// Pods that failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failed: Option<i32>,
+    /// How it ended; absent while it has not. Written once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub result: Option<RunResult>,
+    /// The Job's own reason, for example DeadlineExceeded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// What happened, in words; at most 1 KiB for the newest run, 256 bytes for older ones.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+impl Run {
+    /// The run has no result yet.
+    #[must_use]
+    pub const fn is_open(&self) -> bool {
+        self.result.is_none()
+    }
+}
+
+/// Fields of a live Job which the operator changes in place, as it last wrote them. It writes again only when the
+/// spec differs from this record, never because the live Job does: a queue or a webhook may have changed that.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Written {
+    /// spec.suspend of the Job.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suspend: Option<bool>,
+}
+
+/// Schema of a list of metav1.Condition, as Kubernetes' own types declare it.
+fn condition_list(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({
+        "type": "array",
+        "x-kubernetes-list-type": "map",
+        "x-kubernetes-list-map-keys": ["type"],
+        "items": {
+            "type": "object",
+            "required": ["type", "status", "reason", "message", "lastTransitionTime"],
+            "properties": {
+                "type": {"type": "string", "maxLength": 316, "description": "Type of the condition."},
+                "status": {"type": "string", "enum": ["True", "False", "Unknown"], "description": "True, False or Unknown."},
+                "reason": {"type": "string", "minLength": 1, "maxLength": 1024, "description": "Why, in one word."},
+                "message": {"type": "string", "maxLength": 32_768, "description": "Why, in a sentence."},
+                "observedGeneration": {"type": "integer", "format": "int64", "description": "metadata.generation which the condition speaks of."},
+                "lastTransitionTime": {"type": "string", "format": "date-time", "description": "When the status last changed."}
+            }
+        }
+    })
+}

@@ -1,0 +1,91 @@
+//! Volumes of the pod: an existing claim, scratch space, or a ConfigMap or Secret as files.
+
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use kube::KubeSchema;
+use serde::{Deserialize, Serialize};
+
+use super::container::ConfigKind;
+use super::rules;
+
+/// One volume: a name and exactly one source.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("[has(self.persistentVolumeClaim), has(self.emptyDir), has(self.configRef)].filter(x, x).size() == 1")
+    .message("set exactly one of persistentVolumeClaim, emptyDir and configRef"))]
+pub struct Volume {
+    /// Name which mounts use, a DNS label of at most 63 characters.
+    #[schemars(length(min = 1, max = 63), regex(pattern = rules::DNS_LABEL))]
+    pub name: String,
+    /// An existing volume, by its claim in the namespace of the JobRequest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub persistent_volume_claim: Option<ClaimSource>,
+    /// Scratch space that lives as long as the pod.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub empty_dir: Option<EmptyDirSource>,
+    /// The keys of a ConfigMap or Secret as files.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub config_ref: Option<ConfigSource>,
+}
+
+/// An existing PersistentVolumeClaim.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ClaimSource {
+    /// Name of the claim.
+    #[schemars(length(min = 1, max = 253), regex(pattern = rules::DNS_SUBDOMAIN))]
+    pub claim_name: String,
+    /// True: no container can write to it. Default: false.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub read_only: Option<bool>,
+}
+
+/// Scratch space.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EmptyDirSource {
+    /// Memory for a tmpfs, HugePages or HugePages-SIZE; absent: the node's disk. Memory counts against the
+    /// container's memory limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 63), regex(pattern = "^(Memory|HugePages(-[0-9]+[KMG]i)?)?$"))]
+    pub medium: Option<String>,
+    /// Most that it may hold, for example 64Mi; a pod that exceeds it is evicted. Default: no bound.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "rules::quantity")]
+    pub size_limit: Option<Quantity>,
+}
+
+/// A ConfigMap or Secret as files.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ConfigSource {
+    /// ConfigMap or Secret.
+    pub kind: ConfigKind,
+    /// Name of the object, in the namespace of the JobRequest.
+    #[schemars(length(min = 1, max = 253), regex(pattern = rules::DNS_SUBDOMAIN))]
+    pub name: String,
+    /// Only these keys, each at its path. Default: all keys, each a file of its name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["path"]))]
+    pub items: Option<Vec<KeyToPath>>,
+    /// True: the pod starts also when the object or a listed key is missing. Default: false.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub optional: Option<bool>,
+    /// Permission bits of the files, 0 to 0777 (511). YAML reads 0644 as octal; JSON needs 420. Default: 0644.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 511))]
+    pub default_mode: Option<i32>,
+}
+
+/// One key as a file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct KeyToPath {
+    /// Key within the object.
+    #[schemars(length(min = 1, max = 253), regex(pattern = rules::CONFIG_KEY))]
+    pub key: String,
+    /// Path of the file within the volume: relative, without '..'.
+    #[schemars(length(min = 1, max = 1024))]
+    #[x_kube(validation = Rule::new(rules::NO_PARENT)
+        .message("path: must be relative and must not hold '..'"))]
+    pub path: String,
+}
