@@ -1,2 +1,3 @@
 //! Jobs that survive GitOps.
 pub mod api;
+pub mod compile;

@@ -1,0 +1,131 @@
+//! What only the merged spec shows: rules that no layer alone can decide.
+//!
+//! Takes the [`Merged`] spec; returns a [`Valid`] one, which nothing else can make, or every problem. What Kubernetes
+//! itself validates is left to Kubernetes: its answer is shown word for word.
+
+use std::collections::BTreeSet;
+
+use k8s_openapi::api::batch::v1::JobSpec;
+use k8s_openapi::api::core::v1::PodSpec;
+
+use super::layers::Merged;
+use super::overrides;
+use super::problem::{Problem, Problems};
+use crate::api::container::Container;
+use crate::api::job_request::{MAX_NAME_LENGTH, RestartPolicy};
+use crate::api::settings::CompletionMode;
+
+/// A merged spec that can become a Job.
+#[derive(Clone, Debug)]
+pub struct Valid {
+    merged: Merged,
+    overrides: Option<JobSpec>,
+}
+
+impl Valid {
+    /// The merged spec.
+    pub(super) const fn merged(&self) -> &Merged {
+        &self.merged
+    }
+
+    /// The parsed overrides.
+    pub(super) const fn overrides(&self) -> Option<&JobSpec> {
+        self.overrides.as_ref()
+    }
+}
+
+/// Checks the merged spec of the request called `name`.
+pub(super) fn check(name: &str, merged: Merged) -> Result<Valid, Problems> {
+    let mut problems = Vec::new();
+    if name.len() > MAX_NAME_LENGTH {
+        problems.push(Problem::new(
+            "metadata.name",
+            format!("has {} characters, at most {MAX_NAME_LENGTH} leave room for the run number and the pods' suffixes", name.len()),
+        ));
+    }
+    settings(&merged, &mut problems);
+    let overrides = merged.spec.overrides.as_ref().and_then(|map| match overrides::parse(map) {
+        Ok(parsed) => Some(parsed),
+        Err(found) => {
+            problems.extend(found);
+            None
+        }
+    });
+    containers(&merged, overrides.as_ref().and_then(|spec| spec.template.spec.as_ref()), &mut problems);
+    Problems::none(problems)?;
+    Ok(Valid { merged, overrides })
+}
+
+fn settings(merged: &Merged, problems: &mut Vec<Problem>) {
+    let settings = &merged.settings;
+    let indexed = settings.completion_mode == Some(CompletionMode::Indexed);
+    let mut problem = |field: &str, message: &str| {
+        problems.push(Problem::new(format!("spec.settings.{field}"), message));
+    };
+    if settings.success_policy.is_some() && !indexed {
+        problem("successPolicy", "needs completionMode Indexed; set settings.completionMode: Indexed");
+    }
+    if settings.backoff_limit_per_index.is_some() && !indexed {
+        problem("backoffLimitPerIndex", "needs completionMode Indexed; set settings.completionMode: Indexed");
+    }
+    if settings.max_failed_indexes.is_some() && settings.backoff_limit_per_index.is_none() {
+        problem("maxFailedIndexes", "needs backoffLimitPerIndex; set it too, or leave maxFailedIndexes out");
+    }
+    if settings.pod_failure_policy.is_some() && merged.restart_policy != RestartPolicy::Never {
+        problem("podFailurePolicy", "needs restartPolicy Never; set it so, or leave podFailurePolicy out");
+    }
+}
+
+fn containers(merged: &Merged, overrides: Option<&PodSpec>, problems: &mut Vec<Problem>) {
+    let main = merged.spec.containers.as_deref().unwrap_or_default();
+    let init = merged.spec.init_containers.as_deref().unwrap_or_default();
+    if main.is_empty() {
+        problems.push(Problem::new("spec.containers", "at least one container is needed"));
+    } else if main.iter().all(|container| container.sidecar == Some(true)) {
+        problems.push(Problem::new(
+            "spec.containers",
+            "every container is a sidecar; at least one must not be, or the run would never end",
+        ));
+    }
+
+    let declared: BTreeSet<&str> = (merged.spec.volumes.iter().flatten().map(|volume| volume.name.as_str()))
+        .chain(overrides.iter().flat_map(|pod| pod.volumes.iter().flatten()).map(|v| v.name.as_str()))
+        .collect();
+    let image_of = |name: &str| {
+        overrides
+            .iter()
+            .flat_map(|pod| pod.containers.iter().chain(pod.init_containers.iter().flatten()))
+            .any(|container| container.name == name && container.image.is_some())
+    };
+    for (list, container) in
+        main.iter().map(|c| ("containers", c)).chain(init.iter().map(|c| ("initContainers", c)))
+    {
+        let field = format!("spec.{list}[{}]", container.name);
+        if container.image.is_none() && !image_of(&container.name) {
+            problems.push(Problem::new(format!("{field}.image"), "an image is needed"));
+        }
+        mounts(&field, container, &declared, problems);
+    }
+}
+
+fn mounts(field: &str, container: &Container, declared: &BTreeSet<&str>, problems: &mut Vec<Problem>) {
+    for mount in container.mounts.iter().flatten() {
+        let field = format!("{field}.mounts[{}].volume", mount.path);
+        match mount.volume.as_deref() {
+            None => problems.push(Problem::new(field, "the name of a volume is needed")),
+            Some(volume) if !declared.contains(volume) => {
+                let known = declared.iter().copied().collect::<Vec<_>>().join(", ");
+                let known = if known.is_empty() {
+                    "there are none".to_owned()
+                } else {
+                    format!("there are: {known}")
+                };
+                problems.push(Problem::new(
+                    field,
+                    format!("no volume is called {volume}; {known}; declare it under spec.volumes"),
+                ));
+            }
+            Some(_) => {}
+        }
+    }
+}

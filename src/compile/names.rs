@@ -1,0 +1,7 @@
+//! Names that are functions of something else. Never `generateName`: a create that is sent twice must meet itself.
+
+/// Name of the Job of a run: `<request>-<number>`.
+#[must_use]
+pub fn job_name(request: &str, run: i32) -> String {
+    format!("{request}-{run}")
+}

@@ -1,0 +1,46 @@
+//! What is wrong with a request, all of it at once, each with the field and the way out.
+
+use std::fmt;
+
+/// One thing that keeps a request from becoming a Job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Path of the field, for example `spec.containers[pi].image`; list members by their key.
+    pub field: String,
+    /// What is wrong and what to do, a sentence without its full stop.
+    pub message: String,
+}
+
+impl Problem {
+    /// A problem of `field`.
+    pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { field: field.into(), message: message.into() }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.field, self.message)
+    }
+}
+
+/// At least one [`Problem`], in order of the form.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+pub struct Problems(Vec<Problem>);
+
+impl Problems {
+    /// `Ok` when there is none.
+    ///
+    /// # Errors
+    /// The problems, when there are any.
+    pub fn none(problems: Vec<Problem>) -> Result<(), Self> {
+        if problems.is_empty() { Ok(()) } else { Err(Self(problems)) }
+    }
+
+    /// The problems, in order of the form.
+    #[must_use]
+    pub fn as_slice(&self) -> &[Problem] {
+        &self.0
+    }
+}
