@@ -29,6 +29,10 @@ pub const ALIAS: &str = "jobrequest.dev/alias";
 /// Annotation on Jobs: `spec.description`.
 pub const DESCRIPTION: &str = "jobrequest.dev/description";
 
+/// Annotation on Jobs: what the operator last wrote to the fields that may change while a Job lives, as JSON, see
+/// `compile::in_place`.
+pub const IN_PLACE: &str = "jobrequest.dev/in-place";
+
 /// Label and annotation keys that begin so are refused in a spec. Exactly these prefixes: subdomains such as
 /// `app.kubernetes.io/` or `kueue.x-k8s.io/` are the user's.
 pub const RESERVED_PREFIXES: [&str; 4] =

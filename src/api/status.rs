@@ -21,8 +21,7 @@ pub struct JobRequestStatus {
     pub phase: Option<Phase>,
     /// Accepted, Ready, Reconciling, Stalled, Finished, Suspended and the Job's own conditions, mirrored.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
-    #[schemars(schema_with = "super::status::condition_list")]
+    #[schemars(schema_with = "condition_list")]
     pub conditions: Vec<Condition>,
     /// Number of the newest run.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -125,9 +124,6 @@ pub struct Run {
     pub digest: String,
     /// metadata.generation that it ran with; provisional while the run is only reserved.
     pub generation: i64,
-    /// What the operator last wrote to the fields of the live Job that may change while it runs.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub written: Option<Written>,
     /// When its Job was started or last resumed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub start_time: Option<Time>,
@@ -163,16 +159,6 @@ impl Run {
     pub const fn is_open(&self) -> bool {
         self.result.is_none()
     }
-}
-
-/// Fields of a live Job which the operator changes in place, as it last wrote them. It writes again only when the
-/// spec differs from this record, never because the live Job does: a queue or a webhook may have changed that.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Written {
-    /// spec.suspend of the Job.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub suspend: Option<bool>,
 }
 
 /// Schema of a list of metav1.Condition, as Kubernetes' own types declare it.

@@ -11,13 +11,20 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference}
 use super::Identity;
 use super::check::Valid;
 use super::digest::digest;
+use super::in_place::InPlace;
 use super::names::job_name;
 use super::pod;
 use crate::api::settings::{self, CompletionMode, ExitCodeOperator, PodFailureAction, PodReplacementPolicy};
 use crate::api::{JobRequestSpec, labels};
 
-/// The Job of run `run`, made from `valid`; `written` is the spec as its user wrote it.
-pub(super) fn build(identity: &Identity<'_>, written: &JobRequestSpec, valid: &Valid, run: i32) -> Job {
+/// The Job of run `run`, made from `valid`, and what it holds in the fields that may change while it lives; `written`
+/// is the spec as its user wrote it.
+pub(super) fn build(
+    identity: &Identity<'_>,
+    written: &JobRequestSpec,
+    valid: &Valid,
+    run: i32,
+) -> (Job, InPlace) {
     let spec = &valid.merged().spec;
     let own_labels = own_labels(identity.name, run);
     let mut job_spec = job_spec(&valid.merged().settings);
@@ -44,7 +51,7 @@ pub(super) fn build(identity: &Identity<'_>, written: &JobRequestSpec, valid: &V
     job_labels.extend(own_labels);
     let mut annotations = spec.annotations.clone().unwrap_or_default();
     annotations.extend(own_annotations(identity, written, run));
-    Job {
+    let mut job = Job {
         metadata: ObjectMeta {
             name: Some(job_name(identity.name, run)),
             namespace: identity.namespace.map(ToOwned::to_owned),
@@ -55,7 +62,13 @@ pub(super) fn build(identity: &Identity<'_>, written: &JobRequestSpec, valid: &V
         },
         spec: Some(job_spec),
         status: None,
-    }
+    };
+    let in_place = InPlace::of(&job, written);
+    job.metadata
+        .annotations
+        .get_or_insert_default()
+        .insert(labels::IN_PLACE.to_owned(), in_place.to_annotation());
+    (job, in_place)
 }
 
 fn own_labels(request: &str, run: i32) -> BTreeMap<String, String> {

@@ -9,6 +9,7 @@
 
 mod check;
 pub mod digest;
+pub mod in_place;
 mod job;
 pub mod layers;
 pub mod names;
@@ -18,6 +19,7 @@ mod problem;
 
 use k8s_openapi::api::batch::v1::Job;
 
+use in_place::InPlace;
 pub use layers::Layers;
 pub use problem::{Problem, Problems};
 
@@ -42,6 +44,8 @@ pub struct Identity<'a> {
 pub struct Compiled {
     /// The Job as it is created.
     pub job: Job,
+    /// What the Job holds in the fields that may change while it lives.
+    pub in_place: InPlace,
     /// The settings in force, defaults included.
     pub settings: EffectiveSettings,
 }
@@ -57,7 +61,7 @@ pub fn compile(
     run: i32,
 ) -> Result<Compiled, Problems> {
     let valid = check::check(identity.name, layers::merge(spec, layers))?;
-    let job = job::build(identity, spec, &valid, run);
+    let (job, in_place) = job::build(identity, spec, &valid, run);
     let merged = &valid.merged().settings;
     // Overrides lie above the settings, so the Job itself tells what is in force.
     let in_force = job.spec.as_ref();
@@ -69,5 +73,5 @@ pub fn compile(
         ttl_seconds_after_finished: merged.ttl_seconds_after_finished,
         ttl_seconds_after_failed: merged.ttl_seconds_after_failed,
     };
-    Ok(Compiled { job, settings })
+    Ok(Compiled { job, in_place, settings })
 }

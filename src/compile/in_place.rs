@@ -1,0 +1,114 @@
+//! What may change while a Job lives: the fields which the operator patches on the live Job instead of starting a
+//! new run.
+//!
+//! The Job itself records, in an annotation, what the operator last wrote to them. The operator writes again only when
+//! the request differs from that record, never because the live field does: a queue may have suspended the Job, a
+//! webhook may have lowered its parallelism, and both stay. Record and fields change in one write, so that no crash
+//! and no second operator can part them.
+
+use k8s_openapi::api::batch::v1::Job;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::digest::short_hash;
+use crate::api::{JobRequestSpec, labels};
+
+/// The fields that may change while a Job lives, as the request wants them. Absent means absent.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InPlace {
+    /// `spec.suspend`.
+    #[serde(default)]
+    pub suspend: bool,
+    /// `spec.parallelism`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parallelism: Option<i32>,
+    /// `spec.backoffLimit`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backoff_limit: Option<i32>,
+    /// `spec.activeDeadlineSeconds`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub active_deadline_seconds: Option<i64>,
+    /// `spec.maxFailedIndexes`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_failed_indexes: Option<i32>,
+    /// `spec.podReplacementPolicy`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pod_replacement_policy: Option<String>,
+    /// Hash of alias and description, which are annotations of the Job.
+    #[serde(default)]
+    pub note: String,
+}
+
+impl InPlace {
+    /// What `job`, compiled from `spec`, holds in these fields. A Job is created running; `suspend` is for live ones.
+    pub(super) fn of(job: &Job, spec: &JobRequestSpec) -> Self {
+        let fields = job.spec.as_ref();
+        Self {
+            suspend: false,
+            parallelism: fields.and_then(|fields| fields.parallelism),
+            backoff_limit: fields.and_then(|fields| fields.backoff_limit),
+            active_deadline_seconds: fields.and_then(|fields| fields.active_deadline_seconds),
+            max_failed_indexes: fields.and_then(|fields| fields.max_failed_indexes),
+            pod_replacement_policy: fields.and_then(|fields| fields.pod_replacement_policy.clone()),
+            note: note(spec),
+        }
+    }
+
+    /// As the annotation holds it.
+    #[must_use]
+    pub fn to_annotation(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// From the annotation; absent when it is missing or was tampered with.
+    #[must_use]
+    pub fn from_annotation(text: &str) -> Option<Self> {
+        serde_json::from_str(text).ok()
+    }
+
+    /// The merge patch that takes a live Job from what was last written, `last`, to `self`: only the fields that
+    /// differ, and the new record with them. `None` when nothing differs.
+    #[must_use]
+    pub fn patch(&self, last: Option<&Self>, spec: &JobRequestSpec) -> Option<Value> {
+        let unknown = Self::default();
+        let before = last.unwrap_or(&unknown);
+        if last == Some(self) {
+            return None;
+        }
+        let mut fields = Map::new();
+        let mut differ = |name: &str, old: Value, new: Value| {
+            if old != new {
+                fields.insert(name.to_owned(), new);
+            }
+        };
+        differ("suspend", json!(before.suspend), json!(self.suspend));
+        differ("parallelism", json!(before.parallelism), json!(self.parallelism));
+        differ("backoffLimit", json!(before.backoff_limit), json!(self.backoff_limit));
+        differ(
+            "activeDeadlineSeconds",
+            json!(before.active_deadline_seconds),
+            json!(self.active_deadline_seconds),
+        );
+        differ("maxFailedIndexes", json!(before.max_failed_indexes), json!(self.max_failed_indexes));
+        differ(
+            "podReplacementPolicy",
+            json!(before.pod_replacement_policy),
+            json!(self.pod_replacement_policy),
+        );
+        let mut annotations = Map::from_iter([(labels::IN_PLACE.to_owned(), json!(self.to_annotation()))]);
+        if before.note != self.note {
+            annotations.insert(labels::ALIAS.to_owned(), json!(spec.alias));
+            annotations.insert(labels::DESCRIPTION.to_owned(), json!(spec.description));
+        }
+        let mut patch = json!({"metadata": {"annotations": annotations}});
+        if !fields.is_empty() {
+            patch["spec"] = Value::Object(fields);
+        }
+        Some(patch)
+    }
+}
+
+fn note(spec: &JobRequestSpec) -> String {
+    short_hash(format!("{:?}{:?}", spec.alias, spec.description).as_bytes())
+}

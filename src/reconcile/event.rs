@@ -1,0 +1,38 @@
+//! Events: on transitions only, sent after the status write that records the transition.
+
+use crate::api::condition::EventReason;
+
+/// One event on a JobRequest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// Why, in one word.
+    pub reason: EventReason,
+    /// What happened, in a sentence; at most 1 KiB.
+    pub note: String,
+}
+
+impl Event {
+    /// An event of `reason`.
+    pub(super) fn new(reason: EventReason, note: String) -> Self {
+        Self { reason, note }
+    }
+
+    /// Something went wrong.
+    #[must_use]
+    pub const fn is_warning(&self) -> bool {
+        match self.reason {
+            EventReason::RunCreated | EventReason::Completed => false,
+            EventReason::Failed | EventReason::Rejected | EventReason::Lost | EventReason::NameTaken => true,
+        }
+    }
+
+    /// What the operator was doing, in one word, as the events API wants it.
+    #[must_use]
+    pub const fn action(&self) -> &'static str {
+        match self.reason {
+            EventReason::RunCreated | EventReason::NameTaken => "Run",
+            EventReason::Completed | EventReason::Failed | EventReason::Lost => "Record",
+            EventReason::Rejected => "Compile",
+        }
+    }
+}

@@ -1,0 +1,394 @@
+//! What is seen of the cluster: small views of the watched objects, the answers of this pass, and what the process
+//! remembers. Data only; judgement is in `plan`.
+//!
+//! Views are projections: they are deserialised straight from the wire and hold only what a rule reads, so that ten
+//! thousand Jobs fit into memory. A part that cannot be parsed is data too, never an error: one bad stored object
+//! must not stall the others.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+use k8s_openapi::jiff::Timestamp;
+use kube::Resource;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
+
+use crate::api::{JobRequest, JobRequestSpec, JobRequestStatus, labels};
+
+/// The two clocks that rules read. The pure rooms never ask for the time; they are told.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Clock {
+    /// Wall clock: for times that people read and for TTLs.
+    pub now: Timestamp,
+    /// Monotonic time since this process started: for grace periods, which must not jump.
+    pub uptime: Duration,
+}
+
+/// A part of an object that may not fit its type, for example when it was stored under an older schema.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Lenient<T>(pub Result<T, String>);
+
+impl<T: Default> Default for Lenient<T> {
+    fn default() -> Self {
+        Self(Ok(T::default()))
+    }
+}
+
+impl<'de, T: DeserializeOwned + Default> Deserialize<'de> for Lenient<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = serde_json::Value::deserialize(deserializer)?;
+        if value.is_null() {
+            return Ok(Self::default());
+        }
+        Ok(Self(serde_path_to_error::deserialize(value).map_err(|error| error.to_string())))
+    }
+}
+
+/// A JobRequest as it is stored.
+#[derive(Clone, Debug, PartialEq, Deserialize, Resource)]
+#[resource(inherit = JobRequest)]
+pub struct StoredRequest {
+    /// Metadata, without what no rule reads.
+    #[serde(deserialize_with = "trimmed")]
+    pub metadata: ObjectMeta,
+    /// The spec, or why it cannot be read.
+    #[serde(default)]
+    pub spec: Lenient<JobRequestSpec>,
+    /// The status, or why it cannot be read.
+    #[serde(default)]
+    pub status: Lenient<JobRequestStatus>,
+}
+
+impl StoredRequest {
+    /// `metadata.name`.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.metadata.name.as_deref().unwrap_or_default()
+    }
+
+    /// `metadata.namespace`.
+    #[must_use]
+    pub fn namespace(&self) -> &str {
+        self.metadata.namespace.as_deref().unwrap_or_default()
+    }
+
+    /// `metadata.uid`.
+    #[must_use]
+    pub fn uid(&self) -> &str {
+        self.metadata.uid.as_deref().unwrap_or_default()
+    }
+
+    /// `metadata.generation`.
+    #[must_use]
+    pub fn generation(&self) -> i64 {
+        self.metadata.generation.unwrap_or_default()
+    }
+
+    /// The object is being deleted.
+    #[must_use]
+    pub const fn is_deleting(&self) -> bool {
+        self.metadata.deletion_timestamp.is_some()
+    }
+
+    /// The status; one that cannot be read counts as wiped.
+    #[must_use]
+    pub fn known_status(&self) -> JobRequestStatus {
+        self.status.0.clone().unwrap_or_else(|_| JobRequestStatus::unwritten())
+    }
+
+    /// `spec.suspend`, false when the spec cannot be read.
+    #[must_use]
+    pub fn is_suspended(&self) -> bool {
+        self.spec.0.as_ref().is_ok_and(|spec| spec.suspend == Some(true))
+    }
+}
+
+/// A Job as far as rules read it.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Resource)]
+#[resource(inherit = Job)]
+pub struct JobView {
+    /// Metadata, without what no rule reads.
+    #[serde(deserialize_with = "trimmed")]
+    pub metadata: ObjectMeta,
+    /// The part of the spec that rules read.
+    #[serde(default)]
+    pub spec: JobSpecView,
+    /// The part of the status that rules read.
+    #[serde(default)]
+    pub status: JobStatusView,
+}
+
+/// The part of a Job's spec that rules read.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct JobSpecView {
+    /// Pods that must succeed; absent for a work queue.
+    pub completions: Option<i32>,
+    /// The Job is suspended, by whomever.
+    pub suspend: Option<bool>,
+}
+
+/// The part of a Job's status that rules read.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct JobStatusView {
+    /// Pods that run or wait.
+    pub active: Option<i32>,
+    /// Pods that are ready.
+    pub ready: Option<i32>,
+    /// Pods that succeeded.
+    pub succeeded: Option<i32>,
+    /// Pods that failed.
+    pub failed: Option<i32>,
+    /// Start, or last resume.
+    pub start_time: Option<Time>,
+    /// End of a completed Job; a failed one has none.
+    pub completion_time: Option<Time>,
+    /// Native conditions.
+    pub conditions: Vec<JobConditionView>,
+}
+
+/// One native condition of a Job.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct JobConditionView {
+    /// Type of the condition.
+    #[serde(rename = "type")]
+    pub type_: String,
+    /// True, False or Unknown.
+    pub status: String,
+    /// Why, in one word; may be empty.
+    pub reason: String,
+    /// Why, in words; may be empty.
+    pub message: String,
+    /// When the status last changed.
+    pub last_transition_time: Option<Time>,
+}
+
+impl JobView {
+    /// `metadata.name`.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.metadata.name.as_deref().unwrap_or_default()
+    }
+
+    /// `metadata.uid`.
+    #[must_use]
+    pub fn uid(&self) -> &str {
+        self.metadata.uid.as_deref().unwrap_or_default()
+    }
+
+    /// `metadata.resourceVersion`.
+    #[must_use]
+    pub fn resource_version(&self) -> &str {
+        self.metadata.resource_version.as_deref().unwrap_or_default()
+    }
+
+    /// The Job is being deleted.
+    #[must_use]
+    pub const fn is_terminating(&self) -> bool {
+        self.metadata.deletion_timestamp.is_some()
+    }
+
+    /// An annotation of ours.
+    #[must_use]
+    pub fn annotation(&self, key: &str) -> Option<&str> {
+        self.metadata.annotations.as_ref()?.get(key).map(String::as_str)
+    }
+
+    /// Number of the run that the Job says it is.
+    #[must_use]
+    pub fn run(&self) -> Option<i32> {
+        self.annotation(labels::RUN)?.parse().ok()
+    }
+
+    /// The Job says that it was made for the request with this uid. Identity to observe.
+    #[must_use]
+    pub fn is_of(&self, request_uid: &str) -> bool {
+        self.annotation(labels::REQUEST_UID) == Some(request_uid)
+    }
+
+    /// The request with this uid controls the Job. Identity to delete or patch, beside [`JobView::is_of`].
+    #[must_use]
+    pub fn is_controlled_by(&self, request_uid: &str) -> bool {
+        self.metadata
+            .owner_references
+            .iter()
+            .flatten()
+            .any(|owner| owner.controller == Some(true) && owner.uid == request_uid)
+    }
+
+    /// A JobRequest called `request`, but with another uid, controls the Job: a deleted predecessor.
+    #[must_use]
+    pub fn is_of_predecessor(&self, request: &str, request_uid: &str) -> bool {
+        self.metadata.owner_references.iter().flatten().any(|owner| {
+            owner.controller == Some(true)
+                && owner.kind == "JobRequest"
+                && owner.api_version.split('/').next() == Some(labels::GROUP)
+                && owner.name == request
+                && owner.uid != request_uid
+        })
+    }
+
+    /// The condition of this type, if it is true.
+    #[must_use]
+    pub fn true_condition(&self, type_: &str) -> Option<&JobConditionView> {
+        self.status.conditions.iter().find(|condition| condition.type_ == type_ && condition.status == "True")
+    }
+
+    /// The Job has ended.
+    #[must_use]
+    pub fn is_terminal(&self) -> bool {
+        self.true_condition("Complete").or_else(|| self.true_condition("Failed")).is_some()
+    }
+}
+
+/// A pod as far as rules read it.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Resource)]
+#[resource(inherit = Pod)]
+pub struct PodView {
+    /// Metadata, without what no rule reads.
+    #[serde(deserialize_with = "trimmed")]
+    pub metadata: ObjectMeta,
+    /// The part of the status that rules read.
+    #[serde(default)]
+    pub status: PodStatusView,
+}
+
+impl PodView {
+    /// The Job with this uid controls the pod.
+    #[must_use]
+    pub fn is_controlled_by(&self, job_uid: &str) -> bool {
+        self.metadata
+            .owner_references
+            .iter()
+            .flatten()
+            .any(|owner| owner.controller == Some(true) && owner.uid == job_uid)
+    }
+}
+
+/// The part of a pod's status that rules read.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PodStatusView {
+    /// Native conditions.
+    pub conditions: Vec<JobConditionView>,
+    /// States of the init containers, sidecars among them.
+    pub init_container_statuses: Vec<ContainerView>,
+    /// States of the containers.
+    pub container_statuses: Vec<ContainerView>,
+}
+
+/// The state of one container.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ContainerView {
+    /// Name of the container.
+    pub name: String,
+    /// What it does now.
+    pub state: ContainerStateView,
+    /// What it did before its last restart.
+    pub last_state: ContainerStateView,
+}
+
+/// Exactly one is set, or none before the kubelet looked.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ContainerStateView {
+    /// It waits, and why.
+    pub waiting: Option<WaitingView>,
+    /// It runs.
+    pub running: Option<Present>,
+    /// It has ended.
+    pub terminated: Option<Present>,
+}
+
+/// Something is there; what it holds is of no interest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct Present {}
+
+/// Why a container waits.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct WaitingView {
+    /// One word, for example ImagePullBackOff.
+    pub reason: String,
+    /// The kubelet's sentence.
+    pub message: String,
+}
+
+/// Reads metadata without managedFields and without labels and annotations which are not ours.
+fn trimmed<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Error> {
+    let mut metadata = ObjectMeta::deserialize(deserializer)?;
+    metadata.managed_fields = None;
+    metadata.generate_name = None;
+    metadata.finalizers = None;
+    let ours = |key: &String| key.starts_with("jobrequest.dev/");
+    if let Some(map) = metadata.labels.as_mut() {
+        map.retain(|key, _| ours(key));
+    }
+    if let Some(map) = metadata.annotations.as_mut() {
+        map.retain(|key, _| ours(key));
+    }
+    Ok(metadata)
+}
+
+/// How the API server answered a create.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Creation {
+    /// 201: the Job as it was stored.
+    Created(Box<JobView>),
+    /// 409: the name is taken.
+    NameTaken,
+    /// 422: the API server finds the Job invalid; its words.
+    Invalid(String),
+    /// 403: quota, admission policy, webhook, a namespace that is going; its words.
+    Forbidden(String),
+}
+
+/// What was asked and answered in this pass. Answers are newer than caches.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Answers {
+    /// When the JobRequest was last answered by the API server: a GET or our own status write.
+    pub request_at: Option<Duration>,
+    /// GET of a Job by name.
+    pub job: Option<(String, Option<JobView>)>,
+    /// LIST of the request's Jobs.
+    pub jobs: Option<Vec<JobView>>,
+    /// The create.
+    pub creation: Option<Creation>,
+}
+
+/// What this process remembers of one JobRequest. Losing it is safe; it saves calls and keeps grace periods.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Memory {
+    /// The Job of an answered create, and when: it stands in for the cache until that has caught up.
+    pub created: Option<(Duration, Box<JobView>)>,
+    /// Since when each Job uid was seen recorded in the status.
+    pub recorded_since: BTreeMap<String, Duration>,
+    /// Last states of deleted Jobs that had ended, by uid.
+    pub last_words: BTreeMap<String, JobView>,
+    /// How often in a row a create was forbidden, and when to try again.
+    pub forbidden: Option<(u32, Duration)>,
+    /// When this process last wrote the status.
+    pub written_at: Option<Duration>,
+}
+
+/// Everything that a plan is made from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Observed {
+    /// The JobRequest, from the cache or newer.
+    pub request: Option<StoredRequest>,
+    /// Cached Jobs that carry the request's name.
+    pub jobs: Vec<JobView>,
+    /// Cached pods that carry the request's name.
+    pub pods: Vec<PodView>,
+    /// What this pass asked.
+    pub answers: Answers,
+    /// What this process remembers.
+    pub memory: Memory,
+}

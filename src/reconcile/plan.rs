@@ -1,0 +1,235 @@
+//! One round: from everything observed to what is done next.
+//!
+//! A plan asks one question, or makes changes, or writes the status once; `next` says whether to look again at once.
+//! It is deterministic and a fixed point: what it does, once observed, is not planned again.
+
+use std::time::Duration;
+
+use k8s_openapi::api::batch::v1::Job;
+use serde_json::Value;
+
+use super::event::Event;
+use super::observed::{Clock, Creation, Observed, StoredRequest};
+use super::{run, status};
+use crate::api::condition::{ConditionType, EventReason, Reason};
+use crate::api::status::Run;
+use crate::api::{JobRequestSpec, JobRequestStatus};
+use crate::compile::{Compiled, Identity, Layers, compile};
+
+/// A read which a rule needs before it can decide; never needed on the clean path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Read {
+    /// GET the JobRequest.
+    Request,
+    /// GET the Job of this name.
+    Job(String),
+    /// LIST the Jobs that carry the request's name.
+    Jobs,
+}
+
+/// A change of a Job.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Change {
+    /// Create the Job; not sent after `before` (uptime of this process).
+    Create {
+        /// The Job.
+        job: Box<Job>,
+        /// Latest uptime at which it may be sent.
+        before: Duration,
+    },
+    /// Merge-patch the Job; the patch carries its uid.
+    Patch {
+        /// Name of the Job.
+        name: String,
+        /// The merge patch.
+        patch: Value,
+    },
+    /// Delete the Job and its pods, if it is still the one that was judged.
+    Delete {
+        /// Name of the Job.
+        name: String,
+        /// uid it must have.
+        uid: String,
+        /// resourceVersion it must have.
+        resource_version: String,
+    },
+}
+
+/// When to look again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// At once, with the answers.
+    Again,
+    /// After this time, or on a change.
+    After(Duration),
+    /// On a change.
+    AwaitChange,
+}
+
+impl Next {
+    /// The sooner of two.
+    #[must_use]
+    pub fn sooner(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Again, _) | (_, Self::Again) => Self::Again,
+            (Self::After(a), Self::After(b)) => Self::After(a.min(b)),
+            (Self::After(a), Self::AwaitChange) | (Self::AwaitChange, Self::After(a)) => Self::After(a),
+            (Self::AwaitChange, Self::AwaitChange) => Self::AwaitChange,
+        }
+    }
+}
+
+/// What to do: the question, if there is one; else the changes, then the status, then the events.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// The question.
+    pub read: Option<Read>,
+    /// Changes of Jobs, in order.
+    pub changes: Vec<Change>,
+    /// The whole new status, if it is to be written.
+    pub status: Option<Box<JobRequestStatus>>,
+    /// Events about what the status write records.
+    pub events: Vec<Event>,
+    /// When to look again.
+    pub next: Next,
+}
+
+impl Plan {
+    /// Nothing to do until something changes.
+    #[must_use]
+    pub const fn rest() -> Self {
+        Self { read: None, changes: Vec::new(), status: None, events: Vec::new(), next: Next::AwaitChange }
+    }
+
+    /// Ask first.
+    pub(super) fn ask(read: Read) -> Self {
+        Self { read: Some(read), next: Next::Again, ..Self::rest() }
+    }
+
+    /// Change, then look again.
+    pub(super) fn change(change: Change) -> Self {
+        Self { changes: vec![change], next: Next::Again, ..Self::rest() }
+    }
+}
+
+/// Why a request cannot become a Job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Rejection {
+    /// In one word.
+    pub reason: Reason,
+    /// Every problem, in words.
+    pub message: String,
+}
+
+/// The spec and its Job, or why there is none.
+pub(super) type Judged<'a> = Result<(&'a JobRequestSpec, Compiled), Rejection>;
+
+/// How far apart writes are that only bring counts up to date.
+const PROGRESS_PAUSE: Duration = Duration::from_secs(30);
+
+/// Plans the next round for one JobRequest.
+#[must_use]
+pub fn plan(observed: &Observed, layers: &Layers, clock: Clock) -> Plan {
+    let Some(request) = observed.request.as_ref().filter(|request| !request.is_deleting()) else {
+        return Plan::rest();
+    };
+    let stored = request.known_status();
+    let runs = match run::records(observed, request, &stored, clock) {
+        Ok(runs) => runs,
+        Err(read) => return Plan::ask(read),
+    };
+    let judged = judge(observed, request, &stored, &runs, layers);
+    let course = match run::course(observed, request, &runs, &judged, clock) {
+        run::Move::Act(plan) => return plan,
+        run::Move::Stay(course) => course,
+    };
+    let clean_up = run::clean_up(observed, request, &stored, &judged, clock);
+    if course.next != Next::Again {
+        if let Some(act) = clean_up.act {
+            return act;
+        }
+    }
+
+    let described = status::describe(request, &stored, &course, &judged, &observed.pods, clock.now);
+    let mut plan = Plan { next: course.next.sooner(clean_up.next), events: course.events, ..Plan::rest() };
+    if described == stored {
+        plan.events.clear();
+        return plan;
+    }
+    if status::differs_in_progress_only(&stored, &described) {
+        let since = observed.memory.written_at.map(|at| clock.uptime.saturating_sub(at));
+        if let Some(pause) =
+            since.and_then(|since| PROGRESS_PAUSE.checked_sub(since)).filter(|pause| !pause.is_zero())
+        {
+            plan.next = plan.next.sooner(Next::After(pause));
+            plan.events.clear();
+            return plan;
+        }
+    }
+    if let (Err(rejection), false) = (&judged, is_rejected_as(&stored, &judged)) {
+        plan.events.push(Event::new(EventReason::Rejected, rejection.message.clone()));
+    }
+    plan.status = Some(Box::new(described));
+    plan
+}
+
+/// Compiles the request for the run at hand.
+fn judge<'a>(
+    observed: &Observed,
+    request: &'a StoredRequest,
+    stored: &JobRequestStatus,
+    runs: &[Run],
+    layers: &Layers,
+) -> Judged<'a> {
+    let spec = request.spec.0.as_ref().map_err(|error| Rejection {
+        reason: Reason::Unreadable,
+        message: format!(
+            "the stored spec does not fit the schema of this version: {error}; mend that field and apply again"
+        ),
+    })?;
+    let newest = runs.first();
+    let number =
+        newest.map_or(1, |run| if run.is_open() { run.number } else { run.number.saturating_add(1) });
+    let identity = Identity {
+        name: request.name(),
+        namespace: Some(request.namespace()),
+        uid: Some(request.uid()),
+        generation: Some(request.generation()),
+    };
+    let compiled = compile(&identity, spec, layers, number)
+        .map_err(|problems| Rejection { reason: Reason::InvalidSpec, message: problems.to_string() })?;
+    if let Some(message) = refused_by_server(observed, request, stored, newest) {
+        return Err(Rejection { reason: Reason::JobInvalid, message });
+    }
+    Ok((spec, compiled))
+}
+
+/// The API server's words about a Job which it found invalid: from this pass, or, until the spec changes, from the
+/// status.
+fn refused_by_server(
+    observed: &Observed,
+    request: &StoredRequest,
+    stored: &JobRequestStatus,
+    newest: Option<&Run>,
+) -> Option<String> {
+    newest.filter(|run| run.is_open() && run.job_uid.is_none())?;
+    if let Some(Creation::Invalid(message)) = &observed.answers.creation {
+        return Some(message.clone());
+    }
+    let accepted = status::condition(stored, ConditionType::Accepted)?;
+    (accepted.reason == Reason::JobInvalid.as_str()
+        && accepted.observed_generation == Some(request.generation()))
+    .then(|| accepted.message.clone())
+}
+
+/// The stored status already tells this rejection.
+fn is_rejected_as(stored: &JobRequestStatus, judged: &Judged<'_>) -> bool {
+    let accepted = status::condition(stored, ConditionType::Accepted);
+    match (accepted, judged) {
+        (Some(accepted), Err(rejection)) => {
+            accepted.reason == rejection.reason.as_str()
+                && accepted.message == status::bounded(&rejection.message)
+        }
+        _ => false,
+    }
+}
