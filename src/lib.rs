@@ -1,4 +1,22 @@
 //! Jobs that survive GitOps.
+//!
+//! Decide in pure functions, perform at the edge:
+//!
+//! ```text
+//!            api            what users write: types, schema, CEL, names of labels, conditions, reasons
+//!             |
+//!          compile          pure: layers + request -> Job or problems
+//!             |
+//!         reconcile         pure: what is observed + now -> the next calls and the status
+//!             |
+//!     controller   cli      edges: the cluster; the terminal. They await, read clocks, hold a client
+//! ```
+//!
+//! Arrows point up only. A line that needs the cluster, a clock, a file or the environment belongs to an edge; a line
+//! that decides does not.
+
 pub mod api;
+pub mod cli;
 pub mod compile;
+pub mod controller;
 pub mod reconcile;

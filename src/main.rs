@@ -1,6 +1,9 @@
-//! The `jobrequest` command.
-fn main() {
-    for c in jobrequest::api::crds() {
-        println!("{}", serde_saphyr::to_string(&c).unwrap_or_default());
-    }
+//! The `jobrequest` command: parse, run, map the outcome to an exit code.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    jobrequest::cli::run(&jobrequest::cli::Arguments::parse())
 }

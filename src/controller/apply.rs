@@ -1,0 +1,163 @@
+//! Performs one [`Call`] with a deadline and tells the [`Answer`]. No rule of the domain lives here.
+
+use std::future::Future;
+use std::time::Duration;
+
+use k8s_openapi::api::batch::v1::Job;
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions};
+use kube::runtime::events::{Event as KubeEvent, EventType};
+use kube::{Api, Resource};
+use serde_json::json;
+use tracing::{debug, info, warn};
+
+use super::context::Context;
+use super::error::{Error, chain};
+use crate::api::labels;
+use crate::reconcile::{Answer, Call, Creation, Event, JobView, StoredRequest};
+
+/// Deadline of every call.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// Performs `call` for `request`.
+///
+/// # Errors
+/// No answer, or one that is no answer to the question: the pass is to be dropped.
+pub(super) async fn perform(
+    context: &Context,
+    request: &StoredRequest,
+    call: &Call,
+) -> Result<Answer, Error> {
+    let (namespace, name) = (request.namespace(), request.name());
+    let requests: Api<StoredRequest> = Api::namespaced(context.client.clone(), namespace);
+    let jobs: Api<JobView> = Api::namespaced(context.client.clone(), namespace);
+    match call {
+        Call::GetRequest => {
+            let found = within("get the JobRequest", requests.get_opt(name)).await?;
+            Ok(Answer::Request(answer("get the JobRequest", found)?.map(Box::new)))
+        }
+        Call::GetJob(job) => {
+            let found = within("get the Job", jobs.get_opt(job)).await?;
+            Ok(Answer::Job(answer("get the Job", found)?.map(Box::new)))
+        }
+        Call::ListJobs => {
+            let of_request = ListParams::default().labels(&format!("{}={name}", labels::REQUEST));
+            let listed = within("list the Jobs", jobs.list(&of_request)).await?;
+            Ok(Answer::Jobs(answer("list the Jobs", listed)?.items))
+        }
+        Call::CreateJob { job, before } => create(context, namespace, job, *before).await,
+        Call::PatchJob { name, patch } => {
+            let patched =
+                within("patch the Job", jobs.patch(name, &patch_params(), &Patch::Merge(patch))).await?;
+            refused("patch the Job", patched, |job| Answer::Patched(Box::new(job)))
+        }
+        Call::DeleteJob { name, uid, resource_version } => {
+            let judged =
+                Preconditions { uid: Some(uid.clone()), resource_version: Some(resource_version.clone()) };
+            info!(job = name, "deleting the Job");
+            let deleted = within(
+                "delete the Job",
+                jobs.delete(name, &DeleteParams::background().preconditions(judged)),
+            )
+            .await?;
+            refused("delete the Job", deleted, |_| Answer::Done)
+        }
+        Call::WriteStatus { uid, resource_version, status } => {
+            let body = json!({
+                "apiVersion": labels::API_VERSION,
+                "kind": "JobRequest",
+                "metadata": {"name": name, "namespace": namespace, "uid": uid, "resourceVersion": resource_version},
+                "spec": {},
+                "status": status,
+            });
+            debug!(phase = ?status.phase, run = status.run, "writing the status");
+            let written = within(
+                "write the status",
+                requests.replace_subresource("status", name, &post_params(), &body),
+            )
+            .await?;
+            refused("write the status", written, |request| Answer::Written(Box::new(request)))
+        }
+        Call::Publish(event) => {
+            publish(context, request, event).await;
+            Ok(Answer::Done)
+        }
+    }
+}
+
+async fn create(context: &Context, namespace: &str, job: &Job, before: Duration) -> Result<Answer, Error> {
+    let what = "create the Job";
+    let name = job.metadata.name.as_deref().unwrap_or_default();
+    // The answer is read as a view: the Job that was sent is known.
+    let request = kube::core::Request::new(Job::url_path(&(), Some(namespace)))
+        .create(&post_params(), serde_json::to_vec(job).unwrap_or_default())
+        .map_err(|error| Error::Api { what, source: Box::new(kube::Error::BuildRequest(error)) })?;
+    // Checked right before sending: an old permit must not bring back a run that has been cleaned up.
+    if context.clock().uptime >= before {
+        return Ok(Answer::Late);
+    }
+    info!(job = name, "creating the Job");
+    let created = within(what, context.client.request::<JobView>(request)).await?;
+    let creation = match created {
+        Ok(job) => Creation::Created(Box::new(job)),
+        Err(kube::Error::Api(status)) => match status.code {
+            409 => Creation::NameTaken,
+            400 | 413 | 422 => Creation::Invalid(status.message),
+            403 => Creation::Forbidden(status.message),
+            _ => return Err(Error::Api { what, source: Box::new(kube::Error::Api(status)) }),
+        },
+        Err(source) => return Err(Error::Api { what, source: Box::new(source) }),
+    };
+    Ok(Answer::Creation(creation))
+}
+
+async fn publish(context: &Context, request: &StoredRequest, event: &Event) {
+    let sent = KubeEvent {
+        type_: if event.is_warning() { EventType::Warning } else { EventType::Normal },
+        reason: event.reason.to_string(),
+        note: Some(event.note.chars().take(1000).collect()),
+        action: event.action().to_owned(),
+        secondary: None,
+    };
+    info!(reason = %event.reason, "{}", event.note);
+    // An event is a courtesy: the status tells the same. It is not worth a second reconcile.
+    match within("send an event", context.recorder.publish(&sent, &request.object_ref(&()))).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => warn!(error = %chain(&error), "could not send an event"),
+        Err(error) => warn!(error = %chain(&error), "could not send an event"),
+    }
+}
+
+fn post_params() -> PostParams {
+    PostParams { field_manager: Some(labels::FIELD_MANAGER.to_owned()), ..PostParams::default() }
+}
+
+fn patch_params() -> PatchParams {
+    PatchParams { field_manager: Some(labels::FIELD_MANAGER.to_owned()), ..PatchParams::default() }
+}
+
+/// Puts the deadline round a call.
+async fn within<T>(
+    what: &'static str,
+    call: impl Future<Output = Result<T, kube::Error>>,
+) -> Result<Result<T, kube::Error>, Error> {
+    tokio::time::timeout(DEADLINE, call).await.map_err(|_| Error::Deadline { what, deadline: DEADLINE })
+}
+
+/// Any error is a failure.
+fn answer<T>(what: &'static str, result: Result<T, kube::Error>) -> Result<T, Error> {
+    result.map_err(|source| Error::Api { what, source: Box::new(source) })
+}
+
+/// 404 and 409 are answers: it is gone, or somebody wrote in between.
+fn refused<T>(
+    what: &'static str,
+    result: Result<T, kube::Error>,
+    done: impl FnOnce(T) -> Answer,
+) -> Result<Answer, Error> {
+    match result {
+        Ok(value) => Ok(done(value)),
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(Answer::Missing),
+        Err(kube::Error::Api(status)) if status.code == 409 => Ok(Answer::Conflict),
+        Err(source) => Err(Error::Api { what, source: Box::new(source) }),
+    }
+}

@@ -1,0 +1,172 @@
+//! What every reconcile shares: the client, the caches, the clock, and what the process remembers.
+
+use std::collections::HashMap;
+use std::fmt::Debug;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures::Stream;
+use futures::channel::mpsc;
+use k8s_openapi::jiff::Timestamp;
+use kube::core::NamespaceResourceScope;
+use kube::runtime::events::{Recorder, Reporter};
+use kube::runtime::reflector::{ObjectRef, Store};
+use kube::{Api, Client, Resource};
+
+use super::cache::Cache;
+use crate::api::labels;
+use crate::compile::Layers;
+use crate::reconcile::{Answers, Clock, JobView, Memory, Observed, PodView, StoredRequest};
+
+/// How the operator runs.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The only namespace to watch; `None`: all.
+    pub namespace: Option<String>,
+    /// How many JobRequests are reconciled at once.
+    pub concurrency: u16,
+}
+
+impl Settings {
+    /// An API of the watched namespaces.
+    pub(super) fn api<K>(&self, client: &Client) -> Api<K>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+    {
+        match &self.namespace {
+            Some(namespace) => Api::namespaced(client.clone(), namespace),
+            None => Api::all(client.clone()),
+        }
+    }
+}
+
+/// Longest pause after a failure; it doubles from one second.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// How often what is remembered of deleted requests is dropped.
+const FORGET: Duration = Duration::from_secs(600);
+
+/// What the process remembers of one request, and how often in a row it failed.
+#[derive(Debug, Default)]
+struct Remembered {
+    memory: Memory,
+    failures: u32,
+}
+
+/// Shared by all reconciles.
+pub(super) struct Context {
+    pub(super) client: Client,
+    pub(super) recorder: Recorder,
+    pub(super) jobs: Cache<JobView>,
+    pub(super) pods: Cache<PodView>,
+    started: Instant,
+    remembered: Mutex<HashMap<String, Remembered>>,
+}
+
+impl Context {
+    /// A context with empty caches, and the stream of requests whose Jobs or pods changed.
+    pub(super) fn new(
+        client: Client,
+        settings: &Settings,
+    ) -> (Arc<Self>, impl Stream<Item = ObjectRef<StoredRequest>> + Send + use<>) {
+        let (changed, changes) = mpsc::unbounded();
+        let reporter = Reporter { controller: labels::FIELD_MANAGER.to_owned(), instance: None };
+        let context = Self {
+            recorder: Recorder::new(client.clone(), reporter),
+            client,
+            jobs: Cache::new(changed.clone()),
+            pods: Cache::new(changed),
+            started: Instant::now(),
+            remembered: Mutex::default(),
+        };
+        tracing::debug!(?settings, "starting");
+        (Arc::new(context), changes)
+    }
+
+    pub(super) fn clock(&self) -> Clock {
+        Clock { now: Timestamp::now(), uptime: self.started.elapsed() }
+    }
+
+    /// What lies below every request.
+    #[allow(clippy::unused_self)] // templates will come from caches of this context
+    pub(super) fn layers(&self) -> Layers {
+        Layers::default()
+    }
+
+    /// Everything that caches and memory show of `request`.
+    pub(super) fn observe(&self, request: &StoredRequest) -> Observed {
+        let memory = self
+            .remembered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(request.uid())
+            .map(|remembered| remembered.memory.clone())
+            .unwrap_or_default();
+        Observed {
+            jobs: self.jobs.of(request.namespace(), request.name()),
+            pods: self.pods.of(request.namespace(), request.name()),
+            request: Some(request.clone()),
+            answers: Answers::default(),
+            memory,
+        }
+    }
+
+    /// Keeps `memory` for the next pass.
+    pub(super) fn remember(&self, uid: &str, memory: Memory, succeeded: bool) {
+        let mut all = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        let remembered = all.entry(uid.to_owned()).or_default();
+        // A DELETE may have been seen while the pass was under way.
+        let mut last_words = std::mem::take(&mut remembered.memory.last_words);
+        remembered.memory = memory;
+        last_words.extend(std::mem::take(&mut remembered.memory.last_words));
+        remembered.memory.last_words = last_words;
+        if succeeded {
+            remembered.failures = 0;
+        }
+    }
+
+    /// Keeps the last state of a deleted Job that had ended.
+    pub(super) fn remember_last_words(&self, job: JobView) {
+        let Some(request) = job.annotation(labels::REQUEST_UID).map(ToOwned::to_owned) else {
+            return;
+        };
+        let mut all = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        all.entry(request).or_default().memory.last_words.insert(job.uid().to_owned(), job);
+    }
+
+    /// The pause after one more failure.
+    pub(super) fn pause_after_failure(&self, uid: &str) -> Duration {
+        let mut all = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        let remembered = all.entry(uid.to_owned()).or_default();
+        let pause = Duration::from_secs(1).saturating_mul(2_u32.saturating_pow(remembered.failures));
+        remembered.failures = remembered.failures.saturating_add(1).min(16);
+        pause.min(LONGEST_PAUSE)
+    }
+
+    /// Returns when both caches have been listed once.
+    pub(super) async fn caches_are_filled(&self) {
+        tokio::join!(self.jobs.is_filled(), self.pods.is_filled());
+    }
+
+    /// Drops, for ever and now and then, what is remembered of requests that are gone.
+    pub(super) fn forget_deleted(
+        self: &Arc<Self>,
+        requests: Store<StoredRequest>,
+    ) -> impl Future<Output = ()> + use<> {
+        let context = Arc::clone(self);
+        async move {
+            loop {
+                tokio::time::sleep(FORGET).await;
+                let known: std::collections::HashSet<String> =
+                    requests.state().iter().map(|request| request.uid().to_owned()).collect();
+                let mut all = context.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+                all.retain(|uid, _| known.contains(uid));
+            }
+        }
+    }
+}
+
+impl Debug for Context {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Context").finish_non_exhaustive()
+    }
+}
