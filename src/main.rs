@@ -1,6 +1,6 @@
 //! The `jobrequest` command.
 fn main() {
     for c in jobrequest::api::crds() {
-        println!("{}", serde_saphyr::to_string(&c).unwrap_or_default());
+        print!("{}", jobrequest::api::manifest(&c).unwrap_or_default());
     }
 }
