@@ -9,28 +9,28 @@ use serde::{Deserialize, Serialize};
 
 use super::rules;
 
-/// One container of the pod. A field that is absent stays absent: defaults come from compile, not from the schema.
+/// One container of the pod.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Container {
     /// Name within the pod, a DNS label of at most 63 characters. Default: main.
     #[serde(default = "main_container")]
-    #[schemars(length(min = 1, max = 63), regex(pattern = rules::DNS_LABEL))]
+    #[schemars(schema_with = "rules::dns_label")]
     pub name: String,
     /// Image to run, for example perl:5.24.4. Required in the end, by this request or a template.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 1024), regex(pattern = r"^\S(.*\S)?$"))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "rules::image")]
     pub image: Option<String>,
     /// When the node pulls the image: Always, IfNotPresent or Never. Default: IfNotPresent, also for tag latest.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image_pull_policy: Option<ImagePullPolicy>,
     /// Program to run instead of the image's entrypoint; no shell is involved. Default: the image's.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 256), inner(length(max = 32_768)))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "rules::arguments")]
     pub command: Option<Vec<String>>,
     /// Arguments of the program. Default: the image's.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 256), inner(length(max = 32_768)))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "rules::arguments")]
     pub args: Option<Vec<String>>,
     /// Folder the program starts in. Default: the image's.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -69,6 +69,7 @@ fn main_container() -> String {
 
 /// When the node pulls an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(transform = rules::undescribed)]
 pub enum ImagePullPolicy {
     /// At every start of the container.
     Always,
@@ -95,8 +96,8 @@ impl ImagePullPolicy {
 #[serde(rename_all = "camelCase")]
 pub struct ContainerPort {
     /// Name of the port, at most 15 lower-case letters, digits and dashes, with at least one letter.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 15), regex(pattern = "^[0-9-]*[a-z][a-z0-9-]*$"))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "rules::port_name")]
     pub name: Option<String>,
     /// Number of the port, 1 to 65535.
     #[schemars(range(min = 1, max = 65_535))]
@@ -136,7 +137,7 @@ impl Protocol {
     .message("set value or configRef, exactly one of them (value: \"\" is an empty variable)"))]
 pub struct EnvVar {
     /// Name of the variable: printable ASCII without '='.
-    #[schemars(length(min = 1, max = 253), regex(pattern = rules::ENV_NAME))]
+    #[schemars(schema_with = "rules::env_name")]
     pub name: String,
     /// Its value; $(NAME) is replaced by an earlier variable, $$(NAME) is not.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -163,10 +164,10 @@ pub struct KeyRef {
     /// ConfigMap or Secret.
     pub kind: ConfigKind,
     /// Name of the object.
-    #[schemars(length(min = 1, max = 253), regex(pattern = rules::DNS_SUBDOMAIN))]
+    #[schemars(schema_with = "rules::dns_subdomain")]
     pub name: String,
     /// Key within the object.
-    #[schemars(length(min = 1, max = 253), regex(pattern = rules::CONFIG_KEY))]
+    #[schemars(schema_with = "rules::config_key")]
     pub key: String,
     /// True: the container starts also when the object or key is missing. Default: false.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -180,8 +181,8 @@ pub struct EnvFrom {
     /// The object.
     pub config_ref: ObjectRef,
     /// Put before each name. Default: none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 253), regex(pattern = rules::ENV_NAME))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "rules::env_prefix")]
     pub prefix: Option<String>,
 }
 
@@ -192,7 +193,7 @@ pub struct ObjectRef {
     /// ConfigMap or Secret.
     pub kind: ConfigKind,
     /// Name of the object.
-    #[schemars(length(min = 1, max = 253), regex(pattern = rules::DNS_SUBDOMAIN))]
+    #[schemars(schema_with = "rules::dns_subdomain")]
     pub name: String,
     /// True: the container starts also when the object is missing. Default: false.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -202,16 +203,15 @@ pub struct ObjectRef {
 /// Amounts by resource name, as in a Pod. 0 means no restriction.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("!has(self.requests) || !has(self.limits) || self.requests.all(k, !(k in self.limits) || quantity(string(self.limits[k])).compareTo(quantity('0')) == 0 || quantity(string(self.requests[k])).compareTo(quantity(string(self.limits[k]))) <= 0)")
-    .message("resources: a request is above its limit; lower the request, raise the limit, or set the limit to 0 for none"))]
+#[x_kube(validation = rules::requests_within_limits())]
 pub struct Resources {
     /// What the scheduler keeps free for the container, for example cpu: 100m, memory: 128Mi. Write fractions as
     /// 500m or "0.5": an unquoted 0.5 is refused. 0: no request. Default: none.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "rules::quantity_map")]
     pub requests: Option<BTreeMap<String, Quantity>>,
     /// What the container may use at most. Write fractions as 500m or "0.5". 0: no limit. Default: none.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "rules::quantity_map")]
     pub limits: Option<BTreeMap<String, Quantity>>,
 }
@@ -221,17 +221,15 @@ pub struct Resources {
 #[serde(rename_all = "camelCase")]
 pub struct Mount {
     /// Name of a volume, declared here or by a template. Required in the end.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 63), regex(pattern = rules::DNS_LABEL))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "rules::dns_label")]
     pub volume: Option<String>,
     /// Path in the container; no ':'.
-    #[schemars(length(min = 1, max = 1024), regex(pattern = "^[^:]+$"))]
+    #[schemars(schema_with = "rules::mount_path")]
     pub path: String,
     /// Path within the volume: relative, without '..'. Default: the volume's root.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 1024))]
-    #[x_kube(validation = Rule::new(rules::NO_PARENT)
-        .message("subPath: must be relative and must not hold '..'"))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "rules::sub_path")]
     pub sub_path: Option<String>,
     /// True: the container cannot write to it. Default: false.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -40,20 +40,21 @@ pub const MAX_NAME_LENGTH: usize = 52;
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     printcolumn(name = "Alias", type_ = "string", json_path = ".spec.alias", priority = 1),
     printcolumn(name = "Job", type_ = "string", json_path = ".status.jobName", description = "The native Job of the newest run", priority = 1),
-    validation = Rule::new("size(self.metadata.name) <= 52 && self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')")
-        .message("metadata.name: must be at most 52 lower-case letters, digits and dashes, beginning and ending with a letter or digit: the run number and the pods' suffixes follow it")
+    validation = rules::request_name()
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("!has(self.settings) || !has(self.settings.podFailurePolicy) || !has(self.restartPolicy) || self.restartPolicy == 'Never'")
-        .message("settings.podFailurePolicy needs restartPolicy Never"),
+        .field_path(".settings.podFailurePolicy")
+        .message("needs restartPolicy Never; set that, or leave podFailurePolicy out"),
     validation = Rule::new("!has(self.containers) || !has(self.initContainers) || self.containers.all(c, !self.initContainers.exists(i, i.name == c.name))")
-        .message("initContainers: a name is also used in containers; names are unique in the pod (without a name, a container is called main)")
+        .field_path(".initContainers")
+        .message("a name is also used in containers; names are unique in the pod (without a name, a container is called main)")
 )]
 pub struct JobRequestSpec {
     /// Name for people, in any language, 1 to 63 characters.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 63), regex(pattern = r"\S"))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "rules::alias")]
     pub alias: Option<String>,
     /// What it is for, at most 1000 characters.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -78,16 +79,12 @@ pub struct JobRequestSpec {
     #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub init_containers: Option<Vec<Container>>,
     /// Names of Secrets with registry credentials, in this namespace. Default: those of the service account.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(
-        length(max = 32),
-        inner(length(min = 1, max = 253), regex(pattern = rules::DNS_SUBDOMAIN)),
-        extend("x-kubernetes-list-type" = "set")
-    )]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "rules::object_names")]
     pub image_pull_secrets: Option<Vec<String>>,
     /// ServiceAccount the pods run as, in this namespace. Default: default.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253), regex(pattern = rules::DNS_SUBDOMAIN))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "rules::dns_subdomain")]
     pub service_account_name: Option<String>,
     /// restricted: the settings which that Pod Security Standard demands are compiled into the pod and all its
     /// containers; baseline demands none. Default: baseline.
@@ -98,54 +95,45 @@ pub struct JobRequestSpec {
     #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub volumes: Option<Vec<Volume>>,
     /// Labels of Job and pods, at most 64. Labels of the JobRequest itself are not copied.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "rules::label_map")]
-    #[x_kube(
-        validation = rules::well_formed_keys("labels"),
-        validation = rules::well_formed_values("labels"),
-        validation = rules::unreserved("labels")
-    )]
     pub labels: Option<BTreeMap<String, String>>,
     /// Annotations of Job and pods, at most 64. Annotations of the JobRequest itself are not copied.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "rules::annotation_map")]
-    #[x_kube(
-        validation = rules::well_formed_keys("annotations"),
-        validation = rules::unreserved("annotations")
-    )]
     pub annotations: Option<BTreeMap<String, String>>,
     /// Labels a node must have, at most 32.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "rules::selector_map")]
-    #[x_kube(
-        validation = rules::well_formed_keys("nodeSelector"),
-        validation = rules::well_formed_values("nodeSelector")
-    )]
     pub node_selector: Option<BTreeMap<String, String>>,
     /// One node picked directly. It becomes a node affinity, so that the scheduler, taints and quota still count.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253), regex(pattern = rules::DNS_SUBDOMAIN))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "rules::dns_subdomain")]
     pub node_name: Option<String>,
     /// Everything else a Job can have: a partial batch/v1 Job spec, merged last by the API's own merge keys. Not
     /// what the operator owns: selector, manualSelector, managedBy, suspend, ttlSecondsAfterFinished and reserved
     /// labels and annotations.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "overrides_schema")]
     #[x_kube(
         validation = Rule::new("!has(self.selector) && !has(self.manualSelector)")
-            .message("overrides: selector and manualSelector belong to the Job controller; leave them out"),
+            .message("selector and manualSelector belong to the Job controller; leave them out"),
         validation = Rule::new("!has(self.managedBy)")
-            .message("overrides: managedBy would take the Job away from the Job controller; leave it out"),
+            .field_path(".managedBy")
+            .message("would take the Job away from the Job controller; leave it out"),
         validation = Rule::new("!has(self.suspend)")
-            .message("overrides: suspend belongs to the operator; use spec.suspend"),
+            .field_path(".suspend")
+            .message("belongs to the operator; use spec.suspend"),
         validation = Rule::new("!has(self.ttlSecondsAfterFinished)")
-            .message("overrides: ttlSecondsAfterFinished would delete the Job before its result is recorded; use spec.settings.ttlSecondsAfterFinished")
+            .field_path(".ttlSecondsAfterFinished")
+            .message("would delete the Job before its result is recorded; use spec.settings.ttlSecondsAfterFinished")
     )]
     pub overrides: Option<Map<String, Value>>,
 }
 
 /// What happens to a container that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(transform = rules::undescribed)]
 pub enum RestartPolicy {
     /// A new pod is made.
     Never,
@@ -167,6 +155,7 @@ impl RestartPolicy {
 /// A Pod Security Standard to compile for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(transform = rules::undescribed)]
 pub enum PodSecurity {
     /// Demands no setting.
     Baseline,
@@ -176,24 +165,15 @@ pub enum PodSecurity {
 
 /// Declares what the operator owns, so that CEL can refuse it, and leaves the rest to the API server.
 fn overrides_schema(_: &mut SchemaGenerator) -> Schema {
-    let metadata_map = |field: &str| {
-        let (keys, free) = (rules::well_formed_keys(field), rules::unreserved(field));
-        json_schema!({
-            "type": "object",
-            "maxProperties": 64,
-            "additionalProperties": {"type": "string", "maxLength": 32_768},
-            "x-kubernetes-validations": [keys, free]
-        })
-    };
     json_schema!({
         "type": "object",
         "x-kubernetes-preserve-unknown-fields": true,
         "properties": {
-            "selector": {"type": "object", "x-kubernetes-preserve-unknown-fields": true, "description": "Refused."},
-            "manualSelector": {"type": "boolean", "description": "Refused."},
-            "managedBy": {"type": "string", "description": "Refused."},
-            "suspend": {"type": "boolean", "description": "Refused."},
-            "ttlSecondsAfterFinished": {"type": "integer", "description": "Refused."},
+            "selector": {"type": "object", "x-kubernetes-preserve-unknown-fields": true, "description": "Refused: the Job controller chooses it."},
+            "manualSelector": {"type": "boolean", "description": "Refused, as selector is."},
+            "managedBy": {"type": "string", "maxLength": 253, "description": "Refused: it would take the Job away from the Job controller."},
+            "suspend": {"type": "boolean", "description": "Refused: use spec.suspend."},
+            "ttlSecondsAfterFinished": {"type": "integer", "description": "Refused: use spec.settings.ttlSecondsAfterFinished."},
             "template": {
                 "type": "object",
                 "description": "A partial pod template.",
@@ -204,8 +184,8 @@ fn overrides_schema(_: &mut SchemaGenerator) -> Schema {
                         "description": "Further labels and annotations of the pods.",
                         "x-kubernetes-preserve-unknown-fields": true,
                         "properties": {
-                            "labels": metadata_map("overrides.template.metadata.labels"),
-                            "annotations": metadata_map("overrides.template.metadata.annotations")
+                            "labels": rules::overriding_map("Labels of the pods only, at most 64."),
+                            "annotations": rules::overriding_map("Annotations of the pods only, at most 64.")
                         }
                     }
                 }

@@ -13,5 +13,5 @@ pub mod status;
 pub mod volume;
 
 pub use job_request::{JobRequest, JobRequestSpec};
-pub use schema::crds;
+pub use schema::{crds, manifest};
 pub use status::JobRequestStatus;

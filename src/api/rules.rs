@@ -1,71 +1,243 @@
-//! Pieces of schema that several types share: patterns, bounds and CEL rules, each with its plain message.
+//! Pieces of schema that several types share: names, quantities, maps and paths, each with its bound and a CEL rule
+//! whose message is a plain sentence. (A `pattern` would be refused by quoting the regular expression.)
 //!
 //! The bounds are part of the contract: CEL's cost budget needs them. Raising one later is compatible, lowering
 //! is not.
 
-use kube::core::{Message, Rule};
+use kube::core::Rule;
 use schemars::{Schema, SchemaGenerator, json_schema};
+use serde_json::{Value, json};
 
-/// DNS-1123 label, as container, volume and port names and `metadata.name` are.
-pub(super) const DNS_LABEL: &str = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
-/// DNS-1123 subdomain, as names of most Kubernetes objects are.
-pub(super) const DNS_SUBDOMAIN: &str = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
-/// Name of an environment variable: printable ASCII without `=`, as the API server has it.
-pub(super) const ENV_NAME: &str = "^[ -<>-~]+$";
-/// Key of a ConfigMap or Secret.
-pub(super) const CONFIG_KEY: &str = "^[-._a-zA-Z0-9]+$";
-/// A relative path without `..` at its start; `..` further on is refused by a CEL rule.
-pub(super) const NO_PARENT: &str = "!self.matches('(^|/)[.][.](/|$)') && !self.startsWith('/')";
-
-const QUALIFIED_KEY: &str = "^([a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$";
+const DNS_LABEL: &str = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
+const DNS_SUBDOMAIN: &str = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
+/// `[prefix/]name`; CEL checks the length of the prefix apart.
+const QUALIFIED_NAME: &str = "^([a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$";
 const LABEL_VALUE: &str = "^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$";
+/// What the API server can parse and is not negative. An exponent has at most two digits: comparing larger ones is
+/// a way to keep the API server busy, and no amount needs them.
+const QUANTITY: &str = "^[+]?([0-9]+([.][0-9]*)?|[.][0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][-+]?[0-9]{1,2})?$";
 
-/// Keys of a label or annotation map are well-formed qualified names.
-pub(super) fn well_formed_keys(field: &str) -> Rule {
-    Rule::new(format!("self.all(k, size(k) <= 317 && k.matches('{QUALIFIED_KEY}'))")).message(Message::Message(format!(
-        "{field}: a key is [prefix/]name, the name at most 63 letters, digits, '-', '_' or '.', beginning and ending with a letter or digit"
-    )))
-}
+/// A key `k` which neither the operator nor Kubernetes keeps. Exactly these prefixes: their subdomains, such as
+/// `app.kubernetes.io/`, are the user's.
+const UNRESERVED: &str = "!k.matches('^(jobrequest[.]dev|(batch[.])?kubernetes[.]io|k8s[.]io)/') && k != 'app.kubernetes.io/managed-by'";
 
-/// Values of a label map are well-formed.
-pub(super) fn well_formed_values(field: &str) -> Rule {
-    Rule::new(format!("self.all(k, self[k].matches('{LABEL_VALUE}'))")).message(Message::Message(format!(
-        "{field}: a value is at most 63 letters, digits, '-', '_' or '.', beginning and ending with a letter or digit"
-    )))
-}
+/// Longest value of a variable, an argument or an annotation.
+const VALUE_LENGTH: u32 = 32_768;
 
-/// No key of a label or annotation map lies under a prefix which the operator or Kubernetes keeps.
-pub(super) fn unreserved(field: &str) -> Rule {
-    Rule::new(
-        "self.all(k, !k.startsWith('jobrequest.dev/') && !k.startsWith('batch.kubernetes.io/') && !k.startsWith('kubernetes.io/') && !k.startsWith('k8s.io/') && k != 'app.kubernetes.io/managed-by')",
-    )
-    .message(Message::Message(format!(
-        "{field}: the prefixes jobrequest.dev/, batch.kubernetes.io/, kubernetes.io/ and k8s.io/ and the key app.kubernetes.io/managed-by are reserved; choose another key"
-    )))
-}
-
-/// A map of strings with at most `entries` entries and values of at most `length` characters.
-fn string_map(entries: u32, length: u32) -> Schema {
+/// A string of at most `length` characters which `rule` accepts; `message` follows the field's path.
+fn text(length: u32, rule: &str, message: &str) -> Schema {
     json_schema!({
-        "type": "object",
-        "maxProperties": entries,
-        "additionalProperties": {"type": "string", "maxLength": length}
+        "type": "string",
+        "maxLength": length,
+        "x-kubernetes-validations": [{"rule": rule, "message": message}]
     })
 }
 
-/// Labels: at most 64, values of at most 63 characters.
+fn matching(length: u32, pattern: &str, message: &str) -> Schema {
+    text(length, &format!("self.matches('{pattern}')"), message)
+}
+
+/// DNS-1123 label of at most 63 characters, as names of containers and volumes are.
+pub(super) fn dns_label(_: &mut SchemaGenerator) -> Schema {
+    matching(
+        63,
+        DNS_LABEL,
+        "must be lower-case letters, digits and '-', beginning and ending with a letter or digit",
+    )
+}
+
+/// DNS-1123 subdomain of at most 253 characters, as names of most Kubernetes objects are.
+pub(super) fn dns_subdomain(_: &mut SchemaGenerator) -> Schema {
+    matching(
+        253,
+        DNS_SUBDOMAIN,
+        "must be lower-case letters, digits, '-' and '.', each part beginning and ending with a letter or digit",
+    )
+}
+
+/// Names of objects, at most 32, none twice.
+pub(super) fn object_names(generator: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "maxItems": 32,
+        "x-kubernetes-list-type": "set",
+        "items": dns_subdomain(generator)
+    })
+}
+
+/// `metadata.name` of a JobRequest: the run number and the pods' suffixes follow it.
+pub(super) fn request_name() -> Rule {
+    Rule::new(format!("size(self.metadata.name) <= 52 && self.metadata.name.matches('{DNS_LABEL}')"))
+        .field_path(".metadata.name")
+        .message("must be at most 52 lower-case letters, digits and '-', beginning and ending with a letter or digit: the run number and the pods' suffixes follow it")
+}
+
+/// Name for people: any text of 1 to 63 characters that is not blank.
+pub(super) fn alias(_: &mut SchemaGenerator) -> Schema {
+    text(63, "size(self.trim()) > 0", "must not be blank; leave it out for none")
+}
+
+/// Reference of an image.
+pub(super) fn image(_: &mut SchemaGenerator) -> Schema {
+    matching(1024, r"^[^\\s]+$", "must be an image such as perl:5.24.4, without white space")
+}
+
+/// Name of a port.
+pub(super) fn port_name(_: &mut SchemaGenerator) -> Schema {
+    text(
+        15,
+        "self.matches('^[a-z0-9]+(-[a-z0-9]+)*$') && self.matches('[a-z]')",
+        "must be lower-case letters, digits and single '-', beginning and ending with a letter or digit, with at least one letter",
+    )
+}
+
+/// Name of an environment variable, as the API server has it since 1.34.
+pub(super) fn env_name(_: &mut SchemaGenerator) -> Schema {
+    matching(253, "^[ -<>-~]+$", "must be printable ASCII characters without '='")
+}
+
+/// What is put before names of environment variables; may be empty.
+pub(super) fn env_prefix(_: &mut SchemaGenerator) -> Schema {
+    matching(253, "^[ -<>-~]*$", "must be printable ASCII characters without '='")
+}
+
+/// Key of a ConfigMap or Secret.
+pub(super) fn config_key(_: &mut SchemaGenerator) -> Schema {
+    text(
+        253,
+        "self.matches('^[-._a-zA-Z0-9]+$') && self != '.' && !self.startsWith('..')",
+        "must be letters, digits, '-', '_' and '.', and neither be '.' nor begin with '..'",
+    )
+}
+
+/// Path of a mount.
+pub(super) fn mount_path(_: &mut SchemaGenerator) -> Schema {
+    matching(1024, "^[^:]+$", "must be a path in the container such as /data, without ':'")
+}
+
+/// Path below the root of a volume; empty is the root itself.
+pub(super) fn sub_path(_: &mut SchemaGenerator) -> Schema {
+    text(
+        1024,
+        "!self.startsWith('/') && !self.matches('(^|/)[.][.](/|$)')",
+        "must be a path within the volume: not beginning with '/', and without '..' as a part",
+    )
+}
+
+/// Path of a file in a volume of a ConfigMap or Secret.
+pub(super) fn file_path(_: &mut SchemaGenerator) -> Schema {
+    text(
+        1024,
+        "self != '' && !self.startsWith('/') && !self.startsWith('..') && !self.matches('/[.][.](/|$)')",
+        "must be a path within the volume: not empty, not beginning with '/' or '..', and without '..' as a part",
+    )
+}
+
+/// Where an emptyDir lies.
+pub(super) fn medium(_: &mut SchemaGenerator) -> Schema {
+    matching(
+        63,
+        "^(Memory|HugePages(-[0-9]+[KMG]i)?)?$",
+        "must be Memory, HugePages or HugePages-SIZE, for example HugePages-2Mi; leave it out for the node's disk",
+    )
+}
+
+/// A set of indexes.
+pub(super) fn indexes(_: &mut SchemaGenerator) -> Schema {
+    matching(
+        65_536,
+        "^[0-9]+(-[0-9]+)?(,[0-9]+(-[0-9]+)?)*$",
+        "must be indexes and ranges of them, for example 0,2-4",
+    )
+}
+
+/// Status of a pod condition, True where nothing is said.
+pub(super) fn condition_status(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "string", "enum": ["True", "False", "Unknown"], "default": "True"})
+}
+
+/// Arguments of a program: at most 256, replaced as a whole.
+pub(super) fn arguments(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "maxItems": 256,
+        "x-kubernetes-list-type": "atomic",
+        "items": {"type": "string", "maxLength": VALUE_LENGTH}
+    })
+}
+
+/// Labels: at most 64.
 pub(super) fn label_map(_: &mut SchemaGenerator) -> Schema {
-    string_map(64, 63)
+    string_map(64, &label_value(), &[well_formed_keys(), unreserved_keys()])
 }
 
-/// Annotations: at most 64, values of at most 32,768 characters.
+/// Annotations: at most 64.
 pub(super) fn annotation_map(_: &mut SchemaGenerator) -> Schema {
-    string_map(64, 32_768)
+    string_map(64, &any_value(), &[well_formed_keys(), unreserved_keys()])
 }
 
-/// Node selector: at most 32 labels.
+/// Node selector: at most 32 labels, of any prefix.
 pub(super) fn selector_map(_: &mut SchemaGenerator) -> Schema {
-    string_map(32, 63)
+    string_map(32, &label_value(), &[well_formed_keys()])
+}
+
+/// Labels or annotations in `overrides`: only what the operator owns is refused, the API server judges the rest.
+/// Directives of a strategic merge patch (`$patch`) pass.
+pub(super) fn overriding_map(description: &str) -> Value {
+    let rule = json!({
+        "rule": format!("self.all(k, {UNRESERVED})"),
+        "message": "a key is reserved for the operator or Kubernetes; choose another key"
+    });
+    let mut map = string_map(64, &any_value(), &[rule]);
+    map.insert("description".to_owned(), description.into());
+    map.to_value()
+}
+
+fn string_map(entries: u32, value: &Value, rules: &[Value]) -> Schema {
+    json_schema!({
+        "type": "object",
+        "maxProperties": entries,
+        "additionalProperties": value,
+        "x-kubernetes-validations": rules
+    })
+}
+
+fn label_value() -> Value {
+    let rule = format!("self.matches('{LABEL_VALUE}')");
+    json!({"type": "string", "maxLength": 63, "x-kubernetes-validations": [
+        {"rule": rule, "message": "must be letters, digits, '-', '_' and '.', beginning and ending with a letter or digit, or empty"}
+    ]})
+}
+
+fn any_value() -> Value {
+    json!({"type": "string", "maxLength": VALUE_LENGTH})
+}
+
+/// Keys of a map are well-formed qualified names. The message names the first that is not.
+fn well_formed_keys() -> Value {
+    let well_formed = format!("k.matches('{QUALIFIED_NAME}') && k.indexOf('/') <= 253");
+    let advice = "a key is [prefix/]name: the name at most 63 letters, digits, '-', '_' and '.', beginning and ending with a letter or digit, the prefix a DNS name";
+    key_rule(&well_formed, "is not well-formed", advice)
+}
+
+/// No key of a map is reserved. The message names the first that is.
+fn unreserved_keys() -> Value {
+    key_rule(
+        UNRESERVED,
+        "is reserved",
+        "the prefixes jobrequest.dev/, batch.kubernetes.io/, kubernetes.io/ and k8s.io/ and the key app.kubernetes.io/managed-by are not yours; choose another key",
+    )
+}
+
+/// The message names the first key that breaks the rule; without an expression, as in tools that do not evaluate
+/// it, the plain message stands.
+fn key_rule(accepted: &str, verdict: &str, advice: &str) -> Value {
+    let literal = advice.replace('\'', "\\'");
+    json!({
+        "rule": format!("self.all(k, {accepted})"),
+        "message": format!("a key {verdict}; {advice}"),
+        "messageExpression": format!("'the key \"' + self.filter(k, !({accepted}))[0] + '\" {verdict}; {literal}'")
+    })
 }
 
 /// One quantity: a string such as `500m` or a whole number.
@@ -86,6 +258,23 @@ fn quantity_schema() -> Schema {
     json_schema!({
         "x-kubernetes-int-or-string": true,
         "maxLength": 64,
-        "pattern": r"^(\+)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))(([KMGTPE]i)|[numkMGTPE]|([eE](\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))))?$"
+        "x-kubernetes-validations": [{
+            "rule": format!("string(self).matches('{QUANTITY}')"),
+            "message": "must be an amount such as 2, 500m, \"0.5\", 64Mi or 2Gi, and not negative"
+        }]
     })
+}
+
+/// No request is above its limit, where both are written and the limit is not 0. Amounts which another rule refuses
+/// are left to that rule.
+pub(super) fn requests_within_limits() -> Rule {
+    Rule::new(
+        "!has(self.requests) || !has(self.limits) || self.requests.all(k, !(k in self.limits) || ![self.requests[k], self.limits[k]].all(q, !string(q).matches('[eE][-+]?[0-9]{3}') && isQuantity(string(q))) || quantity(string(self.limits[k])).compareTo(quantity('0')) == 0 || quantity(string(self.requests[k])).compareTo(quantity(string(self.limits[k]))) <= 0)",
+    )
+    .message("a request is above its limit; lower the request, raise the limit, or set the limit to 0 for none")
+}
+
+/// Takes the description off a type, so that the one of the field which has it is shown.
+pub(super) fn undescribed(schema: &mut Schema) {
+    schema.remove("description");
 }

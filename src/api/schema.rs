@@ -4,7 +4,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceDefinition, JSON, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
 };
 use kube::CustomResourceExt;
-use serde_json::json;
+use serde_json::{Number, Value, json};
 
 use super::JobRequest;
 
@@ -14,33 +14,71 @@ pub fn crds() -> Vec<CustomResourceDefinition> {
     vec![finish(JobRequest::crd())]
 }
 
+/// A CustomResourceDefinition as it is committed and printed: YAML in block form, which begins with a document
+/// separator.
+///
+/// # Errors
+/// When it cannot be written as YAML, which no definition of [`crds`] causes.
+pub fn manifest(crd: &CustomResourceDefinition) -> Result<String, serde_saphyr::ser::Error> {
+    let mut document = serde_json::to_value(crd).unwrap_or_default();
+    whole_numbers(&mut document);
+    Ok(format!("---\n{}", serde_saphyr::to_string(&document)?))
+}
+
 fn finish(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
     for version in &mut crd.spec.versions {
         if let Some(root) = version.schema.as_mut().and_then(|s| s.open_api_v3_schema.as_mut()) {
-            drop_nullable(root);
-            if let Some(properties) = root.properties.as_mut() {
-                if let Some(status) = properties.get_mut("status") {
-                    status.default = Some(JSON(json!({"observedGeneration": -1})));
-                }
+            simplify(root);
+            let properties = root.properties.get_or_insert_default();
+            properties.insert("metadata".to_owned(), metadata());
+            if let Some(status) = properties.get_mut("status") {
+                status.default = Some(JSON(json!({"observedGeneration": -1})));
             }
         }
     }
     crd
 }
 
+/// Declares `metadata.name`, so that the rule on it can point there. The API server knows the rest of metadata.
+fn metadata() -> JSONSchemaProps {
+    let of_type =
+        |type_: &str| JSONSchemaProps { type_: Some(type_.to_owned()), ..JSONSchemaProps::default() };
+    JSONSchemaProps { properties: Some([("name".to_owned(), of_type("string"))].into()), ..of_type("object") }
+}
+
+/// Takes off what the API server does not need and answers badly to.
+///
 /// `nullable` keeps an explicit null in etcd. Without it the API server drops null, so that a field is either there
-/// or absent, as in a native Job.
-fn drop_nullable(schema: &mut JSONSchemaProps) {
+/// or absent, as in a native Job. `format: int32` beside a maximum says the same thing twice, once without a path.
+fn simplify(schema: &mut JSONSchemaProps) {
     schema.nullable = None;
+    if schema.maximum.is_some() {
+        schema.format = None;
+    }
     for child in schema.properties.iter_mut().flat_map(|properties| properties.values_mut()) {
-        drop_nullable(child);
+        simplify(child);
     }
     match schema.items.as_mut() {
-        Some(JSONSchemaPropsOrArray::Schema(child)) => drop_nullable(child),
-        Some(JSONSchemaPropsOrArray::Schemas(children)) => children.iter_mut().for_each(drop_nullable),
+        Some(JSONSchemaPropsOrArray::Schema(child)) => simplify(child),
+        Some(JSONSchemaPropsOrArray::Schemas(children)) => children.iter_mut().for_each(simplify),
         None => {}
     }
     if let Some(JSONSchemaPropsOrBool::Schema(child)) = schema.additional_properties.as_mut() {
-        drop_nullable(child);
+        simplify(child);
+    }
+}
+
+/// Bounds are floating-point numbers in the type; `65535` reads better than `65535.0`. Fractions stay.
+fn whole_numbers(value: &mut Value) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(whole_numbers),
+        Value::Object(fields) => fields.values_mut().for_each(whole_numbers),
+        Value::Number(number) => {
+            let whole = number.as_f64().filter(|float| float.fract() == 0.0);
+            if let Some(whole) = whole.and_then(|float| format!("{float:.0}").parse::<i64>().ok()) {
+                *number = Number::from(whole);
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::String(_) => {}
     }
 }

@@ -12,40 +12,44 @@ use super::rules;
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("!has(self.successPolicy) || !has(self.completionMode) || self.completionMode == 'Indexed'")
-        .message("settings: successPolicy needs completionMode Indexed"),
+        .field_path(".successPolicy")
+        .message("needs completionMode Indexed; set that, or leave successPolicy out"),
     validation = Rule::new("!has(self.backoffLimitPerIndex) || !has(self.completionMode) || self.completionMode == 'Indexed'")
-        .message("settings: backoffLimitPerIndex needs completionMode Indexed"),
+        .field_path(".backoffLimitPerIndex")
+        .message("needs completionMode Indexed; set that, or leave backoffLimitPerIndex out"),
     validation = Rule::new("!has(self.completions) || !has(self.completionMode) || self.completionMode != 'WorkQueue'")
-        .message("settings: a WorkQueue has no completions; leave them out"),
+        .field_path(".completions")
+        .message("a WorkQueue has no completions; leave them out, or choose another completionMode"),
     validation = Rule::new("!has(self.podFailurePolicy) || !has(self.podReplacementPolicy) || self.podReplacementPolicy == 'Failed'")
-        .message("settings: podFailurePolicy needs podReplacementPolicy Failed; leave podReplacementPolicy out or set it so")
+        .field_path(".podReplacementPolicy")
+        .message("must be Failed beside a podFailurePolicy; set it so or leave it out")
 )]
 pub struct Settings {
     /// How many failed pods are replaced before the run fails. Default: 6.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0))]
+    #[schemars(range(min = 0, max = 2_147_483_647))]
     pub backoff_limit: Option<i32>,
     /// How many pods must succeed. Default: 1; a WorkQueue has none.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0))]
+    #[schemars(range(min = 0, max = 2_147_483_647))]
     pub completions: Option<i32>,
     /// How many pods run at once, at most; 0 holds the run. Default: 1.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0))]
+    #[schemars(range(min = 0, max = 2_147_483_647))]
     pub parallelism: Option<i32>,
     /// Seconds after which the run is stopped and fails with DeadlineExceeded; suspended time does not count.
     /// 0 means no deadline (a native Job would end at once). Default: no deadline.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0))]
+    #[schemars(range(min = 0, max = 2_147_483_647))]
     pub active_deadline_seconds: Option<i64>,
     /// Seconds after its end at which the operator deletes the Job and its pods; the result stays in status.runs.
     /// The Job itself carries no TTL. Not before 2 minutes after the run's Job was recorded. Default: never.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0))]
+    #[schemars(range(min = 0, max = 2_147_483_647))]
     pub ttl_seconds_after_finished: Option<i32>,
     /// The same for a failed run. Default: ttlSecondsAfterFinished.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0))]
+    #[schemars(range(min = 0, max = 2_147_483_647))]
     pub ttl_seconds_after_failed: Option<i32>,
     /// What completions count: NonIndexed (any pods), Indexed (one success an index), WorkQueue (native: completions
     /// left out; done when a pod succeeded and all have ended). Default: NonIndexed.
@@ -54,11 +58,11 @@ pub struct Settings {
     /// How many failed pods of one index are replaced before that index fails; Indexed only. Default: one common
     /// backoffLimit.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0))]
+    #[schemars(range(min = 0, max = 2_147_483_647))]
     pub backoff_limit_per_index: Option<i32>,
     /// How many failed indexes end the run; needs backoffLimitPerIndex. Default: all indexes run.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0))]
+    #[schemars(range(min = 0, max = 2_147_483_647))]
     pub max_failed_indexes: Option<i32>,
     /// Which pod failures are ignored, counted, or end the run or index; needs restartPolicy Never.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -74,6 +78,7 @@ pub struct Settings {
 
 /// What completions count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(transform = rules::undescribed)]
 pub enum CompletionMode {
     /// Any pods.
     NonIndexed,
@@ -85,6 +90,7 @@ pub enum CompletionMode {
 
 /// When a pod is replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(transform = rules::undescribed)]
 pub enum PodReplacementPolicy {
     /// As soon as it is terminating.
     TerminatingOrFailed,
@@ -134,15 +140,22 @@ pub enum PodFailureAction {
 /// Exit codes of one or all containers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("self.operator != 'In' || !self.values.exists(v, v == 0)")
+    .field_path(".values")
+    .message("must not hold 0 with operator In: a container that exits with 0 has not failed"))]
 pub struct ExitCodes {
     /// Only this container. Default: all.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 63), regex(pattern = rules::DNS_LABEL))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "rules::dns_label")]
     pub container_name: Option<String>,
     /// In or NotIn.
     pub operator: ExitCodeOperator,
     /// Exit codes, at most 255; In must not hold 0.
-    #[schemars(length(min = 1, max = 255), extend("x-kubernetes-list-type" = "set"))]
+    #[schemars(
+        length(min = 1, max = 255),
+        inner(range(min = -2_147_483_648_i64, max = 2_147_483_647)),
+        extend("x-kubernetes-list-type" = "set")
+    )]
     pub values: Vec<i32>,
 }
 
@@ -165,7 +178,7 @@ pub struct PodConditionPattern {
     pub type_: String,
     /// Status of the condition. Default: True.
     #[serde(default = "condition_true")]
-    #[schemars(regex(pattern = "^(True|False|Unknown)$"), length(max = 7))]
+    #[schemars(schema_with = "rules::condition_status")]
     pub status: String,
 }
 
@@ -189,11 +202,11 @@ pub struct SuccessPolicy {
     .message("set succeededIndexes, succeededCount or both"))]
 pub struct SuccessRule {
     /// Indexes that must succeed, for example 0,2-4. Default: any.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 65_536), regex(pattern = "^[0-9]+(-[0-9]+)?(,[0-9]+(-[0-9]+)?)*$"))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "rules::indexes")]
     pub succeeded_indexes: Option<String>,
     /// How many of them must succeed. Default: all.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = 2_147_483_647))]
     pub succeeded_count: Option<i32>,
 }

@@ -14,7 +14,7 @@ use super::rules;
     .message("set exactly one of persistentVolumeClaim, emptyDir and configRef"))]
 pub struct Volume {
     /// Name which mounts use, a DNS label of at most 63 characters.
-    #[schemars(length(min = 1, max = 63), regex(pattern = rules::DNS_LABEL))]
+    #[schemars(schema_with = "rules::dns_label")]
     pub name: String,
     /// An existing volume, by its claim in the namespace of the JobRequest.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -32,7 +32,7 @@ pub struct Volume {
 #[serde(rename_all = "camelCase")]
 pub struct ClaimSource {
     /// Name of the claim.
-    #[schemars(length(min = 1, max = 253), regex(pattern = rules::DNS_SUBDOMAIN))]
+    #[schemars(schema_with = "rules::dns_subdomain")]
     pub claim_name: String,
     /// True: no container can write to it. Default: false.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -45,11 +45,11 @@ pub struct ClaimSource {
 pub struct EmptyDirSource {
     /// Memory for a tmpfs, HugePages or HugePages-SIZE; absent: the node's disk. Memory counts against the
     /// container's memory limit.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 63), regex(pattern = "^(Memory|HugePages(-[0-9]+[KMG]i)?)?$"))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "rules::medium")]
     pub medium: Option<String>,
     /// Most that it may hold, for example 64Mi; a pod that exceeds it is evicted. Default: no bound.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "rules::quantity")]
     pub size_limit: Option<Quantity>,
 }
@@ -61,7 +61,7 @@ pub struct ConfigSource {
     /// ConfigMap or Secret.
     pub kind: ConfigKind,
     /// Name of the object, in the namespace of the JobRequest.
-    #[schemars(length(min = 1, max = 253), regex(pattern = rules::DNS_SUBDOMAIN))]
+    #[schemars(schema_with = "rules::dns_subdomain")]
     pub name: String,
     /// Only these keys, each at its path. Default: all keys, each a file of its name.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -81,11 +81,9 @@ pub struct ConfigSource {
 #[serde(rename_all = "camelCase")]
 pub struct KeyToPath {
     /// Key within the object.
-    #[schemars(length(min = 1, max = 253), regex(pattern = rules::CONFIG_KEY))]
+    #[schemars(schema_with = "rules::config_key")]
     pub key: String,
     /// Path of the file within the volume: relative, without '..'.
-    #[schemars(length(min = 1, max = 1024))]
-    #[x_kube(validation = Rule::new(rules::NO_PARENT)
-        .message("path: must be relative and must not hold '..'"))]
+    #[schemars(schema_with = "rules::file_path")]
     pub path: String,
 }

@@ -1,0 +1,38 @@
+# `make` lists the targets. `make test` is all that has to be green; it needs cargo (with rustfmt and clippy) and go.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help build demo test crds cluster-bin cluster-up cluster-down require-rust require-go
+
+CARGO ?= cargo
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: require-rust ## Build the operator and command line, optimised: target/release/jobrequest
+	$(CARGO) build --release
+
+demo: ## Show it at work on a cluster of its own
+	./examples/demo.sh
+
+test: require-rust require-go ## Check format and lints, then run every test (builds the test cluster first: 10 min, once)
+	@tests/run.sh
+
+crds: require-rust ## Write the CRDs into crds/
+	$(CARGO) run -q -- crds
+
+cluster-bin: require-go ## Build the programs of the test cluster: .cluster/bin
+	@tests/cluster/control-plane/build.sh
+
+cluster-up: cluster-bin ## Start a cluster with simulated nodes: .cluster/kubeconfig
+	@tests/cluster/cluster.sh up
+
+cluster-down: ## Stop it, and remove what it left
+	@tests/cluster/cluster.sh down
+
+require-rust:
+	@command -v $(CARGO) >/dev/null || { echo "make: cargo is missing: install Rust 1.89 or newer (https://rustup.rs)" >&2; exit 1; }
+
+require-go:
+	@command -v go >/dev/null || { echo "make: go is missing: install Go 1.26 or newer (https://go.dev/dl/); it builds the test cluster" >&2; exit 1; }

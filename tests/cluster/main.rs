@@ -1,0 +1,54 @@
+//! The tests which need a real API server. One control plane with simulated nodes serves them all.
+//!
+//! Takes the usual arguments of a test program (a filter, `--list`, `--test-threads`), returns its usual output
+//! and exit code. Needs the programs that `make cluster-bin` builds; without them it fails, it never skips.
+//! A module of tests is a file beside this one with `pub(crate) fn tests() -> Vec<Test>`, named in `modules`.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod platform;
+mod support;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use libtest_mimic::{Arguments, Trial};
+
+use support::{ControlPlane, Test};
+
+/// Every module of tests, with the name its tests are listed under.
+fn modules() -> Vec<(&'static str, Vec<Test>)> {
+    vec![("platform", platform::tests())]
+}
+
+/// Enough to overlap the waiting, little enough for the control plane on two cores.
+const THREADS: usize = 4;
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads.get_or_insert(THREADS);
+
+    // The trials share the control plane, which starts only if one of them will run.
+    let control_plane = Arc::new(ControlPlane::new());
+    let trials: Vec<Trial> = modules()
+        .into_iter()
+        .flat_map(|(module, tests)| tests.into_iter().map(move |test| (module, test)))
+        .map(|(module, test)| {
+            let name = format!("{module}::{}", test.name());
+            let control_plane = Arc::clone(&control_plane);
+            Trial::test(name.clone(), move || test.run(&name, control_plane))
+        })
+        .collect();
+    let needed = !arguments.list
+        && trials.iter().any(|trial| !arguments.is_filtered_out(trial) && !arguments.is_ignored(trial));
+    if !needed {
+        return libtest_mimic::run(&arguments, trials).exit_code();
+    }
+
+    if let Err(problem) = control_plane.start() {
+        eprintln!("cluster tests: {problem}");
+        return ExitCode::FAILURE;
+    }
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    control_plane.stop(conclusion.has_failed());
+    conclusion.exit_code()
+}

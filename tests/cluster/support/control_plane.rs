@@ -1,0 +1,196 @@
+//! The one control plane of a test run: started before the first test, stopped after the last, however that ends.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::signal::unix::{SignalKind, signal};
+
+/// The programs of the cluster, as `make cluster-bin` leaves them.
+const PROGRAMS: [&str; 7] =
+    ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl", "kwok", "kwokctl"];
+
+/// Paths and processes of this run. Its folder is apart from the one of `make cluster-up`.
+pub(crate) struct ControlPlane {
+    root: PathBuf,
+    folder: PathBuf,
+    namespaces: AtomicUsize,
+    lock: Mutex<Option<File>>,
+}
+
+impl ControlPlane {
+    /// Knows where everything is to be; starts nothing.
+    pub(crate) fn new() -> Self {
+        let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+        let folder = root.join(".cluster/test");
+        Self { root, folder, namespaces: AtomicUsize::new(0), lock: Mutex::new(None) }
+    }
+
+    pub(crate) fn kubeconfig(&self) -> PathBuf {
+        self.folder.join("kubeconfig")
+    }
+
+    pub(crate) fn audit_log(&self) -> PathBuf {
+        self.folder.join("audit.log")
+    }
+
+    pub(crate) fn program(&self, name: &str) -> PathBuf {
+        self.root.join(".cluster/bin").join(name)
+    }
+
+    /// Where a test keeps its logs.
+    pub(crate) fn logs(&self, test: &str) -> PathBuf {
+        self.folder.join("logs").join(test.replace("::", "."))
+    }
+
+    /// A number that no other caller of this run gets.
+    pub(crate) fn unique(&self) -> usize {
+        self.namespaces.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// Starts it and installs the CRDs; says what to do when that is not possible.
+    pub(crate) fn start(&self) -> Result<(), String> {
+        let missing: Vec<&str> = PROGRAMS.into_iter().filter(|name| !self.program(name).is_file()).collect();
+        if !missing.is_empty() {
+            return Err(format!(".cluster/bin lacks {}: run `make cluster-bin`", missing.join(", ")));
+        }
+        fs::create_dir_all(self.root.join(".cluster")).map_err(|e| format!("create .cluster: {e}"))?;
+        let lock =
+            File::create(self.root.join(".cluster/test.lock")).map_err(|e| format!("create lock: {e}"))?;
+        if lock.try_lock().is_err() {
+            eprintln!("cluster tests: another run is going on; waiting for its end");
+            lock.lock().map_err(|e| format!("lock .cluster/test.lock: {e}"))?;
+        }
+        *self.lock.lock().unwrap() = Some(lock);
+
+        // What a killed run left behind.
+        self.stop_operators();
+        self.script("down", &[])?;
+        let _ = fs::remove_dir_all(&self.folder);
+        fs::create_dir_all(self.pids()).map_err(|e| format!("create {}: {e}", self.folder.display()))?;
+
+        self.stop_on_signals();
+        let up = self.script("up", &["--enforce-owner-references"]).and_then(|()| self.install_crds());
+        if up.is_err() {
+            self.stop(true);
+        }
+        up
+    }
+
+    /// Stops every process of this run; keeps the folder with all logs if something failed.
+    pub(crate) fn stop(&self, failed: bool) {
+        self.stop_operators();
+        if let Err(problem) = self.script("down", if failed { &["--keep"] } else { &[] }) {
+            eprintln!("cluster tests: {problem}");
+        }
+        if failed {
+            eprintln!("cluster tests: the logs are in {}", self.folder.display());
+        } else {
+            let _ = fs::remove_dir_all(&self.folder);
+        }
+    }
+
+    /// Notes a process to be stopped by the next run, should this one be killed.
+    pub(crate) fn note(&self, pid: u32) {
+        fs::write(self.pids().join(pid.to_string()), "").unwrap();
+    }
+
+    pub(crate) fn forget(&self, pid: u32) {
+        let _ = fs::remove_file(self.pids().join(pid.to_string()));
+    }
+
+    fn pids(&self) -> PathBuf {
+        self.folder.join("pids")
+    }
+
+    fn stop_operators(&self) {
+        let noted = fs::read_dir(self.pids()).into_iter().flatten().flatten();
+        for pid in noted.filter_map(|entry| entry.file_name().into_string().ok()) {
+            // The number may belong to somebody else by now.
+            let command = Command::new("ps").args(["-ww", "-o", "command=", "-p", &pid]).output();
+            if command.is_ok_and(|ps| {
+                String::from_utf8_lossy(&ps.stdout).contains(env!("CARGO_BIN_EXE_jobrequest"))
+            }) {
+                send("KILL", &pid);
+            }
+            let _ = fs::remove_file(self.pids().join(pid));
+        }
+    }
+
+    fn script(&self, command: &str, options: &[&str]) -> Result<(), String> {
+        let output = Command::new("bash")
+            .arg(self.root.join("tests/cluster/cluster.sh"))
+            .arg(command)
+            .arg("--dir")
+            .arg(&self.folder)
+            .arg("--bin")
+            .arg(self.root.join(".cluster/bin"))
+            .args(options)
+            .stdin(Stdio::null())
+            .output()
+            .map_err(|e| format!("run cluster.sh {command}: {e}"))?;
+        if output.status.success() {
+            return Ok(());
+        }
+        Err(format!("cluster.sh {command} failed:\n{}", String::from_utf8_lossy(&output.stderr)))
+    }
+
+    fn install_crds(&self) -> Result<(), String> {
+        let crds = self.root.join("crds");
+        let any = fs::read_dir(&crds).into_iter().flatten().flatten().any(|f| is_yaml(&f.path()));
+        if !any {
+            return Ok(());
+        }
+        let folder = crds.display().to_string();
+        self.kubectl(&["apply", "--server-side", "-f", &folder])?;
+        self.kubectl(&["wait", "--for=condition=Established", "-f", &folder, "--timeout=60s"])?;
+        Ok(())
+    }
+
+    /// The output of `kubectl`, as the cluster's administrator.
+    pub(crate) fn kubectl(&self, arguments: &[&str]) -> Result<String, String> {
+        let output = Command::new(self.program("kubectl"))
+            .arg("--kubeconfig")
+            .arg(self.kubeconfig())
+            .args(arguments)
+            .output()
+            .map_err(|e| format!("run kubectl: {e}"))?;
+        if output.status.success() {
+            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+        }
+        Err(format!("kubectl {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr)))
+    }
+
+    /// A signal ends the run at once, but not before everything is stopped.
+    fn stop_on_signals(&self) {
+        let this = Self {
+            root: self.root.clone(),
+            folder: self.folder.clone(),
+            namespaces: AtomicUsize::new(0),
+            lock: Mutex::new(None),
+        };
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            let number = runtime.block_on(async {
+                let mut interrupt = signal(SignalKind::interrupt()).unwrap();
+                let mut terminate = signal(SignalKind::terminate()).unwrap();
+                tokio::select! { _ = interrupt.recv() => 2, _ = terminate.recv() => 15 }
+            });
+            eprintln!("cluster tests: stopping on signal {number}");
+            this.stop(true);
+            std::process::exit(128 + number);
+        });
+    }
+}
+
+fn is_yaml(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "yaml")
+}
+
+/// Sends a signal; the shell's `kill`, because the crate forbids the unsafe code that a call of its own needs.
+pub(crate) fn send(signal: &str, pid: &str) {
+    let _ =
+        Command::new("sh").args(["-c", "kill -s \"$0\" \"$1\"", signal, pid]).stderr(Stdio::null()).status();
+}

@@ -1,0 +1,94 @@
+//! The operator as a process of its own, watching one namespace. Killed when dropped.
+
+use std::fs::{self, File};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+
+use super::control_plane::send;
+use super::{Cluster, ControlPlane, DEADLINE, Namespace, eventually};
+
+/// A running `jobrequest controller`.
+pub(crate) struct Operator {
+    child: Child,
+    log: PathBuf,
+    control_plane: Arc<ControlPlane>,
+}
+
+impl Operator {
+    /// Starts one for a namespace, with further arguments. Each start has a log of its own.
+    pub(crate) fn start(cx: &Cluster, namespace: &Namespace, arguments: &[&str]) -> Self {
+        Self::start_with(cx, namespace, arguments, &[])
+    }
+
+    /// The same, with environment variables.
+    pub(crate) fn start_with(
+        cx: &Cluster,
+        namespace: &Namespace,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Self {
+        let control_plane = Arc::clone(cx.control_plane());
+        let log = cx.log(&format!("operator-{}.log", control_plane.unique()));
+        let output = File::create(&log).expect("create the operator's log");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_jobrequest"));
+        command.args(["controller", "--namespace", namespace.name()]).args(arguments);
+        // Nothing of this machine's settings decides how the operator reaches the API server.
+        for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"] {
+            command.env_remove(name);
+        }
+        command.env("KUBECONFIG", cx.kubeconfig()).envs(environment.iter().copied());
+        command.stdin(Stdio::null());
+        command.stdout(output.try_clone().expect("share the log")).stderr(output);
+        let child = command.spawn().expect("start the operator");
+        control_plane.note(child.id());
+        Self { child, log, control_plane }
+    }
+
+    /// What it wrote to stdout and stderr so far.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(&self.log).expect("read the operator's log")
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.child.try_wait().expect("look at the operator").is_none()
+    }
+
+    /// Ends it as a crash does: SIGKILL, in the middle of whatever it does.
+    pub(crate) fn kill(mut self) {
+        self.end();
+    }
+
+    /// Ends it as a rollout does: SIGTERM, and it goes by itself.
+    pub(crate) async fn stop(mut self) -> ExitStatus {
+        send("TERM", &self.child.id().to_string());
+        self.exited().await
+    }
+
+    /// Waits until it ends by itself.
+    pub(crate) async fn exited(&mut self) -> ExitStatus {
+        let child = &mut self.child;
+        let status = eventually(DEADLINE, "the operator exits", async || {
+            child.try_wait().expect("look at the operator")
+        })
+        .await;
+        self.control_plane.forget(self.child.id());
+        status
+    }
+
+    fn end(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        self.control_plane.forget(self.child.id());
+    }
+}
+
+impl Drop for Operator {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
