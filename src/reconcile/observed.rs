@@ -93,6 +93,14 @@ impl StoredRequest {
         self.metadata.deletion_timestamp.is_some()
     }
 
+    /// This is a later version of the same object as `other`. Versions that are not numbers cannot be compared.
+    #[must_use]
+    pub fn is_newer_than(&self, other: &Self) -> bool {
+        let version = |request: &Self| request.metadata.resource_version.as_ref()?.parse::<u64>().ok();
+        self.uid() == other.uid()
+            && version(self).zip(version(other)).is_some_and(|(own, others)| own > others)
+    }
+
     /// The status; one that cannot be read counts as wiped.
     #[must_use]
     pub fn known_status(&self) -> JobRequestStatus {
@@ -376,6 +384,8 @@ pub struct Memory {
     pub forbidden: Option<(u32, Duration)>,
     /// When this process last wrote the status.
     pub written_at: Option<Duration>,
+    /// The JobRequest as that write left it: it stands in for the cache until that has caught up.
+    pub written: Option<Box<StoredRequest>>,
 }
 
 /// Everything that a plan is made from.

@@ -124,6 +124,14 @@ impl Pass {
     #[must_use]
     pub fn new(mut observed: Observed, layers: Layers, clock: Clock) -> Self {
         observed.answers = Answers::default();
+        // Our own last write is an answer too: planning on an older view would only meet a conflict.
+        let newer = observed.memory.written.take();
+        if let (Some(written), Some(cached)) = (newer, observed.request.as_ref()) {
+            if written.is_newer_than(cached) {
+                observed.request = Some((*written).clone());
+                observed.memory.written = Some(written);
+            }
+        }
         observed.memory.look(observed.request.as_ref(), &observed.jobs, clock);
         Self { observed, layers, queue: VecDeque::new(), next: Next::Again, rounds: 0 }
     }
@@ -181,6 +189,7 @@ impl Pass {
             (_, Answer::Patched(job)) => self.saw_job(*job),
             (_, Answer::Written(request)) => {
                 self.observed.memory.written_at = Some(clock.uptime);
+                self.observed.memory.written = Some(request.clone());
                 self.saw_request(Some(*request), clock);
             }
             (Call::DeleteJob { uid, .. }, Answer::Done | Answer::Missing) => {
