@@ -5,7 +5,9 @@
 //! A module of tests is a file beside this one with `pub(crate) fn tests() -> Vec<Test>`, named in `modules`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod figures;
 mod platform;
+mod runs;
 mod support;
 
 use std::process::ExitCode;
@@ -17,7 +19,7 @@ use support::{ControlPlane, Test};
 
 /// Every module of tests, with the name its tests are listed under.
 fn modules() -> Vec<(&'static str, Vec<Test>)> {
-    vec![("platform", platform::tests())]
+    vec![("platform", platform::tests()), ("runs", runs::tests()), ("figures", figures::tests())]
 }
 
 /// Enough to overlap the waiting, little enough for the control plane on two cores.

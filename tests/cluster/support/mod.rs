@@ -10,6 +10,7 @@ mod cluster;
 mod control_plane;
 mod eventually;
 mod operator;
+pub(crate) mod requests;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
