@@ -32,7 +32,7 @@ cluster-down: ## Stop it, and remove what it left
 	@tests/cluster/cluster.sh down
 
 require-rust:
-	@command -v $(CARGO) >/dev/null || { echo "make: cargo is missing: install Rust 1.89 or newer (https://rustup.rs)" >&2; exit 1; }
+	@command -v $(CARGO) >/dev/null || { echo "make: cargo is missing: install Rust 1.91 or newer (https://rustup.rs)" >&2; exit 1; }
 
 require-go:
 	@command -v go >/dev/null || { echo "make: go is missing: install Go 1.26 or newer (https://go.dev/dl/); it builds the test cluster" >&2; exit 1; }

@@ -16,7 +16,9 @@
 //! that decides does not.
 
 pub mod api;
+#[allow(clippy::disallowed_types, clippy::disallowed_methods)] // an edge
 pub mod cli;
 pub mod compile;
+#[allow(clippy::disallowed_types, clippy::disallowed_methods)] // an edge
 pub mod controller;
 pub mod reconcile;

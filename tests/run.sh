@@ -7,7 +7,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 missing=()
-command -v cargo >/dev/null || missing+=("cargo (Rust 1.89 or newer, https://rustup.rs)")
+command -v cargo >/dev/null || missing+=("cargo (Rust 1.91 or newer, https://rustup.rs)")
 command -v go >/dev/null || missing+=("go (1.26 or newer, https://go.dev/dl/)")
 if command -v cargo >/dev/null; then
     cargo fmt --version >/dev/null 2>&1 || missing+=("rustfmt (rustup component add rustfmt)")

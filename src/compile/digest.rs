@@ -45,7 +45,8 @@ pub fn same_scheme(recorded: &str) -> bool {
 /// The first 16 hexadecimal digits of the SHA-256 of `bytes`.
 #[must_use]
 pub fn short_hash(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    let first = Sha256::digest(bytes).first_chunk().copied().unwrap_or_default();
+    format!("{:016x}", u64::from_be_bytes(first))
 }
 
 #[cfg(test)]

@@ -68,9 +68,9 @@ impl InPlace {
     }
 
     /// The merge patch that takes a live Job from what was last written, `last`, to `self`: only the fields that
-    /// differ, and the new record with them. `None` when nothing differs.
+    /// differ, and the new record with them. `uid` makes it a patch of this very Job. `None` when nothing differs.
     #[must_use]
-    pub fn patch(&self, last: Option<&Self>, spec: &JobRequestSpec) -> Option<Value> {
+    pub fn patch(&self, last: Option<&Self>, spec: &JobRequestSpec, uid: &str) -> Option<Value> {
         let unknown = Self::default();
         let before = last.unwrap_or(&unknown);
         if last == Some(self) {
@@ -101,11 +101,12 @@ impl InPlace {
             annotations.insert(labels::ALIAS.to_owned(), json!(spec.alias));
             annotations.insert(labels::DESCRIPTION.to_owned(), json!(spec.description));
         }
-        let mut patch = json!({"metadata": {"annotations": annotations}});
+        let mut patch =
+            Map::from_iter([("metadata".to_owned(), json!({"uid": uid, "annotations": annotations}))]);
         if !fields.is_empty() {
-            patch["spec"] = Value::Object(fields);
+            patch.insert("spec".to_owned(), Value::Object(fields));
         }
-        Some(patch)
+        Some(Value::Object(patch))
     }
 }
 

@@ -156,7 +156,11 @@ fn build_env_from(source: &api::EnvFrom) -> EnvFromSource {
 fn build_resources(resources: &api::Resources) -> Option<ResourceRequirements> {
     let requests = resources.requests.as_ref().and_then(restricting);
     let limits = resources.limits.as_ref().and_then(restricting);
-    (requests.is_some() || limits.is_some()).then(|| ResourceRequirements { requests, limits, claims: None })
+    (requests.is_some() || limits.is_some()).then_some(ResourceRequirements {
+        requests,
+        limits,
+        claims: None,
+    })
 }
 
 /// The amounts which restrict something: 0 means no restriction and is left out.

@@ -100,7 +100,9 @@ where
             keys.into_iter().filter(|key| views.get(*key) != listed.get(*key)).cloned().collect();
         *views = listed;
         drop(views);
-        differing.iter().for_each(|key| self.tell(key));
+        for key in &differing {
+            self.tell(key);
+        }
         self.filled.send_replace(true);
     }
 

@@ -68,7 +68,7 @@ impl Context {
         client: Client,
         settings: &Settings,
     ) -> (Arc<Self>, impl Stream<Item = ObjectRef<StoredRequest>> + Send + use<>) {
-        let (changed, changes) = mpsc::unbounded();
+        let (changed, touched) = mpsc::unbounded();
         let reporter = Reporter { controller: labels::FIELD_MANAGER.to_owned(), instance: None };
         let context = Self {
             recorder: Recorder::new(client.clone(), reporter),
@@ -79,7 +79,7 @@ impl Context {
             remembered: Mutex::default(),
         };
         tracing::debug!(?settings, "starting");
-        (Arc::new(context), changes)
+        (Arc::new(context), touched)
     }
 
     pub(super) fn clock(&self) -> Clock {

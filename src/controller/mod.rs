@@ -51,7 +51,7 @@ pub async fn run(
     let controller = Controller::new(settings.api::<StoredRequest>(&client), watch::config())
         .with_config(Config::default().concurrency(settings.concurrency))
         .reconcile_on(changed)
-        .graceful_shutdown_on(async move { shutdown.await });
+        .graceful_shutdown_on(shutdown);
     let forget = context.forget_deleted(controller.store());
     let work = controller.run(reconcile, error_policy, Arc::clone(&context)).for_each(|outcome| async move {
         match outcome {
@@ -96,6 +96,7 @@ async fn reconcile(request: Arc<StoredRequest>, context: Arc<Context>) -> Result
     })
 }
 
+#[allow(clippy::needless_pass_by_value)] // the signature that the runtime asks for
 fn error_policy(request: Arc<StoredRequest>, error: &Error, context: Arc<Context>) -> Action {
     let pause = context.pause_after_failure(request.uid());
     warn!(

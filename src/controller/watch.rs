@@ -28,16 +28,16 @@ pub(super) fn spawn(client: &Client, settings: &Settings, context: &Arc<Context>
     let mut watches = JoinSet::new();
     let jobs = Arc::clone(context);
     watches.spawn(follow::<JobView>(client.clone(), settings.clone(), "Jobs", move |event| {
-        if let Event::Delete(job) = &event {
-            if job.is_terminal() {
-                jobs.remember_last_words(job.clone());
-            }
+        if let Event::Delete(job) = &event
+            && job.is_terminal()
+        {
+            jobs.remember_last_words(job.clone());
         }
         jobs.jobs.take(event);
     }));
     let pods = Arc::clone(context);
     watches.spawn(follow::<PodView>(client.clone(), settings.clone(), "pods", move |event| {
-        pods.pods.take(event)
+        pods.pods.take(event);
     }));
     watches
 }
@@ -57,7 +57,7 @@ where
         match event {
             Ok(event) => take(event),
             Err(error) => {
-                warn!(error = %chain(&error), "the watch on {what} broke off; it is taken up again")
+                warn!(error = %chain(&error), "the watch on {what} broke off; it is taken up again");
             }
         }
     }

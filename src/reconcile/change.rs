@@ -36,7 +36,7 @@ pub(super) fn in_place_patch(
     if run.digest != digest(spec) {
         desired = InPlace { suspend: desired.suspend, note: desired.note, ..last.clone()? };
     }
-    desired.patch(last.as_ref(), spec)
+    desired.patch(last.as_ref(), spec, job.uid())
 }
 
 /// The operator itself has suspended `job`, by the record which the Job carries.

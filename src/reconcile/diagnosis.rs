@@ -28,7 +28,7 @@ pub(super) fn has_started<'a>(pods: impl IntoIterator<Item = &'a PodView>) -> bo
 pub(super) fn cause<'a>(pods: impl IntoIterator<Item = &'a PodView>) -> Option<Cause> {
     let mut pods: Vec<_> = pods.into_iter().collect();
     pods.sort_by(|a, b| a.metadata.name.cmp(&b.metadata.name));
-    pods.into_iter().find_map(|pod| cause_of(pod))
+    pods.into_iter().find_map(cause_of)
 }
 
 fn cause_of(pod: &PodView) -> Option<Cause> {

@@ -126,11 +126,11 @@ impl Pass {
         observed.answers = Answers::default();
         // Our own last write is an answer too: planning on an older view would only meet a conflict.
         let newer = observed.memory.written.take();
-        if let (Some(written), Some(cached)) = (newer, observed.request.as_ref()) {
-            if written.is_newer_than(cached) {
-                observed.request = Some((*written).clone());
-                observed.memory.written = Some(written);
-            }
+        if let (Some(written), Some(cached)) = (newer, observed.request.as_ref())
+            && written.is_newer_than(cached)
+        {
+            observed.request = Some((*written).clone());
+            observed.memory.written = Some(written);
         }
         observed.memory.look(observed.request.as_ref(), &observed.jobs, clock);
         Self { observed, layers, queue: VecDeque::new(), next: Next::Again, rounds: 0 }

@@ -144,10 +144,8 @@ pub fn plan(observed: &Observed, layers: &Layers, clock: Clock) -> Plan {
         run::Move::Stay(course) => course,
     };
     let clean_up = run::clean_up(observed, request, &stored, &judged, clock);
-    if course.next != Next::Again {
-        if let Some(act) = clean_up.act {
-            return act;
-        }
+    if let (Some(act), true) = (clean_up.act, course.next != Next::Again) {
+        return act;
     }
 
     let described = status::describe(request, &stored, &course, &judged, &observed.pods, clock.now);

@@ -272,12 +272,10 @@ fn recorded(
     if job.is_terminal() {
         return record(request, runs, job, judged, None);
     }
-    if let (Ok((spec, compiled)), true) = (judged, is_ours_to_change(job, request)) {
-        if let Some(mut patch) = change::in_place_patch(job, newest, spec, compiled) {
-            // Rule 1: the patch is for this very Job.
-            patch["metadata"]["uid"] = uid.into();
-            return Move::Act(Plan::change(Change::Patch { name: newest.job_name.clone(), patch }));
-        }
+    if let (Ok((spec, compiled)), true) = (judged, is_ours_to_change(job, request))
+        && let Some(patch) = change::in_place_patch(job, newest, spec, compiled)
+    {
+        return Move::Act(Plan::change(Change::Patch { name: newest.job_name.clone(), patch }));
     }
     let mut runs = runs.to_vec();
     if let Some(newest) = runs.first_mut() {

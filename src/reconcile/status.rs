@@ -249,7 +249,7 @@ fn conditions(
     let mut writer = Writer { generation, stored, now, written: Vec::new() };
     match judged {
         Ok(_) => {
-            writer.set(ConditionType::Accepted, true, Reason::Valid.as_str(), "the spec compiles to a Job")
+            writer.set(ConditionType::Accepted, true, Reason::Valid.as_str(), "the spec compiles to a Job");
         }
         Err(rejection) => {
             writer.set(ConditionType::Accepted, false, rejection.reason.as_str(), &rejection.message);

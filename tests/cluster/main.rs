@@ -4,10 +4,13 @@
 //! and exit code. Needs the programs that `make cluster-bin` builds; without them it fails, it never skips.
 //! A module of tests is a file beside this one with `pub(crate) fn tests() -> Vec<Test>`, named in `modules`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(clippy::disallowed_types, clippy::disallowed_methods)] // tests are edges
 
 mod figures;
+mod golden;
 mod platform;
 mod runs;
+mod schema;
 mod support;
 
 use std::process::ExitCode;
@@ -19,7 +22,13 @@ use support::{ControlPlane, Test};
 
 /// Every module of tests, with the name its tests are listed under.
 fn modules() -> Vec<(&'static str, Vec<Test>)> {
-    vec![("platform", platform::tests()), ("runs", runs::tests()), ("figures", figures::tests())]
+    vec![
+        ("platform", platform::tests()),
+        ("runs", runs::tests()),
+        ("schema", schema::tests()),
+        ("golden", golden::tests()),
+        ("figures", figures::tests()),
+    ]
 }
 
 /// Enough to overlap the waiting, little enough for the control plane on two cores.

@@ -183,15 +183,12 @@ async fn queue_keeps_its_suspension(cx: Arc<Cluster>) {
     at.change("queued", json!({"settings": {"backoffLimit": 2}})).await;
     operator.kill();
     let _operator = Operator::start(&cx, &at.namespace, &[]);
-    eventually(DEADLINE, "the Job has the new limit", async || {
+    let suspended = eventually(DEADLINE, "the Job has the new limit", async || {
         let job = at.jobs().get("queued-1").await.unwrap().spec.unwrap();
-        if job.backoff_limit == Some(2) {
-            Ok(assert_eq!(job.suspend, Some(true)))
-        } else {
-            Err(job.backoff_limit)
-        }
+        if job.backoff_limit == Some(2) { Ok(job.suspend) } else { Err(job.backoff_limit) }
     })
     .await;
+    assert_eq!(suspended, Some(true));
     at.jobs().patch("queued-1", &PatchParams::default(), &suspend(false)).await.unwrap();
     at.until_phase("queued", 1, "Running").await;
 }

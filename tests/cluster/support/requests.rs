@@ -126,3 +126,16 @@ pub(crate) fn spec(simulated: &Value, more: &Value) -> Value {
     }
     spec
 }
+
+/// Sends an object as a person does, as a dry run with strict validation: the API server's verdict, in its words.
+pub(crate) async fn try_create(client: &Client, collection: &str, object: &Value) -> Result<(), String> {
+    let request = http::Request::post(format!("{collection}?dryRun=All&fieldValidation=Strict"))
+        .header("Content-Type", "application/json")
+        .body(serde_json::to_vec(object).expect("JSON"))
+        .expect("a request");
+    match client.request::<Value>(request).await {
+        Ok(_) => Ok(()),
+        Err(kube::Error::Api(status)) => Err(status.message),
+        Err(error) => Err(error.to_string()),
+    }
+}

@@ -1,0 +1,152 @@
+//! The CustomResourceDefinitions as files: current, small, described, and free of defaults that would beat a template.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(clippy::disallowed_types, clippy::disallowed_methods)] // tests are edges
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use serde_json::Value;
+
+/// Calls `look` on every schema of the first version, with its path.
+fn walk(schema: &Value, path: &str, look: &mut impl FnMut(&str, &Value)) {
+    look(path, schema);
+    for (name, child) in schema["properties"].as_object().into_iter().flatten() {
+        walk(child, &format!("{path}.{name}"), look);
+    }
+    if schema["items"].is_object() {
+        walk(&schema["items"], &format!("{path}[]"), look);
+    }
+    if schema["additionalProperties"].is_object() {
+        walk(&schema["additionalProperties"], &format!("{path}{{}}"), look);
+    }
+}
+
+/// Every schema of every CRD: `<kind>`, path below it, schema.
+fn schemas() -> Vec<(String, String, Value)> {
+    let mut all = Vec::new();
+    for crd in jobrequest::api::crds() {
+        let kind = crd.spec.names.kind.clone();
+        let crd = serde_json::to_value(crd).unwrap();
+        let root = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
+        walk(root, "", &mut |path, schema| all.push((kind.clone(), path.to_owned(), schema.clone())));
+    }
+    all
+}
+
+/// Fails with every finding at once.
+fn none(what: &str, found: &[String]) {
+    assert!(found.is_empty(), "{what}:\n  {}", found.join("\n  "));
+}
+
+#[test]
+fn committed_files_are_current() {
+    for crd in jobrequest::api::crds() {
+        let path = format!("{}/crds/{}.yaml", env!("CARGO_MANIFEST_DIR"), crd.metadata.name.clone().unwrap());
+        let generated = serde_saphyr::to_string(&crd).unwrap();
+        if std::env::var_os("BLESS").is_some() {
+            fs::write(&path, &generated).unwrap();
+        }
+        let committed = fs::read_to_string(&path).unwrap_or_default();
+        assert!(committed == generated, "{path} is not current; run: BLESS=1 cargo test --test crds");
+        assert!(generated.len() < 90_000, "{path} has {} bytes", generated.len());
+        println!("figure: {path} has {} bytes (below 90000)", generated.len());
+    }
+}
+
+#[test]
+fn every_field_is_described() {
+    let missing: Vec<_> = schemas()
+        .into_iter()
+        .filter(|(_, path, schema)| {
+            path.rsplit('.').next().is_some_and(|name| !name.is_empty() && !name.ends_with(['}', ']']))
+                && !["apiVersion", "kind", "metadata", "metadata.name"]
+                    .iter()
+                    .any(|known| path == &format!(".{known}"))
+                && schema["description"].as_str().is_none_or(str::is_empty)
+        })
+        .map(|(kind, path, _)| format!("{kind}{path}"))
+        .collect();
+    none("fields without a description", &missing);
+}
+
+#[test]
+fn only_list_keys_have_defaults() {
+    let allowed: BTreeSet<&str> = BTreeSet::from([
+        ".spec.containers[].name",
+        ".spec.initContainers[].name",
+        ".spec.containers[].ports[].protocol",
+        ".spec.initContainers[].ports[].protocol",
+        ".spec.settings.podFailurePolicy.rules[].onPodConditions[].status",
+        ".status",
+        ".status.observedGeneration",
+    ]);
+    let others: Vec<_> = schemas()
+        .into_iter()
+        .filter(|(_, path, schema)| !schema["default"].is_null() && !allowed.contains(path.as_str()))
+        .map(|(kind, path, _)| format!("{kind}{path}"))
+        .collect();
+    none("defaults that would beat every template", &others);
+}
+
+#[test]
+fn nothing_is_required_that_a_template_may_supply() {
+    let mut wrong = Vec::new();
+    for (kind, path, schema) in schemas() {
+        for required in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+            let is_one = path == ".spec"
+                || path == ".spec.settings"
+                || ["image", "volume", "containers", "restartPolicy"].contains(&required);
+            if is_one && path.starts_with(".spec") {
+                wrong.push(format!("{kind}{path}.{required}"));
+            }
+        }
+    }
+    none("required too early", &wrong);
+}
+
+#[test]
+fn no_reference_leaves_the_namespace() {
+    let found: Vec<_> = schemas()
+        .into_iter()
+        .filter(|(_, path, _)| path.starts_with(".spec") && path.to_lowercase().ends_with("namespace"))
+        .map(|(kind, path, _)| format!("{kind}{path}"))
+        .collect();
+    none("fields that carry a namespace", &found);
+}
+
+#[test]
+fn every_list_map_and_string_is_bounded() {
+    let mut unbounded = Vec::new();
+    for (kind, path, schema) in schemas() {
+        if !path.starts_with(".spec.") || path.starts_with(".spec.overrides") {
+            continue;
+        }
+        let is_bounded = match schema["type"].as_str() {
+            Some("string") => schema["maxLength"].is_number() || schema["enum"].is_array(),
+            Some("array") => schema["maxItems"].is_number() && schema["x-kubernetes-list-type"].is_string(),
+            Some("object") if schema["additionalProperties"].is_object() => {
+                schema["maxProperties"].is_number()
+            }
+            _ => true,
+        };
+        if !is_bounded {
+            unbounded.push(format!("{kind}{path}"));
+        }
+    }
+    // Programs and their arguments are ordered texts: an atomic list, which is what no list type means.
+    unbounded.retain(|path| !["command", "args"].iter().any(|name| path.rsplit('.').next() == Some(name)));
+    none("without a bound or a list type", &unbounded);
+}
+
+#[test]
+fn every_rule_has_a_message() {
+    let mut silent = Vec::new();
+    for (kind, path, schema) in schemas() {
+        for rule in schema["x-kubernetes-validations"].as_array().into_iter().flatten() {
+            if rule["message"].as_str().is_none_or(str::is_empty) && rule["messageExpression"].is_null() {
+                silent.push(format!("{kind}{path}: {}", rule["rule"]));
+            }
+        }
+    }
+    none("rules without a message", &silent);
+}
