@@ -184,7 +184,9 @@ impl Pass {
                 self.observed.answers.job = Some((name.clone(), found.map(|job| *job)));
             }
             (_, Answer::Jobs(jobs)) => self.observed.answers.jobs = Some(jobs),
-            (_, Answer::Creation(creation)) => self.saw_creation(creation, clock),
+            (Call::CreateJob { job, .. }, Answer::Creation(creation)) => {
+                self.saw_creation(job.metadata.name.clone().unwrap_or_default(), creation, clock);
+            }
             (_, Answer::Late) => self.observed.answers.request_at = None,
             (_, Answer::Patched(job)) => self.saw_job(*job),
             (_, Answer::Written(request)) => {
@@ -205,7 +207,14 @@ impl Pass {
                 self.queue.clear();
                 self.next = Next::After(SETTLE);
             }
-            (_, Answer::Job(_) | Answer::Done | Answer::Conflict | Answer::Missing) => {}
+            (
+                _,
+                Answer::Job(_)
+                | Answer::Creation(_)
+                | Answer::Done
+                | Answer::Conflict
+                | Answer::Missing,
+            ) => {}
         }
     }
 
@@ -230,7 +239,7 @@ impl Pass {
         self.observed.memory.look(self.observed.request.as_ref(), &self.observed.jobs, clock);
     }
 
-    fn saw_creation(&mut self, creation: Creation, clock: Clock) {
+    fn saw_creation(&mut self, name: String, creation: Creation, clock: Clock) {
         match &creation {
             Creation::Created(job) => {
                 self.observed.memory.created = Some((clock.uptime, job.clone()));
@@ -243,7 +252,7 @@ impl Pass {
             }
             Creation::NameTaken | Creation::Invalid(_) => self.observed.memory.forbidden = None,
         }
-        self.observed.answers.creation = Some(creation);
+        self.observed.answers.creation = Some((name, creation));
     }
 
     fn saw_job(&mut self, job: JobView) {

@@ -212,8 +212,8 @@ fn refused_by_server(
     stored: &JobRequestStatus,
     newest: Option<&Run>,
 ) -> Option<String> {
-    newest.filter(|run| run.is_open() && run.job_uid.is_none())?;
-    if let Some(Creation::Invalid(message)) = &observed.answers.creation {
+    let newest = newest.filter(|run| run.is_open() && run.job_uid.is_none())?;
+    if let Some(Creation::Invalid(message)) = observed.answers.creation_of(&newest.job_name) {
         return Some(message.clone());
     }
     let accepted = status::condition(stored, ConditionType::Accepted)?;

@@ -173,7 +173,7 @@ fn reserved(
     judged: &Judged<'_>,
     clock: Clock,
 ) -> Move {
-    match &observed.answers.creation {
+    match observed.answers.creation_of(&newest.job_name) {
         Some(Creation::Created(job)) => {
             return record(request, runs, job, judged, Some(created_event(newest)));
         }
@@ -348,7 +348,7 @@ enum Found<'a> {
 fn find<'a>(observed: &'a Observed, run: &Run, uid: &str, clock: Clock) -> Found<'a> {
     let is_it = |job: &&JobView| job.uid() == uid;
     let memory = &observed.memory;
-    let created_now = match &observed.answers.creation {
+    let created_now = match observed.answers.creation_of(&run.job_name) {
         Some(Creation::Created(job)) => Some(job.as_ref()),
         _ => None,
     };
