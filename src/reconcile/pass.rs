@@ -179,7 +179,11 @@ impl Pass {
     /// Takes in the answer of the call that [`Pass::step`] handed out last.
     pub fn answer(&mut self, call: &Call, answer: Answer, clock: Clock) {
         match (call, answer) {
-            (_, Answer::Request(found)) => self.saw_request(found.map(|request| *request), clock),
+            (_, Answer::Request(found)) => {
+                // Rule 8: what was asked about Jobs before does not speak of what this request records.
+                (self.observed.answers.job, self.observed.answers.jobs) = (None, None);
+                self.saw_request(found.map(|request| *request), clock);
+            }
             (Call::GetJob(name), Answer::Job(found)) => {
                 self.observed.answers.job = Some((name.clone(), found.map(|job| *job)));
             }

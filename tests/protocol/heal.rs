@@ -114,6 +114,8 @@ pub fn heal(world: &mut World) -> Result<(), String> {
     let faults = &mut Faults::default();
     while world.apply(Action::Land(0)) {}
     for operator in 0..world.operators.len() {
+        // What it waits for has got lost on its way.
+        world.apply(Action::GiveUp(operator));
         pass(world, operator, faults)?;
         let now = world.server.now;
         world.operators[operator].wake_at.get_or_insert(now);
