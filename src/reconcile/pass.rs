@@ -32,7 +32,7 @@ pub enum Call {
         /// Latest uptime at which it may be sent.
         before: Duration,
     },
-    /// Merge-patch a Job; the patch carries its uid.
+    /// Merge-patch a Job; the patch carries its uid and resourceVersion.
     PatchJob {
         /// Name of the Job.
         name: String,
@@ -208,6 +208,8 @@ impl Pass {
                 self.next = Next::Again;
             }
             (Call::PatchJob { .. } | Call::DeleteJob { .. }, Answer::Conflict | Answer::Missing) => {
+                // What stood in for the cache is out of date.
+                self.observed.memory.created = None;
                 self.queue.clear();
                 self.next = Next::After(SETTLE);
             }

@@ -37,7 +37,7 @@ pub enum Change {
         /// Latest uptime at which it may be sent.
         before: Duration,
     },
-    /// Merge-patch the Job; the patch carries its uid.
+    /// Merge-patch the Job; the patch carries its uid and resourceVersion.
     Patch {
         /// Name of the Job.
         name: String,

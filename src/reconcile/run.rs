@@ -274,8 +274,9 @@ fn recorded(
     }
     if let (Ok((spec, compiled)), true) = (judged, is_ours_to_change(job, request)) {
         if let Some(mut patch) = change::in_place_patch(job, newest, spec, compiled) {
-            // Rule 1: the patch is for this very Job.
+            // Rule 1: the patch is for this very Job as it was judged: a late one must not part record and fields.
             patch["metadata"]["uid"] = uid.into();
+            patch["metadata"]["resourceVersion"] = job.resource_version().into();
             return Move::Act(Plan::change(Change::Patch { name: newest.job_name.clone(), patch }));
         }
     }
