@@ -188,6 +188,9 @@ fn reserved(
         }
         Some(Creation::Invalid(_)) | None => {}
     }
+    if let Some(course) = unrecorded(observed, request, runs, newest, judged) {
+        return course;
+    }
     let Ok((_, compiled)) = judged else {
         return Move::stay(runs, Standing::NoRun, Next::AwaitChange);
     };
@@ -204,6 +207,31 @@ fn reserved(
         }
         _ => Move::Act(Plan::ask(Read::Request)),
     }
+}
+
+/// The cache shows the Job of a run that is only reserved: the answer of its create was lost. It is adopted also while
+/// the request is suspended or rejected, or nothing would tell of it or suspend it. Rule 7: from a GET, not the cache.
+fn unrecorded(
+    observed: &Observed,
+    request: &StoredRequest,
+    runs: &[Run],
+    newest: &Run,
+    judged: &Judged<'_>,
+) -> Option<Move> {
+    let name = &newest.job_name;
+    observed.jobs.iter().find(|job| is_of_run(job, request, newest))?;
+    match observed.answers.job.as_ref().filter(|(asked, _)| asked == name) {
+        None => Some(Move::Act(Plan::ask(Read::Job(name.clone())))),
+        Some((_, Some(job))) if is_of_run(job, request, newest) => {
+            Some(record(request, runs, job, judged, None))
+        }
+        Some(_) => None,
+    }
+}
+
+/// Rule 2: what the Job says it is, whoever owns it by now.
+fn is_of_run(job: &JobView, request: &StoredRequest, run: &Run) -> bool {
+    job.is_of(request.uid()) && job.run() == Some(run.number)
 }
 
 /// The name of the run's Job is taken. Rule 5: by whom decides.
@@ -224,7 +252,7 @@ fn name_taken(
     let Some(job) = holder else {
         return held(format!("Job {name} was in the way and has just gone; trying again"));
     };
-    if job.is_of(request.uid()) && job.run() == Some(newest.number) {
+    if is_of_run(job, request, newest) {
         return record(request, runs, job, judged, None);
     }
     if job.is_terminating() || job.is_of_predecessor(request.name(), request.uid()) {
