@@ -263,6 +263,10 @@ fn name_taken(
     let Ok((spec, _)) = judged else {
         return Move::stay(runs, Standing::NoRun, Next::AwaitChange);
     };
+    // Rule 3: the next number, too, is reserved only when about to create.
+    if request.is_suspended() {
+        return Move::stay(runs, Standing::Held, Next::AwaitChange);
+    }
     let next = reservation(request, newest.number.saturating_add(1), newest.trigger, digest(spec));
     let note = format!(
         "Job {name} exists and is not ours; run {} is skipped, run {} takes its place",

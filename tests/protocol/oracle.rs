@@ -135,13 +135,19 @@ impl Oracle {
         });
     }
 
-    /// A user deletes a Job.
-    pub fn deleted_by_user(&mut self, job: &JobView, now: u64) {
+    /// A user deletes a Job, while the request with this uid is there. A foreign Job under a run's name counts too:
+    /// one operator has stepped over it, a create of another is on its way and finds the name free.
+    pub fn deleted_by_user(&mut self, job: &JobView, request: Option<&str>, now: u64) {
         let is_settled =
             self.recorded_at.get(job.uid()).is_some_and(|at| now.saturating_sub(*at) > LATE_CREATE);
-        if let (false, Some(key)) = (is_settled, self.keys.get(job.uid())) {
-            self.unpromised.insert(key.clone());
-        }
+        match (self.keys.get(job.uid()), request) {
+            (Some(key), _) if !is_settled => self.unpromised.insert(key.clone()),
+            (None, Some(request)) => {
+                let number = job.name().rsplit('-').next().and_then(|number| number.parse().ok());
+                self.unpromised.insert((request.to_owned(), number.unwrap_or_default()))
+            }
+            _ => false,
+        };
     }
 
     /// The status was wiped while the Jobs of these runs could be listed.
@@ -253,9 +259,14 @@ impl Oracle {
         self.check(!(is("Reconciling") && is("Stalled")), || "Reconciling and Stalled are both true".to_owned());
     }
 
-    /// A Job of ours which the records do not tell.
+    /// A Job of ours which the records do not tell. One that was created while the status was being wiped waits for
+    /// its number to come round.
     pub fn is_unrecorded(&self, job: &JobView, request: &str, status: &JobRequestStatus) -> bool {
+        let newest = status.runs.first().map_or(0, |run| run.number);
+        let is_ahead = job.run().is_some_and(|number| number > newest);
+        let is_unpromised = self.keys.get(job.uid()).is_some_and(|key| self.unpromised.contains(key));
         job.is_of(request)
+            && !(is_ahead && is_unpromised)
             && job.is_controlled_by(request)
             && !status.runs.iter().any(|run| run.job_uid.as_deref() == Some(job.uid()))
     }

@@ -359,8 +359,8 @@ impl Server {
         if job.view.is_terminating() {
             return false;
         }
-        let now = self.now;
-        self.oracle.deleted_by_user(&job.view, now);
+        let (now, request) = (self.now, self.uid());
+        self.oracle.deleted_by_user(&job.view, request.as_deref(), now);
         self.terminate(name, how);
         true
     }
