@@ -68,9 +68,9 @@ impl InPlace {
     }
 
     /// The merge patch that takes a live Job from what was last written, `last`, to `self`: only the fields that
-    /// differ, and the new record with them. `uid` makes it a patch of this very Job. `None` when nothing differs.
+    /// differ, and the new record with them. `None` when nothing differs.
     #[must_use]
-    pub fn patch(&self, last: Option<&Self>, spec: &JobRequestSpec, uid: &str) -> Option<Value> {
+    pub fn patch(&self, last: Option<&Self>, spec: &JobRequestSpec) -> Option<Map<String, Value>> {
         let unknown = Self::default();
         let before = last.unwrap_or(&unknown);
         if last == Some(self) {
@@ -101,12 +101,11 @@ impl InPlace {
             annotations.insert(labels::ALIAS.to_owned(), json!(spec.alias));
             annotations.insert(labels::DESCRIPTION.to_owned(), json!(spec.description));
         }
-        let mut patch =
-            Map::from_iter([("metadata".to_owned(), json!({"uid": uid, "annotations": annotations}))]);
+        let mut patch = Map::from_iter([("metadata".to_owned(), json!({"annotations": annotations}))]);
         if !fields.is_empty() {
             patch.insert("spec".to_owned(), Value::Object(fields));
         }
-        Some(Value::Object(patch))
+        Some(patch)
     }
 }
 

@@ -36,7 +36,13 @@ pub(super) fn in_place_patch(
     if run.digest != digest(spec) {
         desired = InPlace { suspend: desired.suspend, note: desired.note, ..last.clone()? };
     }
-    desired.patch(last.as_ref(), spec, job.uid())
+    let mut patch = desired.patch(last.as_ref(), spec)?;
+    // Rule 1: for this very Job as it was judged. A late patch would part the record from the fields.
+    if let Some(Value::Object(metadata)) = patch.get_mut("metadata") {
+        metadata.insert("uid".to_owned(), job.uid().into());
+        metadata.insert("resourceVersion".to_owned(), job.resource_version().into());
+    }
+    Some(Value::Object(patch))
 }
 
 /// The operator itself has suspended `job`, by the record which the Job carries.

@@ -367,8 +367,16 @@ pub struct Answers {
     pub job: Option<(String, Option<JobView>)>,
     /// LIST of the request's Jobs.
     pub jobs: Option<Vec<JobView>>,
-    /// The create.
-    pub creation: Option<Creation>,
+    /// The create, by name of the Job.
+    pub creation: Option<(String, Creation)>,
+}
+
+impl Answers {
+    /// How the create of the Job of this name was answered. After a conflict another run may be at hand.
+    #[must_use]
+    pub fn creation_of(&self, name: &str) -> Option<&Creation> {
+        self.creation.as_ref().filter(|(created, _)| created == name).map(|(_, creation)| creation)
+    }
 }
 
 /// What this process remembers of one JobRequest. Losing it is safe; it saves calls and keeps grace periods.

@@ -32,7 +32,7 @@ pub enum Call {
         /// Latest uptime at which it may be sent.
         before: Duration,
     },
-    /// Merge-patch a Job; the patch carries its uid.
+    /// Merge-patch a Job; the patch carries its uid and resourceVersion.
     PatchJob {
         /// Name of the Job.
         name: String,
@@ -179,12 +179,18 @@ impl Pass {
     /// Takes in the answer of the call that [`Pass::step`] handed out last.
     pub fn answer(&mut self, call: &Call, answer: Answer, clock: Clock) {
         match (call, answer) {
-            (_, Answer::Request(found)) => self.saw_request(found.map(|request| *request), clock),
+            (_, Answer::Request(found)) => {
+                // Rule 8: what was asked about Jobs before does not speak of what this request records.
+                (self.observed.answers.job, self.observed.answers.jobs) = (None, None);
+                self.saw_request(found.map(|request| *request), clock);
+            }
             (Call::GetJob(name), Answer::Job(found)) => {
                 self.observed.answers.job = Some((name.clone(), found.map(|job| *job)));
             }
             (_, Answer::Jobs(jobs)) => self.observed.answers.jobs = Some(jobs),
-            (_, Answer::Creation(creation)) => self.saw_creation(creation, clock),
+            (Call::CreateJob { job, .. }, Answer::Creation(creation)) => {
+                self.saw_creation(job.metadata.name.clone().unwrap_or_default(), creation, clock);
+            }
             (_, Answer::Late) => self.observed.answers.request_at = None,
             (_, Answer::Patched(job)) => self.saw_job(*job),
             (_, Answer::Written(request)) => {
@@ -202,10 +208,13 @@ impl Pass {
                 self.next = Next::Again;
             }
             (Call::PatchJob { .. } | Call::DeleteJob { .. }, Answer::Conflict | Answer::Missing) => {
+                // What stood in for the cache is out of date.
+                self.observed.memory.created = None;
                 self.queue.clear();
                 self.next = Next::After(SETTLE);
             }
-            (_, Answer::Job(_) | Answer::Done | Answer::Conflict | Answer::Missing) => {}
+            (_, Answer::Job(_) | Answer::Creation(_) | Answer::Done | Answer::Conflict | Answer::Missing) => {
+            }
         }
     }
 
@@ -230,7 +239,7 @@ impl Pass {
         self.observed.memory.look(self.observed.request.as_ref(), &self.observed.jobs, clock);
     }
 
-    fn saw_creation(&mut self, creation: Creation, clock: Clock) {
+    fn saw_creation(&mut self, name: String, creation: Creation, clock: Clock) {
         match &creation {
             Creation::Created(job) => {
                 self.observed.memory.created = Some((clock.uptime, job.clone()));
@@ -243,7 +252,7 @@ impl Pass {
             }
             Creation::NameTaken | Creation::Invalid(_) => self.observed.memory.forbidden = None,
         }
-        self.observed.answers.creation = Some(creation);
+        self.observed.answers.creation = Some((name, creation));
     }
 
     fn saw_job(&mut self, job: JobView) {

@@ -37,7 +37,7 @@ pub enum Change {
         /// Latest uptime at which it may be sent.
         before: Duration,
     },
-    /// Merge-patch the Job; the patch carries its uid.
+    /// Merge-patch the Job; the patch carries its uid and resourceVersion.
     Patch {
         /// Name of the Job.
         name: String,
@@ -210,8 +210,8 @@ fn refused_by_server(
     stored: &JobRequestStatus,
     newest: Option<&Run>,
 ) -> Option<String> {
-    newest.filter(|run| run.is_open() && run.job_uid.is_none())?;
-    if let Some(Creation::Invalid(message)) = &observed.answers.creation {
+    let newest = newest.filter(|run| run.is_open() && run.job_uid.is_none())?;
+    if let Some(Creation::Invalid(message)) = observed.answers.creation_of(&newest.job_name) {
         return Some(message.clone());
     }
     let accepted = status::condition(stored, ConditionType::Accepted)?;

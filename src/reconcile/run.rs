@@ -173,7 +173,7 @@ fn reserved(
     judged: &Judged<'_>,
     clock: Clock,
 ) -> Move {
-    match &observed.answers.creation {
+    match observed.answers.creation_of(&newest.job_name) {
         Some(Creation::Created(job)) => {
             return record(request, runs, job, judged, Some(created_event(newest)));
         }
@@ -187,6 +187,9 @@ fn reserved(
             );
         }
         Some(Creation::Invalid(_)) | None => {}
+    }
+    if let Some(course) = unrecorded(observed, request, runs, newest, judged) {
+        return course;
     }
     let Ok((_, compiled)) = judged else {
         return Move::stay(runs, Standing::NoRun, Next::AwaitChange);
@@ -204,6 +207,31 @@ fn reserved(
         }
         _ => Move::Act(Plan::ask(Read::Request)),
     }
+}
+
+/// The cache shows the Job of a run that is only reserved: the answer of its create was lost. It is adopted also while
+/// the request is suspended or rejected, or nothing would tell of it or suspend it. Rule 7: from a GET, not the cache.
+fn unrecorded(
+    observed: &Observed,
+    request: &StoredRequest,
+    runs: &[Run],
+    newest: &Run,
+    judged: &Judged<'_>,
+) -> Option<Move> {
+    let name = &newest.job_name;
+    observed.jobs.iter().find(|job| is_of_run(job, request, newest))?;
+    match observed.answers.job.as_ref().filter(|(asked, _)| asked == name) {
+        None => Some(Move::Act(Plan::ask(Read::Job(name.clone())))),
+        Some((_, Some(job))) if is_of_run(job, request, newest) => {
+            Some(record(request, runs, job, judged, None))
+        }
+        Some(_) => None,
+    }
+}
+
+/// Rule 2: what the Job says it is, whoever owns it by now.
+fn is_of_run(job: &JobView, request: &StoredRequest, run: &Run) -> bool {
+    job.is_of(request.uid()) && job.run() == Some(run.number)
 }
 
 /// The name of the run's Job is taken. Rule 5: by whom decides.
@@ -224,7 +252,7 @@ fn name_taken(
     let Some(job) = holder else {
         return held(format!("Job {name} was in the way and has just gone; trying again"));
     };
-    if job.is_of(request.uid()) && job.run() == Some(newest.number) {
+    if is_of_run(job, request, newest) {
         return record(request, runs, job, judged, None);
     }
     if job.is_terminating() || job.is_of_predecessor(request.name(), request.uid()) {
@@ -235,6 +263,10 @@ fn name_taken(
     let Ok((spec, _)) = judged else {
         return Move::stay(runs, Standing::NoRun, Next::AwaitChange);
     };
+    // Rule 3: the next number, too, is reserved only when about to create.
+    if request.is_suspended() {
+        return Move::stay(runs, Standing::Held, Next::AwaitChange);
+    }
     let next = reservation(request, newest.number.saturating_add(1), newest.trigger, digest(spec));
     let note = format!(
         "Job {name} exists and is not ours; run {} is skipped, run {} takes its place",
@@ -346,7 +378,7 @@ enum Found<'a> {
 fn find<'a>(observed: &'a Observed, run: &Run, uid: &str, clock: Clock) -> Found<'a> {
     let is_it = |job: &&JobView| job.uid() == uid;
     let memory = &observed.memory;
-    let created_now = match &observed.answers.creation {
+    let created_now = match observed.answers.creation_of(&run.job_name) {
         Some(Creation::Created(job)) => Some(job.as_ref()),
         _ => None,
     };

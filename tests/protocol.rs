@@ -1,0 +1,116 @@
+//! The run protocol as a model: the real plan against an API server in memory.
+//!
+//! The very [`jobrequest::reconcile::Pass`] that the controller performs is driven here against a server with
+//! compare-and-set, uids, 409, garbage collection and a Job controller. Views may be any older version, operators die
+//! before and after each write, answers get lost, calls land late, two operators act at once, and users delete,
+//! strip, wipe and re-create. After every schedule the world must heal. Mutants prove that the checker would notice.
+//!
+//! `PROTOCOL_SCHEDULES` sets how many schedules each scenario gets; `PROTOCOL_REPLAY=scenario:seed` shows one.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+#[path = "protocol/explore.rs"]
+mod explore;
+#[path = "protocol/heal.rs"]
+mod heal;
+#[path = "protocol/mutant.rs"]
+mod mutant;
+#[path = "protocol/operator.rs"]
+mod operator;
+#[path = "protocol/oracle.rs"]
+mod oracle;
+#[path = "protocol/rng.rs"]
+mod rng;
+#[path = "protocol/scenario.rs"]
+mod scenario;
+#[path = "protocol/server.rs"]
+mod server;
+#[path = "protocol/spec.rs"]
+mod spec;
+#[path = "protocol/world.rs"]
+mod world;
+
+use std::io::Write as _;
+use std::time::Instant;
+
+use mutant::Mutant;
+use scenario::{SCENARIOS, Scenario};
+
+/// Says it past the test harness, which would swallow it.
+fn say(what: &str) {
+    let _ = writeln!(std::io::stderr(), "{what}");
+}
+
+fn fail(scenario: &Scenario, seed: u64, outcome: &explore::Outcome) -> ! {
+    let short = explore::shrink(scenario, seed, &outcome.actions, None);
+    let trace = short.trace.join("\n");
+    panic!(
+        "{}\nreplay with PROTOCOL_REPLAY={}:{seed}; shrunk to: {}\n{trace}\n{:#?}",
+        outcome.violation.as_deref().unwrap_or_default(),
+        scenario.name,
+        short.violation.as_deref().unwrap_or_default(),
+        short.actions,
+    );
+}
+
+#[test]
+fn no_schedule_breaks_the_protocol() {
+    if let Ok(replay) = std::env::var("PROTOCOL_REPLAY") {
+        let (name, seed) = replay.split_once(':').unwrap();
+        let (scenario, seed) = (scenario::named(name), seed.parse().unwrap());
+        let outcome = explore::run(scenario, seed, None);
+        if outcome.violation.is_some() {
+            fail(scenario, seed, &outcome);
+        }
+        return;
+    }
+    let count: u64 =
+        std::env::var("PROTOCOL_SCHEDULES").ok().and_then(|count| count.parse().ok()).unwrap_or(200);
+    let begun = Instant::now();
+    let mut steps = 0;
+    let mut failures = Vec::new();
+    for scenario in &SCENARIOS {
+        for seed in 0..count {
+            let outcome = explore::run(scenario, seed, None);
+            steps += outcome.steps;
+            if outcome.violation.is_some() {
+                if std::env::var("PROTOCOL_ALL").is_err() {
+                    fail(scenario, seed, &outcome);
+                }
+                failures.push((scenario.name, seed, outcome.violation.clone().unwrap()));
+            }
+        }
+    }
+    for (name, seed, violation) in &failures {
+        say(&format!("{name}:{seed} {violation}"));
+    }
+    assert!(failures.is_empty());
+    say(&format!(
+        "run protocol: {} schedules of {} scenarios explored, {steps} steps, in {:.1?}",
+        count * SCENARIOS.len() as u64,
+        SCENARIOS.len(),
+        begun.elapsed()
+    ));
+}
+
+#[test]
+fn every_mutant_dies() {
+    let budget: u64 =
+        std::env::var("PROTOCOL_MUTANT_SCHEDULES").ok().and_then(|count| count.parse().ok()).unwrap_or(3000);
+    let mut table = String::from("rule  after  scenario          what is taken away -> what was noticed\n");
+    let mut survivors = Vec::new();
+    for mutant in Mutant::ALL {
+        let (rule, what, name) = mutant.what();
+        let scenario = scenario::named(name);
+        let killed = (0..budget).find_map(|seed| {
+            explore::run(scenario, seed, Some(mutant)).violation.map(|violation| (seed + 1, violation))
+        });
+        match killed {
+            Some((after, violation)) => {
+                table.push_str(&format!("{rule:>4} {after:>6}  {name:<16}  {what} -> {violation}\n"));
+            }
+            None => survivors.push(format!("{rule}: {what} ({mutant:?})")),
+        }
+    }
+    say(&table);
+    assert!(survivors.is_empty(), "mutants that survived {budget} schedules: {survivors:#?}");
+}

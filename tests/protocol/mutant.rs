@@ -1,0 +1,233 @@
+//! One sabotage for each rule: its information or its fence is taken away at the boundary, around the real code.
+//!
+//! The product is never changed: a mutant shows it a falsified view or answer, drops a precondition on the server's
+//! side, or alters a call on its way out. The checker must notice within its budget.
+
+use std::time::Duration;
+
+use jobrequest::api::condition::RunResult;
+use jobrequest::api::{JobRequestStatus, labels};
+use jobrequest::compile::digest::digest;
+use jobrequest::reconcile::{Answer, Call, Creation, JobView, Memory, StoredRequest};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+
+use super::server::{NAME, Server};
+
+/// See the module. `(rule, what is taken away)` is in [`Mutant::what`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Mutant {
+    StatusIgnoresVersion,
+    DeleteIgnoresVersion,
+    PatchIgnoresUid,
+    PatchIgnoresVersion,
+    IdentityByOwner,
+    OwnerByAnnotation,
+    ReservesSuspended,
+    ReservesInMemory,
+    RequestFromCache,
+    StepsOverOwn,
+    StepsOverPredecessor,
+    SendsLate,
+    NoGrace,
+    DigestOfReservation,
+    AdoptsFromCache,
+    GoneByCache,
+    HidesStrays,
+    ListsNothing,
+    DigestOfEverything,
+    RunsBeside,
+    HidesDeletion,
+}
+
+impl Mutant {
+    pub const ALL: [Self; 21] = [
+        Self::StatusIgnoresVersion,
+        Self::DeleteIgnoresVersion,
+        Self::PatchIgnoresUid,
+        Self::PatchIgnoresVersion,
+        Self::IdentityByOwner,
+        Self::OwnerByAnnotation,
+        Self::ReservesSuspended,
+        Self::ReservesInMemory,
+        Self::RequestFromCache,
+        Self::StepsOverOwn,
+        Self::StepsOverPredecessor,
+        Self::SendsLate,
+        Self::NoGrace,
+        Self::DigestOfReservation,
+        Self::AdoptsFromCache,
+        Self::GoneByCache,
+        Self::HidesStrays,
+        Self::ListsNothing,
+        Self::DigestOfEverything,
+        Self::RunsBeside,
+        Self::HidesDeletion,
+    ];
+
+    /// The rule, what is taken away, and the scenario that shows it soonest.
+    pub const fn what(self) -> (u8, &'static str, &'static str) {
+        match self {
+            Self::StatusIgnoresVersion => (1, "a status write is no compare-and-set", "edits"),
+            Self::DeleteIgnoresVersion => (1, "a delete carries no resourceVersion", "ttl"),
+            Self::PatchIgnoresUid => (1, "a patch carries no uid", "patch"),
+            Self::PatchIgnoresVersion => (1, "a patch carries no resourceVersion", "patch"),
+            Self::IdentityByOwner => (2, "a Job is known by its owner only", "strips"),
+            Self::OwnerByAnnotation => (2, "a Job that lost its owner counts as ours to delete", "strips"),
+            Self::ReservesSuspended => (3, "a run is reserved while suspended", "suspend"),
+            Self::ReservesInMemory => (3, "a reservation is not written", "edits"),
+            Self::RequestFromCache => (4, "the GET before a create is answered by the cache", "edits"),
+            Self::StepsOverOwn => (5, "409: our own Job is taken for a foreign one", "edits"),
+            Self::StepsOverPredecessor => {
+                (5, "409: a predecessor's Job is taken for a foreign one", "recreate")
+            }
+            Self::SendsLate => (6, "a create is sent however old its permit is", "ttl"),
+            Self::NoGrace => (6, "a delete waits for no grace", "ttl"),
+            Self::DigestOfReservation => (7, "the reservation's digest is kept", "edits"),
+            Self::AdoptsFromCache => (7, "a uid is recorded from the cache", "ttl"),
+            Self::GoneByCache => (8, "a Job that the cache does not show is gone", "edits"),
+            Self::HidesStrays => (9, "strays are left alone", "stray"),
+            Self::ListsNothing => (10, "an empty status is taken for a new one", "wipe"),
+            Self::DigestOfEverything => (11, "the digest covers what is changed in place", "patch"),
+            Self::RunsBeside => (13, "a change does not wait for the run", "edits"),
+            Self::HidesDeletion => (15, "a deletion is not seen", "recreate"),
+        }
+    }
+
+    /// Falsifies a JobRequest on its way to the plan.
+    pub fn request(self, request: &mut StoredRequest) {
+        match self {
+            Self::HidesDeletion => request.metadata.deletion_timestamp = None,
+            Self::ReservesSuspended => {
+                if let Ok(spec) = &mut request.spec.0 {
+                    spec.suspend = None;
+                }
+            }
+            Self::DigestOfEverything => {
+                if let Ok(spec) = &mut request.spec.0 {
+                    let told = spec.settings.as_ref().and_then(|settings| settings.parallelism).unwrap_or(1);
+                    let labels = spec.labels.get_or_insert_default();
+                    labels.insert("parallelism".to_owned(), told.to_string());
+                }
+            }
+            Self::RunsBeside => {
+                if let (Ok(spec), Ok(status)) = (&request.spec.0, &mut request.status.0) {
+                    let wanted = digest(spec);
+                    let newest = status.runs.first_mut().filter(|run| run.job_uid.is_some());
+                    if let Some(run) = newest.filter(|run| run.is_open() && run.digest != wanted) {
+                        run.result = Some(RunResult::Succeeded);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Takes back, on the way out, what [`Mutant::request`] falsified in the records.
+    pub fn status(self, status: &mut JobRequestStatus, stored: &JobRequestStatus) {
+        if self != Self::RunsBeside {
+            return;
+        }
+        for run in &mut status.runs {
+            if let Some(true_run) = stored.runs.iter().find(|stored| stored.number == run.number) {
+                if true_run.is_open() && run.end_time.is_none() {
+                    run.result = None;
+                }
+            }
+        }
+    }
+
+    /// Falsifies a Job on its way to the plan for the request with this uid.
+    pub fn job(self, job: &mut JobView, uid: &str) {
+        match self {
+            Self::IdentityByOwner if !job.is_controlled_by(uid) => {
+                job.metadata.annotations.get_or_insert_default().remove(labels::REQUEST_UID);
+            }
+            Self::OwnerByAnnotation if job.is_of(uid) && !job.is_controlled_by(uid) => {
+                job.metadata.owner_references = Some(vec![OwnerReference {
+                    api_version: labels::API_VERSION.to_owned(),
+                    kind: "JobRequest".to_owned(),
+                    name: NAME.to_owned(),
+                    uid: uid.to_owned(),
+                    controller: Some(true),
+                    block_owner_deletion: Some(true),
+                }]);
+            }
+            _ => {}
+        }
+    }
+
+    /// The Job is not shown in the cache.
+    pub fn hides(self, job: &JobView, request: &StoredRequest) -> bool {
+        if self != Self::HidesStrays {
+            return false;
+        }
+        let status = request.known_status();
+        !status.runs.iter().any(|run| run.job_uid.as_deref() == Some(job.uid()))
+    }
+
+    /// Falsifies what the process remembers.
+    pub fn memory(self, memory: &mut Memory) {
+        if self == Self::NoGrace {
+            memory.recorded_since.values_mut().for_each(|since| *since = Duration::ZERO);
+        }
+    }
+
+    /// Falsifies an answer. `cached` is what the pass saw of the request and of the Jobs when it began, `older` an
+    /// older version of the Job that was asked for.
+    pub fn answer(
+        self,
+        call: &Call,
+        answer: &mut Answer,
+        uid: &str,
+        seen: (&StoredRequest, &[JobView]),
+        server: &Server,
+    ) {
+        let (cached, cached_jobs) = seen;
+        let newest = server.request().and_then(|request| request.known_status().runs.first().cloned());
+        let adopts = newest.as_ref().is_some_and(|run| run.job_uid.is_none());
+        match (self, call, &mut *answer) {
+            (Self::RequestFromCache, Call::GetRequest, Answer::Request(found)) => {
+                *found = Some(Box::new(cached.clone()));
+            }
+            (Self::StepsOverOwn, Call::GetJob(_), Answer::Job(Some(job))) if adopts => {
+                job.metadata.annotations = None;
+            }
+            (Self::StepsOverPredecessor, Call::GetJob(_), Answer::Job(Some(job))) => {
+                job.metadata.owner_references.iter_mut().flatten().for_each(|owner| {
+                    if owner.uid != uid {
+                        "CronJob".clone_into(&mut owner.kind);
+                    }
+                });
+                if !job.is_of(uid) {
+                    job.metadata.deletion_timestamp = None;
+                }
+            }
+            (Self::DigestOfReservation, _, Answer::Job(Some(job)))
+            | (Self::DigestOfReservation, _, Answer::Creation(Creation::Created(job))) => {
+                let annotations = job.metadata.annotations.get_or_insert_default();
+                annotations.remove(labels::DIGEST);
+                annotations.remove(labels::GENERATION);
+            }
+            (Self::AdoptsFromCache, Call::GetJob(name), Answer::Job(found)) if adopts => {
+                // Any Job that ever had this name and was ours: the oldest version there is.
+                let versions = server.jobs.get(name).into_iter().flatten().flatten();
+                if let Some(old) = versions.into_iter().find(|old| old.view.is_of(uid)) {
+                    *found = Some(Box::new(old.view.clone()));
+                }
+            }
+            (Self::GoneByCache, Call::GetJob(name), Answer::Job(found)) if !adopts => {
+                *found = cached_jobs.iter().find(|job| job.name() == name).map(|job| Box::new(job.clone()));
+            }
+            (Self::ListsNothing, Call::ListJobs, Answer::Jobs(jobs)) => jobs.clear(),
+            _ => {}
+        }
+        match answer {
+            Answer::Request(Some(request)) | Answer::Written(request) => self.request(request),
+            Answer::Job(Some(job)) | Answer::Patched(job) | Answer::Creation(Creation::Created(job)) => {
+                self.job(job, uid);
+            }
+            Answer::Jobs(jobs) => jobs.iter_mut().for_each(|job| self.job(job, uid)),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,284 @@
+//! What must hold at every write, whatever happens around it.
+//!
+//! The oracle sees the truth: every Job ever created, what it ran, how it ended, who deleted it. It judges each write
+//! when it reaches the server and remembers the first one that is wrong.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jobrequest::api::condition::RunResult;
+use jobrequest::api::{JobRequestStatus, labels};
+use jobrequest::compile::digest::digest;
+use jobrequest::reconcile::{JobView, StoredRequest};
+
+use super::spec::Wish;
+
+/// uid of a request, number of a run.
+type Key = (String, i32);
+
+/// While a create may still be on its way after the run's uid was recorded: 10 s to send it, 10 s to arrive.
+const LATE_CREATE: u64 = 20_000;
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct Oracle {
+    /// The first thing that was wrong.
+    pub violation: Option<String>,
+    /// Writes which operators made.
+    pub writes: usize,
+    /// The digest is made of something else on purpose.
+    pub ignores_digests: bool,
+    created: BTreeSet<Key>,
+    reserved: BTreeSet<Key>,
+    keys: BTreeMap<String, Key>,
+    active: BTreeSet<String>,
+    ran: BTreeMap<String, String>,
+    ended: BTreeMap<String, RunResult>,
+    results: BTreeMap<String, RunResult>,
+    deleted_by_us: BTreeSet<String>,
+    recorded_at: BTreeMap<String, u64>,
+    /// Runs for which the API cannot promise one Job: a user deleted it in the documented window, or the status was
+    /// wiped after it had gone.
+    unpromised: BTreeSet<Key>,
+    queued: BTreeSet<String>,
+}
+
+impl Oracle {
+    pub fn violate(&mut self, what: impl FnOnce() -> String) {
+        if self.violation.is_none() {
+            self.violation = Some(what());
+        }
+    }
+
+    fn check(&mut self, holds: bool, what: impl FnOnce() -> String) {
+        if !holds {
+            self.violate(what);
+        }
+    }
+
+    /// A queue has a hand in this Job's `suspend`.
+    pub fn queued(&mut self, uid: &str) {
+        self.queued.insert(uid.to_owned());
+    }
+
+    pub fn is_queued(&self, uid: &str) -> bool {
+        self.queued.contains(uid)
+    }
+
+    /// A Job was created by an operator.
+    pub fn created(
+        &mut self,
+        job: &JobView,
+        request: Option<&StoredRequest>,
+        program: Option<u8>,
+        _now: u64,
+    ) {
+        self.writes += 1;
+        let owner = job.annotation(labels::REQUEST_UID).unwrap_or_default().to_owned();
+        let key = (owner, job.run().unwrap_or_default());
+        let uid = job.uid().to_owned();
+        // A create under a dead or dying owner is the garbage collector's.
+        let is_wanted = request.is_some_and(|request| request.uid() == key.0 && !request.is_deleting());
+        let is_promised = is_wanted && !self.unpromised.contains(&key);
+        let is_reserved = self.reserved.contains(&key);
+        self.check(is_reserved, || format!("{} was created without a reservation", job.name()));
+        let is_first = self.created.insert(key.clone());
+        self.check(is_first || !is_promised, || {
+            format!("a second Job, {uid}, was created for run {} of {}", key.1, key.0)
+        });
+        let beside = self.active.iter().find(|other| {
+            let other = &self.keys[*other];
+            other.0 == key.0 && !self.unpromised.contains(other)
+        });
+        if let (Some(beside), true) = (beside.cloned(), is_promised) {
+            self.violate(|| format!("{uid} (run {}) was created while {beside} is active", key.1));
+        }
+        self.keys.insert(uid.clone(), key);
+        self.active.insert(uid.clone());
+        if let Some(program) = program {
+            self.ran.insert(uid, Wish::digest_of(program));
+        }
+    }
+
+    /// A Job reached this state by the Job controller.
+    pub fn ended(&mut self, job: &JobView) {
+        let result = if job.true_condition("Complete").is_some() {
+            RunResult::Succeeded
+        } else if job.true_condition("Failed").is_some() {
+            RunResult::Failed
+        } else {
+            return;
+        };
+        self.active.remove(job.uid());
+        self.ended.insert(job.uid().to_owned(), result);
+    }
+
+    /// A Job is gone, by whomever.
+    pub fn gone(&mut self, job: &JobView) {
+        self.active.remove(job.uid());
+    }
+
+    /// An operator patches or deletes a Job for the request with this uid.
+    pub fn touched(&mut self, job: &JobView, request: &str, verb: &str) {
+        self.writes += 1;
+        let is_ours = job.is_of(request) && job.is_controlled_by(request);
+        self.check(is_ours, || {
+            format!("an operator {verb} {} ({}), which is not ours", job.name(), job.uid())
+        });
+    }
+
+    /// An operator deletes a Job, under this status.
+    pub fn deleted_by_us(&mut self, job: &JobView, status: &JobRequestStatus) {
+        self.deleted_by_us.insert(job.uid().to_owned());
+        let number = job.run().unwrap_or_default();
+        let newest = status.runs.first().map_or(0, |run| run.number);
+        let is_free = match status.runs.iter().find(|run| run.number == number) {
+            Some(run) => match &run.job_uid {
+                Some(uid) => uid != job.uid() || run.result.is_some(),
+                None => run.result.is_some(),
+            },
+            None => number < newest,
+        };
+        self.check(is_free, || {
+            format!("an operator deletes {} ({}), whose result is not recorded", job.name(), job.uid())
+        });
+    }
+
+    /// A user deletes a Job, while the request with this uid is there. A foreign Job under a run's name counts too:
+    /// one operator has stepped over it, a create of another is on its way and finds the name free.
+    pub fn deleted_by_user(&mut self, job: &JobView, request: Option<&str>, now: u64) {
+        let is_settled =
+            self.recorded_at.get(job.uid()).is_some_and(|at| now.saturating_sub(*at) > LATE_CREATE);
+        match (self.keys.get(job.uid()), request) {
+            (Some(key), _) if !is_settled => self.unpromised.insert(key.clone()),
+            (None, Some(request)) => {
+                let number = job.name().rsplit('-').next().and_then(|number| number.parse().ok());
+                self.unpromised.insert((request.to_owned(), number.unwrap_or_default()))
+            }
+            _ => false,
+        };
+    }
+
+    /// The status was wiped while the Jobs of these runs could be listed.
+    pub fn wiped(&mut self, request: &str, listed: &[i32]) {
+        self.recorded_at.clear();
+        let lost =
+            self.created.union(&self.reserved).filter(|key| key.0 == request && !listed.contains(&key.1));
+        self.unpromised.extend(lost.cloned().collect::<Vec<_>>());
+    }
+
+    /// An operator replaces the status of `stored`; `existing`: uids recorded in `status` whose Jobs exist.
+    pub fn written(
+        &mut self,
+        stored: &StoredRequest,
+        status: &JobRequestStatus,
+        existing: &[String],
+        now: u64,
+    ) {
+        self.writes += 1;
+        let before = stored.known_status();
+        self.check(!stored.is_deleting(), || "the status of a deleting request was written".to_owned());
+        self.judge_words(status);
+        for old in before.runs.iter().filter(|run| run.job_uid.is_some() || run.result.is_some()) {
+            let Some(new) = status.runs.iter().find(|run| run.number == old.number) else {
+                self.check(before.runs.len() >= 25, || format!("the record of run {} is gone", old.number));
+                continue;
+            };
+            let is_same_job = old.job_uid == new.job_uid && (old.digest == new.digest);
+            self.check(is_same_job, || format!("the Job or digest of run {} has changed", old.number));
+            let is_sticky = old.result.is_none()
+                || (old.result == new.result && old.end_time == new.end_time && old.reason == new.reason);
+            self.check(is_sticky, || {
+                format!("the result of run {} has changed: {:?} to {:?}", old.number, old.result, new.result)
+            });
+        }
+        for run in &status.runs {
+            let old = before.runs.iter().find(|old| old.number == run.number);
+            let key = (stored.uid().to_owned(), run.number);
+            let Some(uid) = &run.job_uid else {
+                self.check(run.result.is_none(), || format!("run {} has a result and no Job", run.number));
+                if old.is_none() {
+                    self.reserve(stored, &before, key);
+                }
+                continue;
+            };
+            self.recorded_at.entry(uid.clone()).or_insert(now);
+            let is_its_job = self.keys.get(uid) == Some(&key);
+            self.check(is_its_job, || format!("run {} records {uid}, which is not its Job", run.number));
+            let ran = self.ran.get(uid).cloned().unwrap_or_default();
+            let is_told = ran == run.digest || self.ignores_digests;
+            self.check(is_told, || {
+                format!("run {} records digest {}, but {uid} ran {ran}", run.number, run.digest)
+            });
+            if let Some(result) = run.result {
+                self.judge_result(run.number, uid, result, existing);
+            }
+        }
+        let numbers: Vec<i32> = status.runs.iter().map(|run| run.number).collect();
+        self.check(numbers.windows(2).all(|pair| pair[0] > pair[1]), || format!("runs are {numbers:?}"));
+    }
+
+    fn reserve(&mut self, stored: &StoredRequest, before: &JobRequestStatus, key: Key) {
+        let number = key.1;
+        self.check(!stored.is_suspended(), || format!("run {number} was reserved while suspended"));
+        // A reservation that steps over a foreign Job replaces an open one.
+        if let (Some(newest), Ok(spec)) = (before.runs.first(), &stored.spec.0) {
+            let ran = newest.job_uid.as_ref().and_then(|uid| self.ran.get(uid));
+            let is_asked_for = newest.job_uid.is_none() || ran != Some(&digest(spec));
+            self.check(is_asked_for, || format!("run {number} was reserved, and nobody asked for it"));
+        }
+        self.reserved.insert(key);
+    }
+
+    fn judge_result(&mut self, number: i32, uid: &str, result: RunResult, existing: &[String]) {
+        let before = self.results.insert(uid.to_owned(), result);
+        self.check(before.is_none_or(|before| before == result), || {
+            format!("run {number} was recorded {before:?} and is now {result}")
+        });
+        if before.is_some() {
+            return;
+        }
+        if result == RunResult::Lost {
+            let is_there = existing.iter().any(|existing| existing == uid);
+            self.check(!is_there, || format!("run {number} is recorded Lost, and {uid} exists"));
+            let was_ours = self.deleted_by_us.contains(uid);
+            self.check(!was_ours, || format!("run {number} is recorded Lost, and we deleted {uid}"));
+        } else {
+            let truth = self.ended.get(uid).copied();
+            self.check(truth == Some(result), || {
+                format!("run {number} is recorded {result}, and {uid} is {truth:?}")
+            });
+        }
+    }
+
+    fn judge_words(&mut self, status: &JobRequestStatus) {
+        let mut types = BTreeSet::new();
+        for condition in &status.conditions {
+            let is_new = types.insert(condition.type_.as_str());
+            self.check(is_new, || format!("condition {} stands twice", condition.type_));
+            let reason = &condition.reason;
+            let is_word = reason.starts_with(|c: char| c.is_ascii_uppercase())
+                && reason.chars().all(|c| c.is_ascii_alphanumeric());
+            self.check(is_word, || format!("condition {} has the reason {reason:?}", condition.type_));
+            let is_known = ["True", "False", "Unknown"].contains(&condition.status.as_str());
+            self.check(is_known && condition.observed_generation.is_some(), || {
+                format!("condition {} is malformed: {condition:?}", condition.type_)
+            });
+        }
+        let is = |type_: &str| status.conditions.iter().any(|c| c.type_ == type_ && c.status == "True");
+        self.check(!(is("Reconciling") && is("Stalled")), || {
+            "Reconciling and Stalled are both true".to_owned()
+        });
+    }
+
+    /// A Job of ours which the records do not tell. One that was created while the status was being wiped waits for
+    /// its number to come round.
+    pub fn is_unrecorded(&self, job: &JobView, request: &str, status: &JobRequestStatus) -> bool {
+        let newest = status.runs.first().map_or(0, |run| run.number);
+        let is_ahead = job.run().is_some_and(|number| number > newest);
+        let is_unpromised = self.keys.get(job.uid()).is_some_and(|key| self.unpromised.contains(key));
+        job.is_of(request)
+            && !(is_ahead && is_unpromised)
+            && job.is_controlled_by(request)
+            && !status.runs.iter().any(|run| run.job_uid.as_deref() == Some(job.uid()))
+    }
+}
