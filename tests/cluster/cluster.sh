@@ -18,7 +18,7 @@ usage() { sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p;}' "${BASH_SOURCE[0]}" >&2; 
 
 command=${1:-}
 shift || true
-dir=$root/.cluster bin=$root/.cluster/bin nodes=5 enforce= keep=
+dir=$root/.cluster bin=$root/.cluster/bin nodes=5 enforce='' keep=''
 while (($#)); do
     case $1 in
         --dir) dir=${2:?--dir needs a folder}; shift 2 ;;
@@ -170,10 +170,12 @@ up() {
         tail -n 20 "$state/kwokctl.log" >&2
         exit 1
     fi
-    node_list | kubectl create -f - >>"$state/kwokctl.log" 2>&1
-    kubectl wait --for=condition=Ready nodes --all --timeout=60s >>"$state/kwokctl.log" 2>&1
-    # Pods need their namespace's account, which a controller makes a moment after the namespace.
-    kubectl wait --for=create serviceaccount/default --timeout=60s >>"$state/kwokctl.log" 2>&1
+    {
+        node_list | kubectl create -f -
+        kubectl wait --for=condition=Ready nodes --all --timeout=60s
+        # Pods need their namespace's account, which a controller makes a moment after the namespace.
+        kubectl wait --for=create serviceaccount/default --timeout=60s
+    } >>"$state/kwokctl.log" 2>&1
     trap - EXIT INT TERM
     echo "cluster is up: export KUBECONFIG=$dir/kubeconfig"
 }
