@@ -125,12 +125,20 @@ impl Pass {
     pub fn new(mut observed: Observed, layers: Layers, clock: Clock) -> Self {
         observed.answers = Answers::default();
         // Our own last write is an answer too: planning on an older view would only meet a conflict.
-        let newer = observed.memory.written.take();
-        if let (Some(written), Some(cached)) = (newer, observed.request.as_ref())
-            && written.is_newer_than(cached)
-        {
-            observed.request = Some((*written).clone());
-            observed.memory.written = Some(written);
+        let last = observed.memory.written.take();
+        match (last, observed.request.as_ref()) {
+            (Some(written), Some(cached)) if written.is_newer_than(cached) => {
+                observed.request = Some((*written).clone());
+                observed.memory.written = Some(written);
+            }
+            (Some(written), Some(cached))
+                if written.metadata.resource_version == cached.metadata.resource_version
+                    && observed.memory.created.is_some() =>
+            {
+                observed.memory.written = Some(written);
+            }
+            // Somebody else has written since, and may have seen more of the Job than the answer of our create shows.
+            _ => observed.memory.created = None,
         }
         observed.memory.look(observed.request.as_ref(), &observed.jobs, clock);
         Self { observed, layers, queue: VecDeque::new(), next: Next::Again, rounds: 0 }

@@ -26,7 +26,7 @@ const fn scenario(name: &'static str, ttl: Option<i32>, acts: &'static [User]) -
     Scenario { name, acts, users: 5, faults: 3, ttl, length: 90 }
 }
 
-pub const SCENARIOS: [Scenario; 15] = [
+pub const SCENARIOS: [Scenario; 16] = [
     scenario("edits", None, &[Edit(0), Edit(1), Edit(2)]),
     scenario("ttl", Some(0), &[Edit(0), Edit(1), StripOwner(1), StripOwner(2)]),
     scenario(
@@ -62,6 +62,7 @@ pub const SCENARIOS: [Scenario; 15] = [
             Edit(1),
         ],
     ),
+    scenario("stray", None, &[DeleteJob(1, Background), DeleteJob(1, Background), Edit(1)]),
     scenario(
         "recreate",
         None,
