@@ -1,5 +1,7 @@
 //! Schedules: drawn from a seed, replayed from a list, shrunk to a short one.
 
+use jobrequest::reconcile::Call;
+
 use super::heal::heal;
 use super::mutant::Mutant;
 use super::operator::View;
@@ -124,10 +126,10 @@ fn draw(rng: &mut Rng, world: &World, scenario: &Scenario, faults: &mut usize, u
                 8 => Progress::Target,
                 _ => Progress::Fail,
             };
-            Action::Job(i32::try_from(1 + rng.below(3)).unwrap(), progress)
+            Action::Job(i32::try_from(1 + rng.below(scenario.runs)).unwrap(), progress)
         }
         42..=49 if world.in_flight() > 0 => Action::Land(rng.below(world.in_flight())),
-        _ => operator(rng, world, faults),
+        _ => operator(rng, world, scenario, faults),
     }
 }
 
@@ -143,8 +145,15 @@ fn pause(rng: &mut Rng) -> u64 {
     }
 }
 
-fn operator(rng: &mut Rng, world: &World, faults: &mut usize) -> Action {
-    let operator = rng.below(world.operators.len());
+fn operator(rng: &mut Rng, world: &World, scenario: &Scenario, faults: &mut usize) -> Action {
+    let mut operator = rng.below(world.operators.len());
+    let creates = world.operators[0]
+        .running
+        .as_ref()
+        .is_some_and(|running| running.sent.is_none() && matches!(running.call, Call::CreateJob { .. }));
+    if scenario.hesitates && operator == 0 && creates && rng.chance(90) {
+        operator = world.operators.len() - 1;
+    }
     match world.operators[operator].running.as_ref().map(|running| running.sent.is_some()) {
         None => Action::Begin(operator, view(rng)),
         Some(true) if rng.chance(15) => Action::GiveUp(operator),

@@ -13,7 +13,6 @@ use super::server::{NAME, Progress};
 use super::world::{Action, User, World};
 
 /// What happens to one call of a settling operator.
-#[allow(dead_code)] // random schedules crash operators by themselves; an enumeration of crash points is to come
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     Fail,
@@ -22,7 +21,6 @@ pub enum Fault {
     CrashAfter,
 }
 
-#[allow(dead_code)]
 impl Fault {
     pub const ALL: [Self; 4] = [Self::Fail, Self::LoseAnswer, Self::Crash, Self::CrashAfter];
 }

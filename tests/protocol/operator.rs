@@ -1,12 +1,12 @@
 //! One operator process: its caches, its memory, and the pass it is in.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jobrequest::api::labels;
 use jobrequest::compile::Layers;
 use jobrequest::reconcile::{
-    Answer, Answers, Call, Clock, JobView, Memory, Observed, Pass, Rest, Step, StoredRequest,
+    Answer, Answers, Call, Clock, Creation, JobView, Memory, Observed, Pass, Rest, Step, StoredRequest,
 };
 
 use super::mutant::Mutant;
@@ -33,6 +33,8 @@ pub struct Running {
     /// The call was sent, under this number, and its answer is awaited.
     pub sent: Option<usize>,
     seen: (StoredRequest, Vec<JobView>),
+    /// uids of Jobs which the server has answered in this pass.
+    pub answered: BTreeSet<String>,
 }
 
 /// See the module.
@@ -126,15 +128,22 @@ impl Operator {
         let observed =
             Observed { request: Some(request), jobs, pods: Vec::new(), answers: Answers::default(), memory };
         let pass = Pass::new(observed, Layers::default(), self.clock(server));
-        self.go_on(uid, pass, seen, server);
+        self.go_on(uid, pass, seen, BTreeSet::new(), server);
         true
     }
 
-    fn go_on(&mut self, uid: String, mut pass: Pass, seen: (StoredRequest, Vec<JobView>), server: &Server) {
+    fn go_on(
+        &mut self,
+        uid: String,
+        mut pass: Pass,
+        seen: (StoredRequest, Vec<JobView>),
+        answered: BTreeSet<String>,
+        server: &Server,
+    ) {
         match pass.step(self.clock(server)) {
             Step::Call(mut call) => {
                 alter(&mut call, server);
-                self.running = Some(Running { uid, pass, call, sent: None, seen });
+                self.running = Some(Running { uid, pass, call, sent: None, seen, answered });
             }
             Step::Rest(rest) => {
                 self.remember(&uid, pass);
@@ -151,12 +160,19 @@ impl Operator {
     /// The call was answered.
     pub fn answer(&mut self, mut answer: Answer, server: &Server) {
         let Some(mut running) = self.running.take() else { return };
+        match &answer {
+            Answer::Job(Some(job)) | Answer::Creation(Creation::Created(job)) => {
+                running.answered.insert(job.uid().to_owned());
+            }
+            Answer::Jobs(jobs) => running.answered.extend(jobs.iter().map(|job| job.uid().to_owned())),
+            _ => {}
+        }
         if let Some(mutant) = server.mutant {
             let seen = (&running.seen.0, running.seen.1.as_slice());
             mutant.answer(&running.call, &mut answer, &running.uid, seen, server);
         }
         running.pass.answer(&running.call, answer, self.clock(server));
-        self.go_on(running.uid, running.pass, running.seen, server);
+        self.go_on(running.uid, running.pass, running.seen, running.answered, server);
     }
 
     /// The call was not answered: the pass is dropped, and another begins after a pause.

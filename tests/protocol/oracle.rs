@@ -270,6 +270,11 @@ impl Oracle {
         });
     }
 
+    /// How many Jobs operators have created.
+    pub fn jobs_created(&self) -> usize {
+        self.keys.len()
+    }
+
     /// A Job of ours which the records do not tell. One that was created while the status was being wiped waits for
     /// its number to come round.
     pub fn is_unrecorded(&self, job: &JobView, request: &str, status: &JobRequestStatus) -> bool {

@@ -18,15 +18,19 @@ pub struct Scenario {
     pub faults: usize,
     /// TTL in the spec.
     pub ttl: Option<i32>,
+    /// Runs whose Jobs make progress.
+    pub runs: usize,
+    /// Operator 0 is slow to send its creates.
+    pub hesitates: bool,
     /// Longest schedule, beyond thirty steps.
     pub length: usize,
 }
 
 const fn scenario(name: &'static str, ttl: Option<i32>, acts: &'static [User]) -> Scenario {
-    Scenario { name, acts, users: 5, faults: 3, ttl, length: 90 }
+    Scenario { name, acts, users: 5, faults: 3, ttl, runs: 3, hesitates: false, length: 90 }
 }
 
-pub const SCENARIOS: [Scenario; 16] = [
+pub const SCENARIOS: [Scenario; 18] = [
     scenario("edits", None, &[Edit(0), Edit(1), Edit(2)]),
     scenario("ttl", Some(0), &[Edit(0), Edit(1), StripOwner(1), StripOwner(2)]),
     scenario(
@@ -62,6 +66,15 @@ pub const SCENARIOS: [Scenario; 16] = [
             Edit(1),
         ],
     ),
+    // Nothing but time and other operators: late creates meet names that clean-up has freed.
+    Scenario { users: 0, runs: 1, hesitates: true, ..scenario("late", Some(0), &[Edit(1)]) },
+    // A predecessor's Job, the garbage collector, and creates that are late.
+    Scenario {
+        users: 2,
+        runs: 1,
+        hesitates: true,
+        ..scenario("predecessor", None, &[Delete(Background), Create])
+    },
     scenario("stray", None, &[DeleteJob(1, Background), DeleteJob(1, Background), Edit(1)]),
     scenario(
         "recreate",
@@ -161,5 +174,5 @@ pub const SCENARIOS: [Scenario; 16] = [
 
 /// The scenario of this name.
 pub fn named(name: &str) -> &'static Scenario {
-    SCENARIOS.iter().find(|scenario| scenario.name == name).or(SCENARIOS.last()).unwrap()
+    SCENARIOS.iter().find(|scenario| scenario.name == name).expect("a scenario of that name")
 }

@@ -4,7 +4,7 @@
 //! compares and sets, gives out uids, refuses a name that is taken, checks preconditions and judges every write by
 //! the [`Oracle`]. Garbage collector, Job controller, queue and users act on it as steps of their own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use jobrequest::api::{JobRequestStatus, labels};
@@ -144,6 +144,12 @@ impl Server {
     /// uid of the JobRequest now, if it is there.
     pub fn uid(&self) -> Option<String> {
         self.request().map(|request| request.uid().to_owned())
+    }
+
+    /// uids which the status records now.
+    pub fn recorded(&self) -> BTreeSet<String> {
+        let status = self.request().map(|request| request.known_status()).unwrap_or_default();
+        status.runs.into_iter().filter_map(|run| run.job_uid).collect()
     }
 
     // --- what operators call -----------------------------------------------------------------------------------

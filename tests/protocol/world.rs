@@ -3,6 +3,8 @@
 //! A schedule is a list of [`Action`]s. Each says all that it needs, so that a schedule can be replayed, and replayed
 //! with some of its actions left out: an action that is not possible does nothing.
 
+use std::collections::BTreeSet;
+
 use jobrequest::reconcile::{Answer, Call};
 
 use super::operator::{Operator, View, may_send};
@@ -68,6 +70,7 @@ struct Flight {
     operator: usize,
     call: Call,
     uid: String,
+    answered: BTreeSet<String>,
     sent: u64,
 }
 
@@ -203,15 +206,17 @@ impl World {
         let clock = self.operators[operator].clock(&self.server);
         let running = self.operators[operator].running.as_ref()?;
         let (call, uid) = (running.call.clone(), running.uid.clone());
+        let answered = running.answered.clone();
         if !may_send(&call, clock, self.server.mutant) {
             self.say(|| format!("operator {operator}: too late to send"));
             return Some(Answer::Late);
         }
-        Some(self.reach(operator, &call, &uid))
+        Some(self.reach(operator, &call, &uid, &answered))
     }
 
-    fn reach(&mut self, operator: usize, call: &Call, uid: &str) -> Answer {
+    fn reach(&mut self, operator: usize, call: &Call, uid: &str, answered: &BTreeSet<String>) -> Answer {
         self.calls += 1;
+        let known = self.server.recorded();
         // A reservation that is kept in memory only: the server is never told, the operator believes it was.
         let unwritten = self.server.mutant == Some(super::mutant::Mutant::ReservesInMemory)
             && matches!(call, Call::WriteStatus { status, .. } if status.runs.first().is_some_and(|run| run.job_uid.is_none()));
@@ -224,6 +229,13 @@ impl World {
         } else {
             self.server.perform(call, uid)
         };
+        if let (Call::WriteStatus { status, .. }, Answer::Written(_)) = (call, &answer) {
+            // Rule 7: a uid comes from an answer to this very pass, never from a cache.
+            let fresh = status.runs.iter().filter_map(|run| run.job_uid.as_ref());
+            if let Some(uid) = fresh.clone().find(|uid| !known.contains(*uid) && !answered.contains(*uid)) {
+                self.server.oracle.violate(|| format!("{uid} was recorded, and no answer told of it"));
+            }
+        }
         if self.trace.is_some() {
             let (asked, told) = (words(call), told(&answer));
             self.say(|| format!("operator {operator}: {asked} -> {told}"));
@@ -243,10 +255,10 @@ impl World {
             return false;
         }
         running.sent = Some(number);
-        let (call, uid) = (running.call.clone(), running.uid.clone());
+        let (call, uid, answered) = (running.call.clone(), running.uid.clone(), running.answered.clone());
         let asked = words(&call);
         self.say(|| format!("operator {operator}: sends {asked}"));
-        self.flights.push(Flight { number, operator, call, uid, sent: now });
+        self.flights.push(Flight { number, operator, call, uid, answered, sent: now });
         self.sent += 1;
         true
     }
@@ -257,7 +269,7 @@ impl World {
         }
         let flight = self.flights.remove(index);
         self.say(|| "a call lands:".to_owned());
-        let answer = self.reach(flight.operator, &flight.call, &flight.uid);
+        let answer = self.reach(flight.operator, &flight.call, &flight.uid, &flight.answered);
         let operator = &mut self.operators[flight.operator];
         if operator.running.as_ref().is_some_and(|running| running.sent == Some(flight.number)) {
             operator.answer(answer, &self.server);
