@@ -16,6 +16,7 @@ pub mod names;
 mod overrides;
 mod pod;
 mod problem;
+pub mod quantity;
 
 use k8s_openapi::api::batch::v1::Job;
 
