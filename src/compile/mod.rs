@@ -15,6 +15,7 @@ pub mod layers;
 pub mod names;
 mod overrides;
 mod pod;
+pub mod policy;
 mod problem;
 pub mod quantity;
 
