@@ -161,7 +161,7 @@ fn job() -> impl Strategy<Value = Value> {
 
 /// Rules that Clamp can meet.
 fn numbers() -> BoxedStrategy<Value> {
-    let bounds = (proptest::option::weighted(0.3, 0_i64..3), proptest::option::of(2_i64..6))
+    let bounds = (proptest::option::weighted(0.3, 0_i64..3), proptest::option::of(2_i64..9))
         .prop_map(|(min, max)| object(vec![("min".to_owned(), json!(min)), ("max".to_owned(), json!(max))]));
     prop_oneof![
         3 => (select(&SETTINGS[..]), bounds).prop_map(|(name, bounds)| json!({"settings": {name: bounds}})),
@@ -468,6 +468,25 @@ proptest! {
     fn the_order_of_policies_does_not_matter(spec in job(), ttls in ttls(), (policies, shuffled) in vec(policy(), 0..5).prop_map(with_origins).prop_flat_map(|policies| (Just(policies.clone()), Just(policies).prop_shuffle()))) {
         let (job, settings) = start(&spec, ttls);
         prop_assert_eq!(run(&policies, &job, &settings), run(&shuffled, &job, &settings));
+    }
+
+    #[test]
+    fn what_can_be_cut_is_never_denied(spec in job(), ttls in ttls(), policies in vec(vec(numbers(), 1..4), 1..4)) {
+        let policies = policies.into_iter().map(|rules| {
+            let mut policy = json!({"enforcement": "Clamp"});
+            rules.into_iter().for_each(|rule| add(&mut policy, rule));
+            // A min can contradict the max of another policy; and nobody can use none of cpu and memory.
+            for (_, bounds) in policy["settings"].as_object_mut().into_iter().flatten() {
+                bounds.as_object_mut().unwrap().remove("min");
+            }
+            if let Some(amounts) = policy["resources"]["containerMax"].as_object_mut() {
+                amounts.retain(|name, amount| name == "example.com/device" || *amount != "0");
+            }
+            policy
+        });
+        let (job, settings) = start(&spec, ttls);
+        let outcome = run(&with_origins(policies.collect()), &job, &settings);
+        prop_assert!(!outcome.is_denied(), "{:?}", outcome.verdict);
     }
 
     #[test]

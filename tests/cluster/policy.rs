@@ -4,8 +4,11 @@ use std::sync::Arc;
 
 use jobrequest::api::job_request::PodSecurity;
 use jobrequest::api::policy::Policy;
+use jobrequest::api::status::EffectiveSettings;
 use jobrequest::compile::policy::pod_security::violations;
+use jobrequest::compile::policy::{Named, judge};
 use jobrequest::compile::quantity::Amount;
+use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Namespace as CoreNamespace, PodTemplateSpec};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{Patch, PatchParams, PostParams};
@@ -20,6 +23,7 @@ pub(crate) fn tests() -> Vec<Test> {
     vec![
         Test::new("pod_security_is_judged_as_the_api_server_does", pod_security),
         Test::new("quantities_are_compared_as_the_api_server_does", quantities),
+        Test::new("what_was_cut_is_a_job_to_the_api_server", cuts),
         Test::new("each_rule_of_a_policy_accepts_and_refuses", rules),
     ]
 }
@@ -512,6 +516,83 @@ async fn quantities(cx: Arc<Cluster>) {
     }
     let lie = json!({"pairs": [{"a": "1", "b": "1000m", "sign": 1}]});
     assert!(try_create(&client, &collection, &probe(lie)).await.is_err(), "the probe judges nothing");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// A Job that the API server takes is still one after its numbers were cut.
+async fn cuts(cx: Arc<Cluster>) {
+    let client = cx.client().await;
+    let namespace = cx.namespace("cuts").await;
+    let collection = format!("/apis/batch/v1/namespaces/{}/jobs", namespace.name());
+    let with =
+        |resources: Value| json!({"containers": [{"name": "main", "image": "x", "resources": resources}]});
+    let indexed =
+        json!({"completionMode": "Indexed", "completions": 4, "parallelism": 4, "backoffLimitPerIndex": 3});
+    let table = [
+        (
+            "settings",
+            json!({"settings": {"backoffLimit": {"max": 2}, "parallelism": {"min": 2}, "activeDeadlineSeconds": {"max": 60}}}),
+            json!({}),
+            json!({}),
+        ),
+        (
+            "indexes",
+            json!({"settings": {"backoffLimit": {"max": 2}, "backoffLimitPerIndex": {"max": 1}, "maxFailedIndexes": {"max": 9}}}),
+            indexed,
+            json!({}),
+        ),
+        (
+            "limits",
+            json!({"resources": {"containerMax": {"cpu": 2, "memory": "1Gi"}}}),
+            json!({}),
+            with(json!({"limits": {"cpu": 4}, "requests": {"cpu": 3, "memory": "64Mi"}})),
+        ),
+        (
+            "no limits",
+            json!({"resources": {"containerMax": {"cpu": 2, "memory": "1Gi"}}}),
+            json!({}),
+            json!({}),
+        ),
+        (
+            "limits of 0",
+            json!({"resources": {"containerMax": {"cpu": 2}}}),
+            json!({}),
+            with(json!({"limits": {"cpu": 0}})),
+        ),
+        (
+            "limits of the pod",
+            json!({"resources": {"containerMax": {"cpu": 2, "memory": "1Gi"}}}),
+            json!({}),
+            json!({"resources": {"limits": {"cpu": 1, "memory": "2Gi"}}}),
+        ),
+        (
+            "devices",
+            json!({"resources": {"containerMax": {"example.com/gpu": 1}}}),
+            json!({}),
+            with(json!({"limits": {"example.com/gpu": 2}, "requests": {"example.com/gpu": 2}})),
+        ),
+    ];
+    let mut wrong = Vec::new();
+    for (name, mut policy, settings, pod) in table {
+        policy["enforcement"] = json!("Clamp");
+        let policy: Policy = serde_json::from_value(policy).unwrap();
+        let mut job = json!({"metadata": {"name": "cut"}, "spec": {"parallelism": 1, "completions": 1, "template": {"spec": {
+            "restartPolicy": "Never", "containers": [{"name": "main", "image": "x"}]
+        }}}});
+        merge(&mut job["spec"], &settings);
+        merge(&mut job["spec"]["template"]["spec"], &pod);
+        let mut cut: Job = serde_json::from_value(job.clone()).unwrap();
+        let named = [Named { origin: "ClusterJobTemplate/a", policy: &policy }];
+        let verdict = judge(&mut cut, &mut EffectiveSettings::default(), &named);
+        if !verdict.denied.is_empty() || verdict.clamped.is_empty() {
+            wrong.push(format!("{name}: {verdict:?}"));
+        }
+        for (what, job) in [("as written", job), ("cut", serde_json::to_value(cut).unwrap())] {
+            if let Err(message) = try_create(&client, &collection, &job).await {
+                wrong.push(format!("{name}, {what}: {message}"));
+            }
+        }
+    }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
