@@ -205,19 +205,19 @@ fn policy() -> impl Strategy<Value = Value> {
     .prop_map(|(enforcement, rules)| {
         let mut policy = object(vec![("enforcement".to_owned(), enforcement)]);
         for rule in rules {
-            add(&mut policy, rule);
+            add(&mut policy, &rule);
         }
         policy
     })
 }
 
 /// Adds the members of one object to another, and of the objects in it.
-fn add(to: &mut Value, more: Value) {
-    for (key, value) in more.as_object().unwrap().clone() {
-        if to[&key].is_object() && value.is_object() {
-            add(&mut to[&key], value);
+fn add(to: &mut Value, more: &Value) {
+    for (key, value) in more.as_object().unwrap() {
+        if to[key].is_object() && value.is_object() {
+            add(&mut to[key], value);
         } else {
-            to[key] = value;
+            to[key] = value.clone();
         }
     }
 }
@@ -474,7 +474,9 @@ proptest! {
     fn what_can_be_cut_is_never_denied(spec in job(), ttls in ttls(), policies in vec(vec(numbers(), 1..4), 1..4)) {
         let policies = policies.into_iter().map(|rules| {
             let mut policy = json!({"enforcement": "Clamp"});
-            rules.into_iter().for_each(|rule| add(&mut policy, rule));
+            for rule in &rules {
+                add(&mut policy, rule);
+            }
             // A min can contradict the max of another policy; and nobody can use none of cpu and memory.
             for (_, bounds) in policy["settings"].as_object_mut().into_iter().flatten() {
                 bounds.as_object_mut().unwrap().remove("min");

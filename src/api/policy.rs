@@ -175,7 +175,7 @@ pub struct Bounds {
 pub struct ResourcesPolicy {
     /// Most that one container may request or have as limit, by resource name, for example cpu: "4", memory: 8Gi;
     /// init containers and sidecars too. A container without a limit of cpu, memory or ephemeral-storage exceeds
-    /// any bound. Write fractions as 500m or "0.5". Default: any.
+    /// any bound. 0 allows none at all. Write fractions as 500m or "0.5". Default: any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "rules::quantity_map")]
     pub container_max: Option<BTreeMap<String, Quantity>>,

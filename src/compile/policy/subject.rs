@@ -94,7 +94,17 @@ impl<'a> Found<'a> {
     }
 }
 
-/// The members of a list in a sentence.
+/// How many members of a list a message names.
+const LISTED: usize = 10;
+
+/// The first members of a list in a sentence.
 pub(super) fn listed(allowed: &[String]) -> String {
-    if allowed.is_empty() { "none".to_owned() } else { allowed.join(", ") }
+    if allowed.is_empty() {
+        return "none".to_owned();
+    }
+    let first: Vec<&str> = allowed.iter().take(LISTED).map(String::as_str).collect();
+    match allowed.len() - first.len() {
+        0 => first.join(", "),
+        more => format!("{} and {more} more", first.join(", ")),
+    }
 }

@@ -809,6 +809,15 @@ fn many_clamps_deny() {
 }
 
 #[test]
+fn long_lists_are_not_told_in_full() {
+    let many: Vec<String> = (0..128).map(|number| format!("account-{number}")).collect();
+    let judged =
+        Judged::of(&[("T/a", json!({"serviceAccounts": many}))], &spec(&json!({}), &json!({})), (None, None));
+    let said = judged.denied().join("");
+    assert!(said.contains("account-9 and 118 more; use one of them"), "{said}");
+}
+
+#[test]
 fn an_empty_job() {
     let mut job = Job::default();
     let verdict = judge(&mut job, &mut EffectiveSettings::default(), &[]);

@@ -124,7 +124,7 @@ impl Checked<'_> {
             field: "spec.podSecurity".to_owned(),
             is: format!("{path} is not set"),
             demand,
-            way_out: "set spec.podSecurity: restricted",
+            way_out: "set spec.podSecurity: restricted; what overrides add needs it written there",
         });
     }
 }
