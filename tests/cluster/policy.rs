@@ -9,7 +9,7 @@ use jobrequest::compile::policy::pod_security::violations;
 use jobrequest::compile::policy::{Named, judge};
 use jobrequest::compile::quantity::Amount;
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{Namespace as CoreNamespace, PodTemplateSpec};
+use k8s_openapi::api::core::v1::{LimitRange, Namespace as CoreNamespace, PodTemplateSpec};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, Client, CustomResource, CustomResourceExt, KubeSchema};
@@ -24,6 +24,7 @@ pub(crate) fn tests() -> Vec<Test> {
         Test::new("pod_security_is_judged_as_the_api_server_does", pod_security),
         Test::new("quantities_are_compared_as_the_api_server_does", quantities),
         Test::new("what_was_cut_is_a_job_to_the_api_server", cuts),
+        Test::new("a_pod_counts_what_it_counts_for_a_limit_range", pod_amounts),
         Test::new("each_rule_of_a_policy_accepts_and_refuses", rules),
     ]
 }
@@ -594,6 +595,75 @@ async fn cuts(cx: Arc<Cluster>) {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// runMax for one pod is what a LimitRange of type Pod has as max.
+async fn pod_amounts(cx: Arc<Cluster>) {
+    let client = cx.client().await;
+    let limited =
+        |name: &str, cpu: &str| json!({"name": name, "image": "x", "resources": {"limits": {"cpu": cpu}}});
+    let asking = |name: &str| json!({"name": name, "image": "x", "resources": {"limits": {"cpu": 1}, "requests": {"cpu": "100m"}}});
+    let sidecar = |name: &str, cpu: &str| {
+        let mut container = limited(name, cpu);
+        container["restartPolicy"] = json!("Always");
+        container
+    };
+    let pods = [
+        (vec![limited("a", "1")], vec![], None),
+        (vec![limited("a", "1500m"), limited("b", ".5")], vec![], None),
+        (vec![limited("a", "1500m"), limited("b", "501m")], vec![], None),
+        (vec![limited("a", "1")], vec![limited("i", "3")], None),
+        (vec![limited("a", "1")], vec![limited("i", "1"), limited("j", "1")], None),
+        (vec![limited("a", "1")], vec![sidecar("s", "1"), limited("j", "2")], None),
+        (vec![limited("a", "1")], vec![limited("j", "2"), sidecar("s", "1")], None),
+        (
+            vec![limited("a", "1")],
+            vec![limited("i", "4"), sidecar("s", "2"), limited("j", "3"), sidecar("t", "1")],
+            None,
+        ),
+        (vec![limited("a", "1")], vec![sidecar("s", "1"), sidecar("t", "1"), sidecar("u", "1")], None),
+        (vec![limited("a", "1")], vec![], Some("4")),
+        (vec![asking("a"), asking("b")], vec![], Some("1")),
+        (vec![limited("a", "1"), json!({"name": "b", "image": "x"})], vec![], Some("3")),
+    ];
+    let (mut wrong, mut judged) = (Vec::new(), 0);
+    for max in ["1", "2", "3", "4", "5"] {
+        let namespace = cx.namespace("limits").await;
+        let range = json!({"apiVersion": "v1", "kind": "LimitRange", "metadata": {"name": "max"}, "spec": {"limits": [{"type": "Pod", "max": {"cpu": max}}]}});
+        let ranges: Api<LimitRange> = namespace.api(&client);
+        ranges.create(&PostParams::default(), &serde_json::from_value(range).unwrap()).await.unwrap();
+        let collection = format!("/api/v1/namespaces/{}/pods", namespace.name());
+        let send = async |spec: &Value| {
+            try_create(&client, &collection, &json!({"metadata": {"name": "pod"}, "spec": spec})).await
+        };
+        eventually(DEADLINE, "the range is enforced", async || {
+            match send(&json!({"containers": [limited("a", "9")]})).await {
+                Err(message) if message.contains("maximum cpu usage per Pod") => Ok(()),
+                other => Err(other),
+            }
+        })
+        .await;
+        let policy: Policy = serde_json::from_value(json!({"resources": {"runMax": {"cpu": max}}})).unwrap();
+        let named = [Named { origin: "ClusterJobTemplate/a", policy: &policy }];
+        for (main, init, of_pod) in &pods {
+            let mut spec = json!({"restartPolicy": "Never", "containers": main, "initContainers": init});
+            if let Some(cpu) = of_pod {
+                spec["resources"] = json!({"limits": {"cpu": cpu}});
+            }
+            let mut job: Job =
+                serde_json::from_value(json!({"spec": {"parallelism": 1, "template": {"spec": spec}}}))
+                    .unwrap();
+            let ours = judge(&mut job, &mut EffectiveSettings::default(), &named).denied;
+            let theirs = send(&spec).await;
+            let is_refused =
+                theirs.as_ref().is_err_and(|message| message.contains("maximum cpu usage per Pod"));
+            judged += 1;
+            if theirs.is_err() != is_refused || is_refused == ours.is_empty() {
+                wrong.push(format!("max {max}, {spec}: {ours:?}; API server: {theirs:?}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {judged}:\n{}", wrong.len(), wrong.join("\n"));
 }
 
 async fn rules(cx: Arc<Cluster>) {
