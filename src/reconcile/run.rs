@@ -497,6 +497,7 @@ fn reservation(request: &StoredRequest, number: i32, trigger: Trigger, digest: S
         trigger,
         digest,
         generation: request.generation(),
+        templates: Vec::new(),
         start_time: None,
         end_time: None,
         duration: None,
