@@ -55,6 +55,10 @@ spelled! {
         Complete,
         /// Mirrored: the Job has failed.
         Failed,
+        /// The templates in force are not those which the newest run was made with; absent when not true.
+        TemplateOutdated,
+        /// On a template: it is the default of its scope.
+        InForce,
     }
 }
 
@@ -123,6 +127,14 @@ spelled! {
         Lost,
         /// The newest run has not ended.
         NotFinished,
+        /// A template was made, edited or deleted since the newest run; the next run takes it as it is then.
+        TemplatesChanged,
+        /// On a template: it breaks rules; the message lists all of them.
+        InvalidTemplate,
+        /// On a template: it is the default of its scope.
+        Default,
+        /// On a template: another one is the default instead.
+        Superseded,
         /// A newer spec waits until the active run has ended.
         WaitingForRun,
     }

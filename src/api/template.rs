@@ -1,6 +1,8 @@
 //! The platform team's half: what lies below every JobRequest in scope. One spec, two kinds: JobTemplate in a
 //! namespace, ClusterJobTemplate for the cluster.
 
+#![allow(clippy::duplicated_attributes)] // columns of the same type
+
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -16,7 +18,7 @@ use super::container::Container;
 use super::{rules, status};
 
 /// Fields of a JobRequest which no template can supply: they are about one request.
-const OWN_FIELDS: [&str; 3] = ["alias", "description", "templateRef"];
+pub const OWN_FIELDS: [&str; 4] = ["alias", "description", "templateRef", "suspend"];
 
 /// The two kinds of template.
 #[derive(
@@ -71,10 +73,30 @@ impl fmt::Display for TemplateRef {
     status = "TemplateStatus",
     derive = "PartialEq",
     doc = "Defaults, size presets and limits for the JobRequests of a namespace.",
-    printcolumn(name = "Default", type_ = "boolean", json_path = ".spec.default", description = "Applies to every JobRequest in scope"),
-    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status", description = "Whether it is valid"),
-    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason", description = "Why, in one word"),
-    printcolumn(name = "Requests", type_ = "integer", json_path = ".status.requests", description = "How many JobRequests use it"),
+    printcolumn(
+        name = "Default",
+        type_ = "boolean",
+        json_path = ".spec.default",
+        description = "Applies to every JobRequest in scope"
+    ),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].status",
+        description = "Whether it is valid"
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].reason",
+        description = "Why, in one word"
+    ),
+    printcolumn(
+        name = "Requests",
+        type_ = "integer",
+        json_path = ".status.requests",
+        description = "How many JobRequests use it"
+    ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]
@@ -176,10 +198,30 @@ fn without(mut schema: Schema, fields: &[&str]) -> Schema {
     status = "TemplateStatus",
     derive = "PartialEq",
     doc = "Defaults, size presets and limits for the JobRequests of all namespaces.",
-    printcolumn(name = "Default", type_ = "boolean", json_path = ".spec.default", description = "Applies to every JobRequest in scope"),
-    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status", description = "Whether it is valid"),
-    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason", description = "Why, in one word"),
-    printcolumn(name = "Requests", type_ = "integer", json_path = ".status.requests", description = "How many JobRequests use it"),
+    printcolumn(
+        name = "Default",
+        type_ = "boolean",
+        json_path = ".spec.default",
+        description = "Applies to every JobRequest in scope"
+    ),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].status",
+        description = "Whether it is valid"
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].reason",
+        description = "Why, in one word"
+    ),
+    printcolumn(
+        name = "Requests",
+        type_ = "integer",
+        json_path = ".status.requests",
+        description = "How many JobRequests use it"
+    ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(transparent)]
