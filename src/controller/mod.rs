@@ -55,7 +55,8 @@ pub async fn run(
         .reconcile_all_on(context.templates.changed())
         .graceful_shutdown_on(shutdown);
     let forget = context.forget_deleted(controller.store());
-    let statuses = templates::keep_statuses(Arc::clone(&context), controller.store());
+    let statuses =
+        templates::keep_statuses(Arc::clone(&context), controller.store(), settings.namespace.is_none());
     let work = controller.run(reconcile, error_policy, Arc::clone(&context)).for_each(|outcome| async move {
         match outcome {
             Ok((request, _)) => debug!(request = %request, "reconciled"),

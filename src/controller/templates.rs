@@ -135,8 +135,9 @@ impl Templates {
     }
 }
 
-/// Keeps the status of all templates up to date, for ever.
-pub(super) async fn keep_statuses(context: Arc<Context>, requests: Store<StoredRequest>) {
+/// Keeps the status of templates up to date, for ever. `counts_all`: the requests of all namespaces are known; one who
+/// knows a part of them leaves ClusterJobTemplates alone.
+pub(super) async fn keep_statuses(context: Arc<Context>, requests: Store<StoredRequest>, counts_all: bool) {
     let mut changes = context.templates.changes();
     let mut written: HashMap<String, Instant> = HashMap::new();
     loop {
@@ -146,7 +147,7 @@ pub(super) async fn keep_statuses(context: Arc<Context>, requests: Store<StoredR
             .iter()
             .filter_map(|request| request.spec.0.as_ref().ok().map(|spec| (request.namespace(), spec)));
         let usage = usage(&templates, readable);
-        for stored in &templates {
+        for stored in templates.iter().filter(|stored| counts_all || stored.namespace.is_some()) {
             let problems = check_template(&stored.template);
             let count = usage.get(&stored.key()).copied().unwrap_or_default();
             let described = describe(stored, &templates, &problems, count, context.clock().now);
