@@ -6,6 +6,7 @@ pub mod condition;
 pub mod container;
 pub mod job_request;
 pub mod labels;
+pub mod policy;
 mod rules;
 mod schema;
 pub mod settings;

@@ -133,6 +133,15 @@ pub(super) fn file_path(_: &mut SchemaGenerator) -> Schema {
     )
 }
 
+/// Key of a label: `[prefix/]name`.
+pub(super) fn label_key(_: &mut SchemaGenerator) -> Schema {
+    text(
+        317,
+        &format!("self.matches('{QUALIFIED_NAME}') && self.indexOf('/') <= 253"),
+        "must be a label's key, [prefix/]name: the name at most 63 letters, digits, '-', '_' and '.', beginning and ending with a letter or digit, the prefix a DNS name",
+    )
+}
+
 /// Where an emptyDir lies.
 pub(super) fn medium(_: &mut SchemaGenerator) -> Schema {
     matching(

@@ -15,7 +15,9 @@ mod layers;
 pub mod names;
 mod overrides;
 mod pod;
+pub mod policy;
 mod problem;
+pub mod quantity;
 
 use k8s_openapi::api::batch::v1::Job;
 
