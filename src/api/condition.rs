@@ -89,7 +89,11 @@ spelled! {
     Reason {
         /// Accepted: the spec compiles.
         Valid,
-        /// Accepted: the merged spec breaks rules; the message lists all of them.
+        /// Accepted: the spec compiles, with numbers cut by policies; the message lists all of them.
+        Clamped,
+        /// Accepted: the spec compiles, and policies warn of it; the message lists what they say.
+        PolicyWarning,
+        /// Accepted: the merged spec breaks rules or policies; the message lists all of them.
         InvalidSpec,
         /// Accepted: the API server found the compiled Job invalid; the message is its own, word for word.
         JobInvalid,
@@ -173,6 +177,8 @@ spelled! {
         Failed,
         /// The spec was rejected.
         Rejected,
+        /// Policies have cut numbers of the spec.
+        Clamped,
         /// A Job was gone before its result was seen.
         Lost,
         /// The name of a run's Job was taken by a foreign Job; the next number is used.

@@ -15,6 +15,7 @@ use serde_json::Value;
 
 use super::JobRequestSpec;
 use super::container::Container;
+use super::policy::Policy;
 use super::{rules, status};
 
 /// Fields of a JobRequest which no template can supply: they are about one request.
@@ -122,6 +123,11 @@ pub struct JobTemplateSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "quotas_schema")]
     pub quotas: Option<BTreeMap<String, Quota>>,
+    /// What a run may be; judged on the compiled Job, so that no field, preset or override gets round it. The
+    /// policies of all templates below a request count together: a namespace's can tighten the cluster's, never
+    /// loosen it. Default: anything Kubernetes allows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy: Option<Policy>,
 }
 
 /// A size preset.

@@ -18,15 +18,14 @@ use crate::api::settings::{self, CompletionMode, ExitCodeOperator, PodFailureAct
 use crate::api::status::TemplatePin;
 use crate::api::{JobRequestSpec, labels};
 
-/// The Job of run `run`, made from `valid`, and what it holds in the fields that may change while it lives; `written`
-/// is the spec as its user wrote it, `templates` what lay below it.
+/// The Job of run `run`, made from `valid`; `written` is the spec as its user wrote it, `templates` what lay below it.
 pub(super) fn build(
     identity: &Identity<'_>,
     written: &JobRequestSpec,
     valid: &Valid,
     templates: &[TemplatePin],
     run: i32,
-) -> (Job, InPlace) {
+) -> Job {
     let spec = &valid.merged().spec;
     let own_labels = own_labels(identity.name, run);
     let mut job_spec = job_spec(&valid.merged().settings);
@@ -53,7 +52,7 @@ pub(super) fn build(
     job_labels.extend(own_labels);
     let mut annotations = spec.annotations.clone().unwrap_or_default();
     annotations.extend(own_annotations(identity, written, templates, run));
-    let mut job = Job {
+    Job {
         metadata: ObjectMeta {
             name: Some(job_name(identity.name, run)),
             namespace: identity.namespace.map(ToOwned::to_owned),
@@ -64,13 +63,17 @@ pub(super) fn build(
         },
         spec: Some(job_spec),
         status: None,
-    };
-    let in_place = InPlace::of(&job, written);
+    }
+}
+
+/// Notes on `job`, once nothing changes it any more, what it holds in the fields that may change while it lives.
+pub(super) fn note_in_place(job: &mut Job, written: &JobRequestSpec) -> InPlace {
+    let in_place = InPlace::of(job, written);
     job.metadata
         .annotations
         .get_or_insert_default()
         .insert(labels::IN_PLACE.to_owned(), in_place.to_annotation());
-    (job, in_place)
+    in_place
 }
 
 fn own_labels(request: &str, run: i32) -> BTreeMap<String, String> {

@@ -5,13 +5,14 @@
 //! what one shows is what the other creates.
 //!
 //! The steps, each a file: [`layers`] merges, [`check`] judges what only the merged spec shows, [`job`] and [`pod`]
-//! build. [`digest`] tells whether a spec asks for a new run.
+//! build, [`policy`] judges what was built. [`digest`] tells whether a spec asks for a new run.
 
 mod check;
 pub mod digest;
 pub mod in_place;
 mod job;
 mod layers;
+mod locked;
 pub mod names;
 mod overrides;
 mod pod;
@@ -28,6 +29,7 @@ pub use problem::{Problem, Problems};
 use crate::api::JobRequestSpec;
 use crate::api::status::{Defaulted, EffectiveSettings, MAX_DEFAULTED, TemplatePin};
 use layers::{Merged, Overrides, Tree};
+use policy::{Clamp, Named};
 
 /// Who asks: the parts of the JobRequest's metadata that go into its Jobs.
 #[derive(Clone, Copy, Debug)]
@@ -53,6 +55,10 @@ pub struct Compiled {
     pub settings: EffectiveSettings,
     /// The templates that lie below it, lowest first.
     pub templates: Vec<TemplatePin>,
+    /// Numbers that policies have cut.
+    pub clamped: Vec<Clamp>,
+    /// What policies warn of.
+    pub warned: Vec<Problem>,
     tree: Tree,
     overrides: Vec<Overrides>,
 }
@@ -114,9 +120,11 @@ pub fn check_template(template: &Template) -> Vec<Problem> {
         }
     };
     let overrides = spec.base.as_ref().and_then(|base| base.overrides.as_ref());
-    overrides.map_or_else(Vec::new, |overrides| {
-        overrides::parse(overrides, "spec.base.overrides").err().unwrap_or_default()
-    })
+    let mut problems = overrides
+        .and_then(|overrides| overrides::parse(overrides, "spec.base.overrides").err())
+        .unwrap_or_default();
+    problems.extend(spec.policy.iter().flat_map(locked::misspelled));
+    problems
 }
 
 /// Compiles the Job of run `run` (counted from 1) of a request.
@@ -130,20 +138,39 @@ pub fn compile(
     run: i32,
 ) -> Result<Compiled, Problems> {
     let (merged, problems) = layers::merge(spec, layers);
-    let valid = check::check(identity.name, merged, problems)?;
+    let valid = check::check(identity.name, merged, layers, problems)?;
     let templates = layers.pins();
-    let (job, in_place) = job::build(identity, spec, &valid, &templates, run);
+    let mut job = job::build(identity, spec, &valid, &templates, run);
+    let mut settings = effective(&job, &valid);
+    let (Merged { tree, overrides, .. }, mut warned) = valid.into_parts();
+
+    let origins: Vec<String> =
+        layers.templates.iter().map(|template| template.reference.to_string()).collect();
+    let policies: Vec<Named<'_>> = layers
+        .templates
+        .iter()
+        .zip(&origins)
+        .filter_map(|(template, origin)| {
+            Some(Named { origin, policy: template.spec.as_ref().ok()?.policy.as_ref()? })
+        })
+        .collect();
+    let verdict = policy::judge(&mut job, &mut settings, &policies);
+    Problems::none(verdict.denied)?;
+    warned.extend(verdict.warned);
+    let in_place = job::note_in_place(&mut job, spec);
+    Ok(Compiled { job, in_place, settings, templates, clamped: verdict.clamped, warned, tree, overrides })
+}
+
+/// The settings in force. Overrides lie above the settings, so the Job itself tells what they came to.
+fn effective(job: &Job, valid: &check::Valid) -> EffectiveSettings {
     let merged = &valid.merged().settings;
-    // Overrides lie above the settings, so the Job itself tells what is in force.
     let in_force = job.spec.as_ref();
-    let settings = EffectiveSettings {
+    EffectiveSettings {
         backoff_limit: in_force.and_then(|spec| spec.backoff_limit),
         completions: in_force.and_then(|spec| spec.completions),
         parallelism: in_force.and_then(|spec| spec.parallelism),
         active_deadline_seconds: in_force.and_then(|spec| spec.active_deadline_seconds),
         ttl_seconds_after_finished: merged.ttl_seconds_after_finished,
         ttl_seconds_after_failed: merged.ttl_seconds_after_failed,
-    };
-    let Merged { tree, overrides, .. } = valid.into_merged();
-    Ok(Compiled { job, in_place, settings, templates, tree, overrides })
+    }
 }

@@ -175,9 +175,7 @@ pub fn plan(observed: &Observed, layers: &Layers, clock: Clock) -> Plan {
             return plan;
         }
     }
-    if let (Err(rejection), false) = (&judged, is_rejected_as(&stored, &judged)) {
-        plan.events.push(Event::new(EventReason::Rejected, rejection.message.clone()));
-    }
+    plan.events.extend(verdict_event(&stored, &judged));
     plan.status = Some(Box::new(described));
     plan
 }
@@ -255,14 +253,19 @@ fn refused_by_server(
     .then(|| accepted.message.clone())
 }
 
-/// The stored status already tells this rejection.
-fn is_rejected_as(stored: &JobRequestStatus, judged: &Judged<'_>) -> bool {
-    let accepted = status::condition(stored, ConditionType::Accepted);
-    match (accepted, judged) {
-        (Some(accepted), Err(rejection)) => {
-            accepted.reason == rejection.reason.as_str()
-                && accepted.message == status::bounded(&rejection.message)
+/// The event of a verdict which the stored status does not tell yet.
+fn verdict_event(stored: &JobRequestStatus, judged: &Judged<'_>) -> Option<Event> {
+    let (reason, message, event) = match judged {
+        Err(rejection) => (rejection.reason, rejection.message.clone(), EventReason::Rejected),
+        Ok(Sound { compiled: Some(compiled), .. }) if !compiled.clamped.is_empty() => {
+            let (reason, message) = status::accepted(compiled);
+            (reason, message, EventReason::Clamped)
         }
-        _ => false,
-    }
+        Ok(_) => return None,
+    };
+    let accepted = status::condition(stored, ConditionType::Accepted);
+    let is_told = accepted.is_some_and(|accepted| {
+        accepted.reason == reason.as_str() && accepted.message == status::bounded(&message)
+    });
+    (!is_told).then(|| Event::new(event, message))
 }

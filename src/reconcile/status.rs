@@ -267,8 +267,9 @@ fn conditions(
     let mut writer = Writer { generation, stored, now, written: Vec::new() };
     match judged {
         Ok(Sound { compiled: None, .. }) => writer.keep(&[ConditionType::Accepted]),
-        Ok(_) => {
-            writer.set(ConditionType::Accepted, true, Reason::Valid.as_str(), "the spec compiles to a Job");
+        Ok(Sound { compiled: Some(compiled), .. }) => {
+            let (reason, message) = accepted(compiled);
+            writer.set(ConditionType::Accepted, true, reason.as_str(), &message);
         }
         Err(rejection) => {
             writer.set(ConditionType::Accepted, false, rejection.reason.as_str(), &rejection.message);
@@ -312,6 +313,20 @@ fn conditions(
         writer.set(ConditionType::TemplateOutdated, true, reason, &message);
     }
     writer.finish()
+}
+
+/// Why a spec is accepted, and what policies changed or warn of.
+pub(super) fn accepted(compiled: &Compiled) -> (Reason, String) {
+    let cuts = compiled.clamped.iter().map(|cut| match &cut.from {
+        Some(from) => format!("{} is cut from {from} to {} by {}", cut.path, cut.to, cut.by),
+        None => format!("{} is set to {} by {}", cut.path, cut.to, cut.by),
+    });
+    let words: Vec<String> = cuts.chain(compiled.warned.iter().map(ToString::to_string)).collect();
+    match (compiled.clamped.is_empty(), compiled.warned.is_empty()) {
+        (true, true) => (Reason::Valid, "the spec compiles to a Job".to_owned()),
+        (false, _) => (Reason::Clamped, words.join("; ")),
+        (true, false) => (Reason::PolicyWarning, words.join("; ")),
+    }
 }
 
 /// How the templates in force differ from those which `run` was made with.

@@ -75,6 +75,8 @@ impl Default for Builtin {
 pub(super) struct Overrides {
     /// Whose they are.
     pub origin: Origin,
+    /// The place of that layer among the templates; the request stands after all of them.
+    pub layer: usize,
     /// The field that holds them.
     pub field: String,
     /// A partial Job spec.
@@ -110,10 +112,10 @@ impl Layers {
 pub(super) fn merge(spec: &JobRequestSpec, layers: &Layers) -> (Merged, Vec<Problem>) {
     let mut problems = layers.problems.clone();
     let mut stack = Stack::new(&layers.templates, &mut problems);
-    for template in &layers.templates {
-        stack.add_template(template);
+    for (index, template) in layers.templates.iter().enumerate() {
+        stack.add_template(template, index);
     }
-    stack.add_spec(spec, Origin::Request, "spec");
+    stack.add_spec(spec, Origin::Request, layers.templates.len(), "spec");
     let (tree, overrides) = stack.finish(&layers.builtin);
 
     let merged: JobRequestSpec = match serde_path_to_error::deserialize(tree.to_json()) {
@@ -142,6 +144,11 @@ pub(super) fn merge(spec: &JobRequestSpec, layers: &Layers) -> (Merged, Vec<Prob
     (merged, problems)
 }
 
+/// A spec has a field, an entry or an item at this path.
+pub(super) fn has_field(path: &[&str]) -> bool {
+    path.iter().try_fold(Shape::spec(), |shape, segment| shape.declared(segment)).is_some()
+}
+
 /// The values in a map, each with its path below `path`; lists are values.
 pub(super) fn leaves(path: &str, map: &Map<String, Value>) -> Vec<(String, Value)> {
     map.iter()
@@ -159,8 +166,8 @@ pub(super) fn leaves(path: &str, map: &Map<String, Value>) -> Vec<(String, Value
 pub(super) fn below(layers: &Layers, count: usize) -> Tree {
     let mut unheard = Vec::new();
     let mut stack = Stack::new(&layers.templates, &mut unheard);
-    for template in layers.templates.iter().take(count) {
-        stack.add_template(template);
+    for (index, template) in layers.templates.iter().enumerate().take(count) {
+        stack.add_template(template, index);
     }
     stack.finish(&layers.builtin).0
 }
@@ -185,7 +192,7 @@ impl<'a> Stack<'a> {
         }
     }
 
-    fn add_template(&mut self, template: &Template) {
+    fn add_template(&mut self, template: &Template, layer: usize) {
         let Ok(JobTemplateSpec { base, container_defaults, .. }) = &template.spec else {
             return;
         };
@@ -195,7 +202,7 @@ impl<'a> Stack<'a> {
             self.add_container_defaults(defaults, &origin, &format!("{reference} spec.containerDefaults"));
         }
         if let Some(base) = base {
-            self.add_spec(base, origin, &format!("{reference} spec.base"));
+            self.add_spec(base, origin, layer, &format!("{reference} spec.base"));
         }
     }
 
@@ -211,7 +218,7 @@ impl<'a> Stack<'a> {
         self.container_defaults = std::mem::take(&mut self.container_defaults).under(shape, tree);
     }
 
-    fn add_spec(&mut self, spec: &JobRequestSpec, origin: Origin, field: &str) {
+    fn add_spec(&mut self, spec: &JobRequestSpec, origin: Origin, layer: usize, field: &str) {
         let mut tree = Tree::read(Shape::spec(), json!(spec), &origin);
         if let Some(fields) = tree.fields_mut() {
             fields.remove("overrides");
@@ -232,7 +239,7 @@ impl<'a> Stack<'a> {
         }
         self.spec = std::mem::take(&mut self.spec).under(Shape::spec(), tree);
         if let Some(partial) = spec.overrides.clone() {
-            self.overrides.push(Overrides { origin, field: format!("{field}.overrides"), partial });
+            self.overrides.push(Overrides { origin, layer, field: format!("{field}.overrides"), partial });
         }
     }
 

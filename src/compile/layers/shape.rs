@@ -61,6 +61,16 @@ impl Shape {
         }
     }
 
+    /// The same, if there may be such a one.
+    pub(super) fn declared(&self, key: &str) -> Option<&Self> {
+        match self {
+            Self::Fields { fields, .. } => fields.get(key),
+            Self::Entries(shape) | Self::Items { item: shape, .. } => Some(shape),
+            Self::Set => Some(&WHOLE),
+            Self::Whole => None,
+        }
+    }
+
     fn of(name: &str, schema: &Value) -> Self {
         if let Some(properties) = schema.get("properties").and_then(Value::as_object)
             && schema.get("x-kubernetes-preserve-unknown-fields").is_none()
