@@ -9,6 +9,7 @@
 mod figures;
 mod golden;
 mod platform;
+mod policy;
 mod runs;
 mod schema;
 mod support;
@@ -27,6 +28,7 @@ fn modules() -> Vec<(&'static str, Vec<Test>)> {
         ("runs", runs::tests()),
         ("schema", schema::tests()),
         ("golden", golden::tests()),
+        ("policy", policy::tests()),
         ("figures", figures::tests()),
     ]
 }
