@@ -78,7 +78,12 @@ fn origins(compiled: &Compiled) -> String {
             decided.overrode.iter().map(|(origin, value)| format!("; not {value} of {origin}")).collect();
         format!("{path} = {} from {overrides}{}{overrode}\n", decided.value, decided.origin)
     });
-    lines.collect()
+    let cuts = compiled
+        .clamped
+        .iter()
+        .map(|cut| format!("cut: {} from {:?} to {} by {}\n", cut.path, cut.from, cut.to, cut.by));
+    let warnings = compiled.warned.iter().map(|problem| format!("warning: {problem}\n"));
+    lines.chain(cuts).chain(warnings).collect()
 }
 
 #[test]

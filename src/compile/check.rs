@@ -8,8 +8,7 @@ use std::collections::BTreeSet;
 use k8s_openapi::api::batch::v1::JobSpec;
 use k8s_openapi::api::core::v1::PodSpec;
 
-use super::layers::{Layers, Merged};
-use super::locked;
+use super::layers::Merged;
 use super::overrides;
 use super::problem::{Problem, Problems};
 use crate::api::container::Container;
@@ -21,7 +20,6 @@ use crate::api::settings::CompletionMode;
 pub struct Valid {
     merged: Merged,
     overrides: Vec<JobSpec>,
-    warned: Vec<Problem>,
 }
 
 impl Valid {
@@ -30,9 +28,9 @@ impl Valid {
         &self.merged
     }
 
-    /// The merged spec, to keep, and what policies only warn of.
-    pub(super) fn into_parts(self) -> (Merged, Vec<Problem>) {
-        (self.merged, self.warned)
+    /// The merged spec, to keep.
+    pub(super) fn into_merged(self) -> Merged {
+        self.merged
     }
 
     /// The parsed overrides, lowest layer first.
@@ -42,12 +40,7 @@ impl Valid {
 }
 
 /// Checks the merged spec of the request called `name`; `problems` are those which merging found.
-pub(super) fn check(
-    name: &str,
-    merged: Merged,
-    layers: &Layers,
-    mut problems: Vec<Problem>,
-) -> Result<Valid, Problems> {
+pub(super) fn check(name: &str, merged: Merged, mut problems: Vec<Problem>) -> Result<Valid, Problems> {
     if name.len() > MAX_NAME_LENGTH {
         problems.push(Problem::new(
             "metadata.name",
@@ -64,10 +57,8 @@ pub(super) fn check(
     }
     let pods: Vec<&PodSpec> = overrides.iter().filter_map(|spec| spec.template.spec.as_ref()).collect();
     containers(&merged, &pods, &mut problems);
-    let locked = locked::judge(&merged, layers);
-    problems.extend(locked.denied);
     Problems::none(problems)?;
-    Ok(Valid { merged, overrides, warned: locked.warned })
+    Ok(Valid { merged, overrides })
 }
 
 fn settings(merged: &Merged, problems: &mut Vec<Problem>) {

@@ -29,6 +29,7 @@ pub use problem::{Problem, Problems};
 use crate::api::JobRequestSpec;
 use crate::api::status::{Defaulted, EffectiveSettings, MAX_DEFAULTED, TemplatePin};
 use layers::{Merged, Overrides, Tree};
+use locked::Locked;
 use policy::{Clamp, Named};
 
 /// Who asks: the parts of the JobRequest's metadata that go into its Jobs.
@@ -138,11 +139,12 @@ pub fn compile(
     run: i32,
 ) -> Result<Compiled, Problems> {
     let (merged, problems) = layers::merge(spec, layers);
-    let valid = check::check(identity.name, merged, layers, problems)?;
+    let valid = check::check(identity.name, merged, problems)?;
     let templates = layers.pins();
     let mut job = job::build(identity, spec, &valid, &templates, run);
     let mut settings = effective(&job, &valid);
-    let (Merged { tree, overrides, .. }, mut warned) = valid.into_parts();
+    let merged = valid.into_merged();
+    let Locked { mut denied, mut warned } = locked::judge(&merged, layers);
 
     let origins: Vec<String> =
         layers.templates.iter().map(|template| template.reference.to_string()).collect();
@@ -155,9 +157,11 @@ pub fn compile(
         })
         .collect();
     let verdict = policy::judge(&mut job, &mut settings, &policies);
-    Problems::none(verdict.denied)?;
+    denied.extend(verdict.denied);
+    Problems::none(denied)?;
     warned.extend(verdict.warned);
     let in_place = job::note_in_place(&mut job, spec);
+    let Merged { tree, overrides, .. } = merged;
     Ok(Compiled { job, in_place, settings, templates, clamped: verdict.clamped, warned, tree, overrides })
 }
 
