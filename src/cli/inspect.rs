@@ -78,7 +78,15 @@ pub(super) fn inspect(input: &Input, run: i32) -> Result<Inspected, String> {
             let (job, more) = job(document, &value, &manifests.documents, input.namespace.as_deref(), run);
             // Where the schema has said something, the operator need not say it again.
             let is_told = |path: &[Step]| found.iter().any(|found: &Found| found.path == path);
-            let more: Vec<_> = more.into_iter().filter(|more| !is_told(&more.path)).collect();
+            let more: Vec<_> = more
+                .into_iter()
+                .filter(|(more, origin)| match origin {
+                    Origin::Reading => found.is_empty(),
+                    Origin::Field => !is_told(&more.path),
+                    Origin::Absent => true,
+                })
+                .map(|(more, _)| more)
+                .collect();
             found.extend(more);
             (job.filter(|_| found.is_empty()), found)
         })
@@ -115,6 +123,16 @@ fn layers_for(_request: &JobRequest, _documents: &[Document]) -> Layers {
     Layers::default()
 }
 
+/// What a problem of the operator is about.
+enum Origin {
+    /// The document as a whole could not be read into its type, which the schema explains better.
+    Reading,
+    /// A field of the document.
+    Field,
+    /// A field which the document does not have.
+    Absent,
+}
+
 /// The Job of a JobRequest, or why there is none. `value` is the document with defaults.
 fn job(
     document: &Document,
@@ -122,16 +140,17 @@ fn job(
     documents: &[Document],
     namespace: Option<&str>,
     run: i32,
-) -> (Option<Job>, Vec<Found>) {
+) -> (Option<Job>, Vec<(Found, Origin)>) {
     if document.kind != "JobRequest" {
         return (None, Vec::new());
     }
     let request: JobRequest = match serde_path_to_error::deserialize(value) {
         Ok(request) => request,
         Err(error) => {
-            let path = document.node.steps(&error.path().to_string());
+            let (path, _) = document.node.steps(&error.path().to_string());
             let message = error.into_inner().to_string();
-            return (None, vec![Found { path, field: None, part: Part::Value, message }]);
+            let found = Found { path, field: None, part: Part::Value, message };
+            return (None, vec![(found, Origin::Reading)]);
         }
     };
     let identity = Identity {
@@ -143,12 +162,12 @@ fn job(
     match compile(&identity, &request.spec, &layers_for(&request, documents), run) {
         Ok(compiled) => (Some(compiled.job), Vec::new()),
         Err(problems) => {
-            let found = problems.as_slice().iter().map(|problem| Found {
-                path: document.node.steps(&problem.field),
-                // The document may lack the end of the path, and compile names members of lists by their key.
-                field: Some(problem.field.clone()),
-                part: Part::Value,
-                message: problem.message.clone(),
+            let found = problems.as_slice().iter().map(|problem| {
+                let (path, is_whole) = document.node.steps(&problem.field);
+                // compile names members of lists by their key, which reads better.
+                let field = Some(problem.field.clone());
+                let found = Found { path, field, part: Part::Value, message: problem.message.clone() };
+                (found, if is_whole { Origin::Field } else { Origin::Absent })
             });
             (None, found.collect())
         }

@@ -49,6 +49,18 @@ enum Verdict {
     Invalid,
 }
 
+/// The objects of the project in `text`, as `render` and `validate` read them: as kubectl does.
+///
+/// # Errors
+/// Why something in it is no object, with line and column.
+pub fn read_documents(text: &str) -> Result<Vec<serde_json::Value>, String> {
+    let manifests = manifest::read_text(text);
+    match manifests.findings.first() {
+        None => Ok(manifests.documents.iter().map(|document| document.node.to_value()).collect()),
+        Some(finding) => Err(finding.text()),
+    }
+}
+
 /// Does what was typed.
 #[must_use]
 pub fn run(arguments: &Arguments) -> ExitCode {

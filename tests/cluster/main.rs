@@ -9,9 +9,11 @@
 mod figures;
 mod golden;
 mod platform;
+mod reading;
 mod runs;
 mod schema;
 mod support;
+mod verdicts;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -27,6 +29,8 @@ fn modules() -> Vec<(&'static str, Vec<Test>)> {
         ("runs", runs::tests()),
         ("schema", schema::tests()),
         ("golden", golden::tests()),
+        ("reading", reading::tests()),
+        ("verdicts", verdicts::tests()),
         ("figures", figures::tests()),
     ]
 }

@@ -65,11 +65,15 @@ impl Checker {
         for crd in crate::api::crds() {
             for version in crd.spec.versions.iter().filter(|version| version.served) {
                 let props = version.schema.as_ref().and_then(|schema| schema.open_api_v3_schema.as_ref());
+                let mut schema = Schema::compile(props.ok_or("a CRD has no schema")?)?;
+                for key in ["apiVersion", "kind"] {
+                    schema.properties.entry(key.to_owned()).or_default();
+                }
                 kinds.push(Kind {
                     api_version: format!("{}/{}", crd.spec.group, version.name),
                     name: crd.spec.names.kind.clone(),
                     is_namespaced: crd.spec.scope == "Namespaced",
-                    schema: Schema::compile(props.ok_or("a CRD has no schema")?)?,
+                    schema,
                 });
             }
         }

@@ -63,6 +63,13 @@ pub(super) fn read(names: &[String], is_recursive: bool) -> Result<Manifests, Fi
     Ok(manifests)
 }
 
+/// Reads a text without a file.
+pub(super) fn read_text(text: &str) -> Manifests {
+    let mut manifests = Manifests::default();
+    manifests.add(&Rc::new(Source { name: "text".to_owned(), text: text.to_owned(), broken: None }));
+    manifests
+}
+
 impl Manifests {
     fn add(&mut self, source: &Rc<Source>) {
         if let Some(at) = source.broken {

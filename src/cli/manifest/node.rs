@@ -91,8 +91,8 @@ impl Node {
     }
 
     /// The steps of a path in words, such as `spec.containers[pi].image`: members of lists by index, or by the value of
-    /// one of their fields. What is not in the document is left out.
-    pub(in crate::cli) fn steps(&self, field: &str) -> Vec<Step> {
+    /// one of their fields. Ends where the document ends; also returned is whether that is the end of the path.
+    pub(in crate::cli) fn steps(&self, field: &str) -> (Vec<Step>, bool) {
         let mut steps = Vec::new();
         let mut node = self;
         let mut rest = field;
@@ -126,7 +126,7 @@ impl Node {
             steps.push(step);
             (node, rest) = (child, after);
         }
-        steps
+        (steps, rest.is_empty())
     }
 
     /// What a member of a list may be called between brackets.

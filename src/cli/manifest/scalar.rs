@@ -100,7 +100,7 @@ fn plain(text: &str) -> Scalar {
         Some(b'0'..=b'9' | b'+' | b'-') => {
             let digits: Cow<'_, str> =
                 if text.contains('_') { text.replace('_', "").into() } else { text.into() };
-            integer(&digits).map(Scalar::Integer).or_else(|| float(&digits))
+            integer(&digits).or_else(|| float(&digits))
         }
         _ => None,
     };
@@ -108,7 +108,7 @@ fn plain(text: &str) -> Scalar {
 }
 
 /// Go's `ParseInt` with base 0, then `ParseUint`, then binary digits with a sign behind the prefix.
-fn integer(text: &str) -> Option<Number> {
+fn integer(text: &str) -> Option<Scalar> {
     let (sign, unsigned) = match text.as_bytes().first() {
         Some(b'-') => ("-", text.get(1..)?),
         Some(b'+') => ("", text.get(1..)?),
@@ -128,15 +128,17 @@ fn integer(text: &str) -> Option<Number> {
     };
     if digits.starts_with(|c: char| c.is_digit(radix)) {
         if let Ok(value) = i64::from_str_radix(&format!("{sign}{digits}"), radix) {
-            return Some(value.into());
+            return Some(Scalar::Integer(value.into()));
         }
         if !text.starts_with(['-', '+']) {
-            return u64::from_str_radix(digits, radix).ok().map(Number::from);
+            // The API server keeps what is larger than an i64 as a floating-point number.
+            #[allow(clippy::cast_precision_loss)]
+            return u64::from_str_radix(digits, radix).ok().map(|value| Scalar::Float(value as f64));
         }
         return None;
     }
     if let Some(digits) = text.strip_prefix("0b") {
-        return i64::from_str_radix(digits, 2).ok().map(Number::from);
+        return i64::from_str_radix(digits, 2).ok().map(|value| Scalar::Integer(value.into()));
     }
     None
 }
