@@ -114,9 +114,6 @@ impl Check<'_> {
                 self.wrong(&[number], "must be of type integer");
             }
         }
-        if metadata.get("generation").and_then(Value::as_i64).is_some_and(i64::is_negative) {
-            self.wrong(&["generation"], "must be greater than or equal to 0");
-        }
     }
 
     fn strings(&mut self, map: &str, entries: &Map<String, Value>) {
@@ -166,11 +163,8 @@ impl Check<'_> {
             match item.as_str() {
                 None => self.wrong(&["finalizers", &index], "must be of type string"),
                 Some(name) if STANDARD.contains(&name) => {}
-                Some(name) if !name.contains('/') || !self.is_qualified(name) => {
-                    self.wrong(
-                        &["finalizers", &index],
-                        "must be a name with a DNS prefix, such as example.com/name",
-                    );
+                Some(name) if !self.is_qualified(name) => {
+                    self.wrong(&["finalizers", &index], "must be a name such as example.com/name");
                 }
                 Some(_) => {}
             }

@@ -115,7 +115,14 @@ impl Checker {
         prepare(&mut value, &kind.schema);
 
         // Metadata has its own check; to the rules it shows its name, generated or not.
-        let metadata = value.get("metadata").cloned();
+        let mut metadata = value.get("metadata").cloned();
+        for map in ["labels", "annotations"] {
+            let entries = metadata.as_mut().and_then(|metadata| metadata.get_mut(map)?.as_object_mut());
+            // Go reads null as an empty text there.
+            entries.into_iter().flat_map(Map::values_mut).filter(|value| value.is_null()).for_each(|value| {
+                *value = Value::String(String::new());
+            });
+        }
         if let Some(object) = value.as_object_mut() {
             object.insert("metadata".to_owned(), visible(metadata.as_ref()));
         }

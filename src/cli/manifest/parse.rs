@@ -121,11 +121,24 @@ pub(super) fn parse(chunk: &Chunk<'_>) -> Result<Option<Node>, Unreadable> {
             ),
         ));
     }
-    if let Some(before) = chunk.text.find('\0').and_then(|byte| chunk.text.get(..byte)) {
+    if let Some((byte, character)) = chunk
+        .text
+        .char_indices()
+        .find(|(_, c)| *c == '\0' || (!chunk.is_json && matches!(c, '\u{85}' | '\u{2028}' | '\u{2029}')))
+    {
+        let before = chunk.text.get(..byte).unwrap_or_default();
         let line = before.matches('\n').count();
         let column = before.rsplit('\n').next().unwrap_or_default().chars().count();
-        let at = position(chunk, line + 1, column);
-        return Err(Unreadable::new(at, "a NUL character cannot stand in YAML"));
+        let code = u32::from(character);
+        return Err(Unreadable::new(
+            position(chunk, line + 1, column),
+            match character {
+                '\0' => "a NUL character cannot stand in YAML".to_owned(),
+                _ => format!(
+                    "the character U+{code:04X} is a line break to kubectl; write it as \\u{code:04x} in double quotes"
+                ),
+            },
+        ));
     }
     let options = granit_parser::options! {
         emit_comments: false,
@@ -172,6 +185,10 @@ impl<'a> Builder<'a, '_> {
                     }
                 }
                 Event::Scalar(text, style, anchor, tag) => {
+                    if matches!(style, ScalarStyle::DoubleQuoted) && !self.chunk.is_json {
+                        yaml_escapes(span.slice(self.chunk.text).unwrap_or_default())
+                            .map_err(|message| Unreadable::new(at, message))?;
+                    }
                     let tag = tag.as_deref().map(|tag| tag.core_suffix().unwrap_or("other").to_owned());
                     self.scalar(at, &text, style, anchor, tag.as_deref())?;
                 }
@@ -326,6 +343,29 @@ impl<'a> Builder<'a, '_> {
         }
         Ok(())
     }
+}
+
+/// Refuses the escapes in double quotes which JSON has, and kubectl's YAML has not.
+fn yaml_escapes(quoted: &str) -> Result<(), String> {
+    let mut characters = quoted.chars();
+    while let Some(character) = characters.next() {
+        if character != '\\' {
+            continue;
+        }
+        match characters.next() {
+            Some('/') => return Err("kubectl does not know the escape \\/; write / alone".to_owned()),
+            Some('u') => {
+                let code: String = characters.by_ref().take(4).collect();
+                if u32::from_str_radix(&code, 16).is_ok_and(|code| (0xd800..0xe000).contains(&code)) {
+                    return Err(format!(
+                        "kubectl does not know the escape \\u{code}; write the character itself"
+                    ));
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 fn too_deep(at: Position) -> Unreadable {

@@ -13,6 +13,8 @@ pub(super) enum Scalar {
     Null,
     Bool(bool),
     Integer(Number),
+    /// Larger than an i64. The API server keeps it as a floating-point number.
+    Large(u64),
     Float(f64),
     Text(String),
 }
@@ -28,6 +30,8 @@ impl Scalar {
             Self::Bool(value) => Value::Bool(value),
             Self::Integer(value) => Value::Number(value),
             Self::Text(value) => Value::String(value),
+            #[allow(clippy::cast_precision_loss)] // as the API server does
+            Self::Large(value) => Value::from(value as f64),
             Self::Float(value) => {
                 let whole = Some(value)
                     .filter(|value| value.fract() == 0.0 && value.abs() < 1e21)
@@ -51,6 +55,7 @@ impl Scalar {
             Self::Bool(value) => value.to_string(),
             Self::Integer(value) => value.to_string(),
             Self::Float(value) => float_key(value),
+            Self::Large(value) => return Err(format!("{value} cannot be a key; put it in quotes")),
             Self::Null => return Err("null cannot be a key; put it in quotes".to_owned()),
         })
     }
@@ -68,7 +73,7 @@ pub(super) fn resolve(text: &str, tag: Option<&str>) -> Result<Scalar, String> {
     };
     let found = plain(text);
     let fits = match (tag, &found) {
-        (Some("int"), Scalar::Integer(_))
+        (Some("int"), Scalar::Integer(_) | Scalar::Large(_))
         | (Some("float"), Scalar::Integer(_) | Scalar::Float(_))
         | (Some("bool"), Scalar::Bool(_))
         | (Some("null"), Scalar::Null) => true,
@@ -131,9 +136,7 @@ fn integer(text: &str) -> Option<Scalar> {
             return Some(Scalar::Integer(value.into()));
         }
         if !text.starts_with(['-', '+']) {
-            // The API server keeps what is larger than an i64 as a floating-point number.
-            #[allow(clippy::cast_precision_loss)]
-            return u64::from_str_radix(digits, radix).ok().map(|value| Scalar::Float(value as f64));
+            return u64::from_str_radix(digits, radix).ok().map(Scalar::Large);
         }
         return None;
     }

@@ -10,6 +10,8 @@ pub(super) struct Chunk<'a> {
     pub(super) lines_before: usize,
     /// How many characters stand before it in its first line.
     pub(super) columns_before: usize,
+    /// Whether kubectl reads it as JSON, which has other escapes and line breaks.
+    pub(super) is_json: bool,
     /// What stands behind the `---` above it, though nothing may.
     pub(super) behind_separator: Option<&'a str>,
 }
@@ -26,7 +28,8 @@ pub(super) fn split(text: &str) -> Vec<Chunk<'_>> {
 
 fn yaml(text: &str) -> Vec<Chunk<'_>> {
     let mut chunks = Vec::new();
-    let mut chunk = Chunk { text: "", lines_before: 0, columns_before: 0, behind_separator: None };
+    let mut chunk =
+        Chunk { text: "", lines_before: 0, columns_before: 0, is_json: false, behind_separator: None };
     let (mut start, mut end) = (0, 0);
     for (number, line) in text.split_inclusive('\n').enumerate() {
         let from = end;
@@ -35,7 +38,13 @@ fn yaml(text: &str) -> Vec<Chunk<'_>> {
             chunk.text = text.get(start..from).unwrap_or_default();
             let behind = Some(behind.trim()).filter(|behind| !behind.is_empty() && !behind.starts_with('#'));
             chunks.push(chunk);
-            chunk = Chunk { text: "", lines_before: number + 1, columns_before: 0, behind_separator: behind };
+            chunk = Chunk {
+                text: "",
+                lines_before: number + 1,
+                columns_before: 0,
+                is_json: false,
+                behind_separator: behind,
+            };
             start = end;
         }
     }
@@ -54,7 +63,13 @@ fn json(text: &str) -> Option<Vec<Chunk<'_>>> {
         object.ok()?;
         let end = stream.byte_offset();
         let part = text.get(start..end)?;
-        chunks.push(Chunk { text: part, lines_before, columns_before, behind_separator: None });
+        chunks.push(Chunk {
+            text: part,
+            lines_before,
+            columns_before,
+            is_json: true,
+            behind_separator: None,
+        });
         match part.rsplit_once('\n') {
             Some((_, last)) => {
                 lines_before += part.matches('\n').count();
