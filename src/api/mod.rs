@@ -11,8 +11,10 @@ mod rules;
 mod schema;
 pub mod settings;
 pub mod status;
+pub mod template;
 pub mod volume;
 
 pub use job_request::{JobRequest, JobRequestSpec};
 pub use schema::{crds, manifest};
 pub use status::JobRequestStatus;
+pub use template::{ClusterJobTemplate, JobTemplate, JobTemplateSpec};

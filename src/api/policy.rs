@@ -252,7 +252,7 @@ fn paths(_: &mut SchemaGenerator) -> Schema {
         "type": "string",
         "maxLength": 253,
         "x-kubernetes-validations": [{
-            "rule": r"self.matches('^[A-Za-z]+([.][A-Za-z]+|\\[[^\\[\\]]+\\])*$')",
+            "rule": r"self.matches('^[A-Za-z]+([.][-A-Za-z0-9_]+|\\[[^\\[\\]]+\\])*$')",
             "message": "must be the path of a field below spec, such as restartPolicy, settings.backoffLimit or labels[tier]"
         }]
     }))

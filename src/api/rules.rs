@@ -211,6 +211,19 @@ fn string_map(entries: u32, value: &Value, rules: &[Value]) -> Schema {
     })
 }
 
+/// A map of at most `entries` by names that are DNS labels.
+pub(super) fn named_map(entries: u32, value: Schema) -> Schema {
+    json_schema!({
+        "type": "object",
+        "maxProperties": entries,
+        "additionalProperties": value.to_value(),
+        "x-kubernetes-validations": [{
+            "rule": format!("self.all(k, size(k) <= 63 && k.matches('{DNS_LABEL}'))"),
+            "message": "a name must be at most 63 lower-case letters, digits and '-', beginning and ending with a letter or digit"
+        }]
+    })
+}
+
 fn label_value() -> Value {
     let rule = format!("self.matches('{LABEL_VALUE}')");
     json!({"type": "string", "maxLength": 63, "x-kubernetes-validations": [

@@ -6,8 +6,8 @@ use std::io::Write;
 pub(super) fn run() -> Result<(), String> {
     let mut out = std::io::stdout().lock();
     for crd in crate::api::crds() {
-        let yaml = serde_saphyr::to_string(&crd).map_err(|error| format!("could not write YAML: {error}"))?;
-        match write!(out, "---\n{yaml}") {
+        let yaml = crate::api::manifest(&crd).map_err(|error| format!("could not write YAML: {error}"))?;
+        match out.write_all(yaml.as_bytes()) {
             Ok(()) => {}
             // The reader has seen enough.
             Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => return Ok(()),

@@ -1,14 +1,26 @@
 //! The command line: what was typed, and what it means.
 //!
 //! [`run`] takes parsed [`Arguments`] and returns the exit code: 0 ok, 1 invalid, 2 could not do it. Results go to
-//! stdout, everything else to stderr.
+//! stdout, everything else to stderr. `render` and `validate` need no cluster; their steps, each a file: [`manifest`]
+//! reads documents with positions, [`check`] judges them by the CRDs (whose rules [`cel`] evaluates), [`inspect`]
+//! compiles, [`finding`] shows what is wrong.
 
+mod cel;
+mod check;
 mod controller;
 mod crds;
+mod finding;
+mod inspect;
+mod manifest;
+mod output;
+mod render;
+mod validate;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use finding::Finding;
 
 /// Jobs that survive GitOps: a Kubernetes operator.
 #[derive(Debug, Parser)]
@@ -24,17 +36,43 @@ enum Command {
     Controller(controller::Arguments),
     /// Print the CustomResourceDefinitions as YAML
     Crds,
+    /// Print the Jobs which the controller would create, without a cluster
+    Render(render::Arguments),
+    /// Say what the API server and the operator would refuse, without a cluster
+    Validate(validate::Arguments),
+}
+
+/// What came out of a command that could do its work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    Valid,
+    Invalid,
+}
+
+/// The objects of the project in `text`, as `render` and `validate` read them: as kubectl does.
+///
+/// # Errors
+/// Why something in it is no object, with line and column.
+pub fn read_documents(text: &str) -> Result<Vec<serde_json::Value>, String> {
+    let manifests = manifest::read_text(text);
+    match manifests.findings.first() {
+        None => Ok(manifests.documents.iter().map(|document| document.node.to_value()).collect()),
+        Some(finding) => Err(finding.text()),
+    }
 }
 
 /// Does what was typed.
 #[must_use]
 pub fn run(arguments: &Arguments) -> ExitCode {
     let outcome = match &arguments.command {
-        Command::Controller(arguments) => controller::run(arguments),
-        Command::Crds => crds::run(),
+        Command::Controller(arguments) => controller::run(arguments).map(|()| Verdict::Valid),
+        Command::Crds => crds::run().map(|()| Verdict::Valid),
+        Command::Render(arguments) => render::run(arguments),
+        Command::Validate(arguments) => validate::run(arguments),
     };
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(Verdict::Valid) => ExitCode::SUCCESS,
+        Ok(Verdict::Invalid) => ExitCode::from(1),
         Err(message) => {
             eprintln!("error: {message}");
             ExitCode::from(2)

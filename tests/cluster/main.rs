@@ -10,9 +10,11 @@ mod figures;
 mod golden;
 mod platform;
 mod policy;
+mod reading;
 mod runs;
 mod schema;
 mod support;
+mod verdicts;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -29,6 +31,8 @@ fn modules() -> Vec<(&'static str, Vec<Test>)> {
         ("schema", schema::tests()),
         ("golden", golden::tests()),
         ("policy", policy::tests()),
+        ("reading", reading::tests()),
+        ("verdicts", verdicts::tests()),
         ("figures", figures::tests()),
     ]
 }

@@ -48,7 +48,7 @@ fn container(more: &Value) -> Value {
 
 /// Rule, what is taken, what is refused, words of the refusal.
 #[allow(clippy::too_many_lines)] // a table
-fn rules() -> Vec<(&'static str, Value, Value, &'static str)> {
+pub(crate) fn rules() -> Vec<(&'static str, Value, Value, &'static str)> {
     let env = |variable: Value| container(&json!({"env": [variable]}));
     let volume = |source: Value| {
         let mut volume = json!({"name": "v"});
@@ -361,14 +361,19 @@ async fn each_rule_accepts_and_refuses(cx: Arc<Cluster>) {
 }
 
 /// Makes a spec with so many of something.
-type Make<'a> = Box<dyn Fn(usize) -> Value + 'a>;
+type Make = Box<dyn Fn(usize) -> Value>;
 
-async fn each_bound_holds(cx: Arc<Cluster>) {
-    let (door, _namespace) = door(&cx).await;
-    let many = |count: usize, make: &dyn Fn(usize) -> Value| (0..count).map(make).collect::<Vec<_>>();
-    let map =
-        |count: usize| (0..count).map(|i| (format!("k{i}"), json!("v"))).collect::<serde_json::Map<_, _>>();
-    let bounds: Vec<(&str, usize, Make<'_>)> = vec![
+fn many(count: usize, make: &dyn Fn(usize) -> Value) -> Vec<Value> {
+    (0..count).map(make).collect()
+}
+
+fn map(count: usize) -> Value {
+    (0..count).map(|i| (format!("k{i}"), json!("v"))).collect::<serde_json::Map<_, _>>().into()
+}
+
+/// What is bounded, the largest size that is taken, a spec of a given size.
+pub(crate) fn bounds() -> Vec<(&'static str, usize, Make)> {
+    vec![
         (
             "containers",
             16,
@@ -421,9 +426,13 @@ async fn each_bound_holds(cx: Arc<Cluster>) {
         ("description", 1000, Box::new(|n| json!({"description": "x".repeat(n)}))),
         ("value", 32_768, Box::new(|n| container(&json!({"env": [{"name": "A", "value": "x".repeat(n)}]})))),
         ("container name", 63, Box::new(|n| json!({"containers": [{"name": "c".repeat(n)}]}))),
-    ];
+    ]
+}
+
+async fn each_bound_holds(cx: Arc<Cluster>) {
+    let (door, _namespace) = door(&cx).await;
     let mut wrong = Vec::new();
-    for (what, bound, make) in &bounds {
+    for (what, bound, make) in &bounds() {
         if let Err(message) = door.send("bound", &make(*bound)).await {
             wrong.push(format!("{what}: {bound} refused: {message}"));
         }

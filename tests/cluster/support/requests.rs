@@ -129,12 +129,17 @@ pub(crate) fn spec(simulated: &Value, more: &Value) -> Value {
 
 /// Sends an object as a person does, as a dry run with strict validation: the API server's verdict, in its words.
 pub(crate) async fn try_create(client: &Client, collection: &str, object: &Value) -> Result<(), String> {
+    stored(client, collection, object).await.map(drop)
+}
+
+/// The same, with the object as the API server would store it.
+pub(crate) async fn stored(client: &Client, collection: &str, object: &Value) -> Result<Value, String> {
     let request = http::Request::post(format!("{collection}?dryRun=All&fieldValidation=Strict"))
         .header("Content-Type", "application/json")
         .body(serde_json::to_vec(object).expect("JSON"))
         .expect("a request");
     match client.request::<Value>(request).await {
-        Ok(_) => Ok(()),
+        Ok(object) => Ok(object),
         Err(kube::Error::Api(status)) => Err(status.message),
         Err(error) => Err(error.to_string()),
     }

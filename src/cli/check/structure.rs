@@ -1,0 +1,254 @@
+//! One value against its schema: what the API server refuses, in its words where they help.
+//!
+//! [`prepare`] does first what the API server does first: nulls are dropped, defaults filled in.
+
+use std::collections::HashSet;
+
+use serde_json::{Map, Value, json};
+
+use super::Found;
+use super::schema::{Rule, Schema, Unique};
+use super::suggest::{did_you_mean, quoted};
+use crate::cli::manifest::{Part, Step};
+
+/// Most characters of a value that a message repeats.
+const SHOWN: usize = 60;
+
+/// Drops nulls where null means nothing, and fills in defaults.
+pub(super) fn prepare(value: &mut Value, schema: &Schema) {
+    match value {
+        Value::Object(map) => {
+            map.retain(|key, value| {
+                let has_meaning = |of: &Schema| of.is_nullable || of.default.is_some();
+                !value.is_null() || schema.of_field(key).is_none_or(has_meaning)
+            });
+            for (key, property) in &schema.properties {
+                if let Some(default) = &property.default
+                    && map.get(key).is_none_or(|value| value.is_null() && !property.is_nullable)
+                {
+                    map.insert(key.clone(), default.clone());
+                }
+            }
+            for (key, value) in map {
+                if let Some(schema) = schema.of_field(key) {
+                    prepare(value, schema);
+                }
+            }
+        }
+        Value::Array(items) => {
+            if let Some(schema) = &schema.items {
+                for item in items {
+                    if item.is_null() && !schema.is_nullable {
+                        *item = schema.default.clone().unwrap_or_default();
+                    }
+                    prepare(item, schema);
+                }
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// Walks a value and its schema.
+#[derive(Default)]
+pub(super) struct Walk {
+    path: Vec<Step>,
+    pub(super) found: Vec<Found>,
+}
+
+impl Walk {
+    /// Checks `value` and everything in it; rules are judged where their node is sound.
+    pub(super) fn check(&mut self, value: &Value, schema: &Schema) {
+        let before = self.found.len();
+        if !self.check_type(value, schema) {
+            return;
+        }
+        if !schema.allowed.is_empty() && !schema.allowed.contains(value) {
+            self.not_allowed(value, schema);
+        }
+        match value {
+            Value::Object(map) => self.map(map, schema),
+            Value::Array(items) => self.list(items, schema),
+            Value::String(text) => self.text(text, schema),
+            Value::Number(number) => self.number(number.as_f64().unwrap_or_default(), schema),
+            Value::Null | Value::Bool(_) => {}
+        }
+        if self.found.len() == before {
+            for rule in &schema.rules {
+                self.rule(value, rule);
+            }
+        }
+    }
+
+    fn report(&mut self, part: Part, message: String) {
+        self.found.push(Found { path: self.path.clone(), field: None, part, message });
+    }
+
+    fn wrong(&mut self, message: String) {
+        self.report(Part::Value, message);
+    }
+
+    fn inside(&mut self, step: Step, check: impl FnOnce(&mut Self)) {
+        self.path.push(step);
+        check(self);
+        self.path.pop();
+    }
+
+    fn check_type(&mut self, value: &Value, schema: &Schema) -> bool {
+        let (name, is_whole) = match value {
+            Value::Null => ("null", false),
+            Value::Bool(_) => ("boolean", false),
+            Value::Number(number) if number.is_i64() || number.is_u64() => ("integer", true),
+            Value::Number(number) => ("number", number.as_f64().is_some_and(|number| number.fract() == 0.0)),
+            Value::String(_) => ("string", false),
+            Value::Array(_) => ("array", false),
+            Value::Object(_) => ("object", false),
+        };
+        let fits = schema.types.is_empty()
+            || schema.types.contains(&name)
+            || (value.is_null() && schema.is_nullable)
+            || (schema.types.contains(&"integer") && is_whole)
+            || (schema.types.contains(&"number") && name == "integer");
+        if !fits {
+            let advice = match (schema.types.as_slice(), name) {
+                (["integer", "string"], "number") => {
+                    "; write a fraction in quotes, or in thousandths as 500m".to_owned()
+                }
+                (["string"], "boolean" | "integer" | "number" | "null") => "; put it in quotes".to_owned(),
+                _ => String::new(),
+            };
+            let types = schema.types.join(",");
+            self.wrong(format!(
+                "Invalid value: {}: must be of type {types}, not {name}{advice}",
+                shown(value)
+            ));
+        }
+        fits
+    }
+
+    fn not_allowed(&mut self, value: &Value, schema: &Schema) {
+        let names: Vec<_> = schema.allowed.iter().filter_map(Value::as_str).collect();
+        let similar = value.as_str().and_then(|text| did_you_mean(text, names.iter().copied()));
+        let supported: Vec<_> = schema.allowed.iter().map(shown).collect();
+        self.wrong(format!(
+            "Unsupported value: {}: supported values: {}{}",
+            shown(value),
+            supported.join(", "),
+            similar.unwrap_or_default()
+        ));
+    }
+
+    fn map(&mut self, map: &Map<String, Value>, schema: &Schema) {
+        for name in schema.required.iter().filter(|name| !map.contains_key(*name)) {
+            self.inside(Step::Key(name.clone()), |walk| walk.wrong("Required value".to_owned()));
+        }
+        self.count(map.len(), schema.keys, ["key", "keys"]);
+        for (key, value) in map {
+            self.inside(Step::Key(key.clone()), |walk| match schema.of_field(key) {
+                Some(schema) => walk.check(value, schema),
+                None if schema.keeps_unknown || schema.types.is_empty() => {}
+                None => {
+                    let similar = did_you_mean(key, schema.properties.keys().map(String::as_str));
+                    walk.report(
+                        Part::Key,
+                        format!("unknown field {}{}", quoted(key), similar.unwrap_or_default()),
+                    );
+                }
+            });
+        }
+    }
+
+    fn list(&mut self, items: &[Value], schema: &Schema) {
+        self.count(items.len(), schema.members, ["item", "items"]);
+        if let Some(schema) = &schema.items {
+            for (index, item) in items.iter().enumerate() {
+                self.inside(Step::Index(index), |walk| walk.check(item, schema));
+            }
+        }
+        let mut seen = HashSet::new();
+        let mut told = HashSet::new();
+        for (index, item) in items.iter().enumerate() {
+            let key = match &schema.unique {
+                Unique::Nothing => return,
+                Unique::Members => item.clone(),
+                Unique::Keys(keys) => {
+                    let key_of = |key: &String| Some((key.clone(), item.get(key)?.clone()));
+                    Value::Object(keys.iter().filter_map(key_of).collect())
+                }
+            };
+            if !seen.insert(key.to_string()) && told.insert(key.to_string()) {
+                self.inside(Step::Index(index), |walk| {
+                    walk.wrong(format!("Duplicate value: {}", shown(&key)))
+                });
+            }
+        }
+    }
+
+    fn text(&mut self, text: &str, schema: &Schema) {
+        let count = text.chars().count();
+        if let Some(max) = schema.length.max.filter(|max| count > *max) {
+            self.wrong(format!("Too long: {count} characters: may not be more than {max}"));
+        }
+        if let Some(min) = schema.length.min.filter(|min| count < *min) {
+            self.wrong(format!(
+                "Invalid value: {}: must have at least {min} characters",
+                shown(&json!(text))
+            ));
+        }
+        if let Some(pattern) = schema.pattern.as_ref().filter(|pattern| !pattern.is_match(text)) {
+            self.wrong(format!("Invalid value: {}: must match '{pattern}'", shown(&json!(text))));
+        }
+    }
+
+    fn number(&mut self, number: f64, schema: &Schema) {
+        if let Some(max) = schema.maximum.filter(|max| number > *max) {
+            self.wrong(format!("Invalid value: {number}: must be less than or equal to {max}"));
+        }
+        if let Some(min) = schema.minimum.filter(|min| number < *min) {
+            self.wrong(format!("Invalid value: {number}: must be greater than or equal to {min}"));
+        }
+    }
+
+    fn count(&mut self, count: usize, bounds: super::schema::Bounds, [one, many]: [&str; 2]) {
+        let unit = |bound: usize| if bound == 1 { one } else { many };
+        if let Some(max) = bounds.max.filter(|max| count > *max) {
+            self.wrong(format!("Too many: {count}: must have at most {max} {}", unit(max)));
+        }
+        if let Some(min) = bounds.min.filter(|min| count < *min) {
+            self.wrong(format!(
+                "Invalid value: {count} {}: must have at least {min} {}",
+                unit(count),
+                unit(min)
+            ));
+        }
+    }
+
+    fn rule(&mut self, value: &Value, rule: &Rule) {
+        let message = match rule.program.holds(value) {
+            Ok(true) => return,
+            Ok(false) => rule
+                .message_program
+                .as_ref()
+                .and_then(|program| program.text(value))
+                .unwrap_or_else(|| rule.message.clone()),
+            Err(error) => format!("{}: the rule cannot be evaluated: {error}", rule.message),
+        };
+        let value = match value {
+            Value::String(_) | Value::Number(_) | Value::Bool(_) => {
+                format!("Invalid value: {}: ", shown(value))
+            }
+            _ => String::new(),
+        };
+        let path = self.path.iter().chain(&rule.field).cloned().collect();
+        self.found.push(Found { path, field: None, part: Part::Value, message: format!("{value}{message}") });
+    }
+}
+
+/// A value as a message repeats it.
+fn shown(value: &Value) -> String {
+    let text = value.to_string();
+    if text.chars().nth(SHOWN).is_none() {
+        return text;
+    }
+    text.chars().take(SHOWN).chain(['…']).collect()
+}

@@ -1,0 +1,185 @@
+//! What `render` and `validate` share: documents in; Jobs and everything that is wrong out.
+
+use std::rc::Rc;
+
+use clap::Args;
+use k8s_openapi::api::batch::v1::Job;
+use serde_json::Value;
+
+use super::check::{Checker, Found};
+use super::finding::Finding;
+use super::manifest::{self, Document, Part, Path, Step};
+use crate::api::JobRequest;
+use crate::compile::{Identity, Layers, compile};
+
+/// What is read.
+#[derive(Debug, Args)]
+pub(super) struct Input {
+    /// Files or folders of YAML or JSON; - is standard input
+    #[arg(value_name = "FILE")]
+    files: Vec<String>,
+    /// The same, as kubectl takes it; may be repeated
+    #[arg(short = 'f', long = "filename", value_name = "FILE")]
+    filenames: Vec<String>,
+    /// Read the folders in folders, too
+    #[arg(short = 'R', long)]
+    recursive: bool,
+    /// Files or folders with templates, which may also stand among the others; may be repeated
+    #[arg(long, value_name = "FILE")]
+    templates: Vec<String>,
+    /// Namespace of objects that name none
+    #[arg(short, long)]
+    namespace: Option<String>,
+}
+
+/// What was found in the input.
+#[derive(Debug, Default)]
+pub(super) struct Inspected {
+    pub(super) documents: Vec<Inspection>,
+    /// Objects of other API groups.
+    pub(super) passed_over: usize,
+    /// In order of files and lines.
+    pub(super) findings: Vec<Finding>,
+}
+
+/// One document.
+#[derive(Debug)]
+pub(super) struct Inspection {
+    pub(super) document: Document,
+    /// How many findings are about it.
+    pub(super) problems: usize,
+    /// Of a JobRequest without problems.
+    pub(super) job: Option<Job>,
+}
+
+/// Reads `input`, and judges every document of the project in it; Jobs are of run `run`.
+///
+/// # Errors
+/// Something cannot be read at all, or holds nothing to judge.
+pub(super) fn inspect(input: &Input, run: i32) -> Result<Inspected, String> {
+    let names: Vec<_> = input.files.iter().chain(&input.filenames).cloned().collect();
+    let mut manifests = manifest::read(&names, input.recursive).map_err(|error| error.to_string())?;
+    if !input.templates.is_empty() {
+        let more = manifest::read(&input.templates, input.recursive).map_err(|error| error.to_string())?;
+        manifests.documents.extend(more.documents);
+        manifests.findings.extend(more.findings);
+        manifests.passed_over += more.passed_over;
+    }
+    if manifests.documents.is_empty() && manifests.findings.is_empty() {
+        return Err(format!("found nothing of jobrequest.dev in {}", names.join(", ")));
+    }
+    let checker = Checker::new(input.namespace.as_deref())?;
+
+    let mut inspected = Inspected { findings: manifests.findings, ..Inspected::default() };
+    inspected.passed_over = manifests.passed_over;
+    let outcomes: Vec<_> = (manifests.documents.iter())
+        .map(|document| {
+            let (value, mut found) = checker.check(document);
+            let (job, more) = job(document, &value, &manifests.documents, input.namespace.as_deref(), run);
+            // Where the schema has said something, the operator need not say it again.
+            let is_told = |path: &[Step]| found.iter().any(|found: &Found| found.path == path);
+            let more: Vec<_> = more
+                .into_iter()
+                .filter(|(more, origin)| match origin {
+                    Origin::Reading => found.is_empty(),
+                    Origin::Field => !is_told(&more.path),
+                    Origin::Absent => true,
+                })
+                .map(|(more, _)| more)
+                .collect();
+            found.extend(more);
+            (job.filter(|_| found.is_empty()), found)
+        })
+        .collect();
+    for (document, (job, found)) in manifests.documents.into_iter().zip(outcomes) {
+        let problems = found.len();
+        inspected.findings.extend(found.into_iter().map(|found| finding(&document, found)));
+        inspected.documents.push(Inspection { document, problems, job });
+    }
+    inspected.sort();
+    Ok(inspected)
+}
+
+impl Inspected {
+    /// By file in order of reading, then by place; the order of the checks decides among equals.
+    fn sort(&mut self) {
+        let mut names: Vec<String> = Vec::new();
+        let mut file_of = |name: &str| {
+            names.iter().position(|known| known == name).unwrap_or_else(|| {
+                names.push(name.to_owned());
+                names.len() - 1
+            })
+        };
+        let documents = self.documents.iter().map(|inspection| &inspection.document.source.name);
+        for name in documents {
+            file_of(name);
+        }
+        self.findings.sort_by_cached_key(|finding| (file_of(&finding.source.name), finding.at));
+    }
+}
+
+/// What the templates of the input put below a request.
+fn layers_for(_request: &JobRequest, _documents: &[Document]) -> Layers {
+    Layers::default()
+}
+
+/// What a problem of the operator is about.
+enum Origin {
+    /// The document as a whole could not be read into its type, which the schema explains better.
+    Reading,
+    /// A field of the document.
+    Field,
+    /// A field which the document does not have.
+    Absent,
+}
+
+/// The Job of a JobRequest, or why there is none. `value` is the document with defaults.
+fn job(
+    document: &Document,
+    value: &Value,
+    documents: &[Document],
+    namespace: Option<&str>,
+    run: i32,
+) -> (Option<Job>, Vec<(Found, Origin)>) {
+    if document.kind != "JobRequest" {
+        return (None, Vec::new());
+    }
+    let request: JobRequest = match serde_path_to_error::deserialize(value) {
+        Ok(request) => request,
+        Err(error) => {
+            let (path, _) = document.node.steps(&error.path().to_string());
+            let message = error.into_inner().to_string();
+            let found = Found { path, field: None, part: Part::Value, message };
+            return (None, vec![(found, Origin::Reading)]);
+        }
+    };
+    let identity = Identity {
+        name: request.metadata.name.as_deref().unwrap_or_default(),
+        namespace: request.metadata.namespace.as_deref().or(namespace),
+        uid: None,
+        generation: None,
+    };
+    match compile(&identity, &request.spec, &layers_for(&request, documents), run) {
+        Ok(compiled) => (Some(compiled.job), Vec::new()),
+        Err(problems) => {
+            let found = problems.as_slice().iter().map(|problem| {
+                let (path, is_whole) = document.node.steps(&problem.field);
+                // compile names members of lists by their key, which reads better.
+                let field = Some(problem.field.clone());
+                let found = Found { path, field, part: Part::Value, message: problem.message.clone() };
+                (found, if is_whole { Origin::Field } else { Origin::Absent })
+            });
+            (None, found.collect())
+        }
+    }
+}
+
+fn finding(document: &Document, found: Found) -> Finding {
+    Finding {
+        source: Rc::clone(&document.source),
+        at: document.node.locate(&found.path, found.part),
+        object: document.object(),
+        field: found.field.unwrap_or_else(|| Path(&found.path).to_string()),
+        message: found.message,
+    }
+}

@@ -1,0 +1,188 @@
+//! A document as a tree whose every node knows where it was written.
+
+use std::fmt;
+
+use serde_json::{Map, Value};
+
+/// A place in a source, counted from 1; columns count characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::cli) struct Position {
+    pub(in crate::cli) line: usize,
+    pub(in crate::cli) column: usize,
+}
+
+/// One value of a document.
+#[derive(Clone, Debug)]
+pub(in crate::cli) struct Node {
+    pub(in crate::cli) at: Position,
+    pub(in crate::cli) content: Content,
+}
+
+/// What a node holds.
+#[derive(Clone, Debug)]
+pub(in crate::cli) enum Content {
+    /// Null, a boolean, a number or a string.
+    Scalar(Value),
+    List(Vec<Node>),
+    Map(Vec<Entry>),
+}
+
+/// One entry of a map.
+#[derive(Clone, Debug)]
+pub(in crate::cli) struct Entry {
+    pub(in crate::cli) key: String,
+    pub(in crate::cli) key_at: Position,
+    pub(in crate::cli) value: Node,
+    /// It came by a merge key, so that a key of the map itself may replace it.
+    pub(super) is_merged: bool,
+}
+
+impl Node {
+    /// As a JSON value.
+    pub(in crate::cli) fn to_value(&self) -> Value {
+        match &self.content {
+            Content::Scalar(value) => value.clone(),
+            Content::List(items) => Value::Array(items.iter().map(Self::to_value).collect()),
+            Content::Map(entries) => Value::Object(
+                entries
+                    .iter()
+                    .map(|entry| (entry.key.clone(), entry.value.to_value()))
+                    .collect::<Map<_, _>>(),
+            ),
+        }
+    }
+
+    /// The entry of a map.
+    pub(in crate::cli) fn entry(&self, key: &str) -> Option<&Entry> {
+        match &self.content {
+            Content::Map(entries) => entries.iter().find(|entry| entry.key == key),
+            Content::Scalar(_) | Content::List(_) => None,
+        }
+    }
+
+    /// The string at a key of a map.
+    pub(in crate::cli) fn text(&self, key: &str) -> Option<&str> {
+        match &self.entry(key)?.value.content {
+            Content::Scalar(Value::String(text)) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Where `path` was written; where it was not, its nearest parent.
+    pub(in crate::cli) fn locate(&self, path: &[Step], part: Part) -> Position {
+        let mut node = self;
+        let mut at = self.at;
+        for (index, step) in path.iter().enumerate() {
+            let is_last = index + 1 == path.len();
+            let next = match (step, &node.content) {
+                (Step::Key(key), Content::Map(_)) => node.entry(key).map(|entry| {
+                    let points_to_value = is_last
+                        && part == Part::Value
+                        && matches!(&entry.value.content, Content::Scalar(value) if !value.is_null());
+                    (if points_to_value { entry.value.at } else { entry.key_at }, &entry.value)
+                }),
+                (Step::Index(index), Content::List(items)) => items.get(*index).map(|item| (item.at, item)),
+                _ => None,
+            };
+            let Some((position, child)) = next else { return at };
+            (at, node) = (position, child);
+        }
+        at
+    }
+
+    /// The steps of a path in words, such as `spec.containers[pi].image`: members of lists by index, or by the value of
+    /// one of their fields. Ends where the document ends; also returned is whether that is the end of the path.
+    pub(in crate::cli) fn steps(&self, field: &str) -> (Vec<Step>, bool) {
+        let mut steps = Vec::new();
+        let mut node = self;
+        let mut rest = field;
+        while !rest.is_empty() {
+            let bare = rest.strip_prefix('.').unwrap_or(rest);
+            let found = match &node.content {
+                Content::Map(entries) => entries
+                    .iter()
+                    .filter_map(|entry| {
+                        let bracketed = rest
+                            .strip_prefix('[')
+                            .and_then(|rest| rest.strip_prefix(entry.key.as_str()))
+                            .and_then(|rest| rest.strip_prefix(']'));
+                        let rest = bracketed.or_else(|| {
+                            bare.strip_prefix(entry.key.as_str())
+                                .filter(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+                        })?;
+                        Some((Step::Key(entry.key.clone()), &entry.value, rest))
+                    })
+                    .min_by_key(|(_, _, rest)| rest.len()),
+                Content::List(items) => items.iter().enumerate().find_map(|(index, item)| {
+                    let rest = rest.strip_prefix('[')?;
+                    let rest = item.names(index).into_iter().find_map(|name| {
+                        rest.strip_prefix(name.as_str()).and_then(|rest| rest.strip_prefix(']'))
+                    })?;
+                    Some((Step::Index(index), item, rest))
+                }),
+                Content::Scalar(_) => None,
+            };
+            let Some((step, child, after)) = found else { break };
+            steps.push(step);
+            (node, rest) = (child, after);
+        }
+        (steps, rest.is_empty())
+    }
+
+    /// What a member of a list may be called between brackets.
+    fn names(&self, index: usize) -> Vec<String> {
+        let mut names = vec![index.to_string()];
+        match &self.content {
+            Content::Scalar(Value::String(text)) => names.push(text.clone()),
+            Content::Map(entries) => {
+                let text = |key: &str| self.text(key).map(ToOwned::to_owned);
+                names.extend(["name", "path", "key"].into_iter().filter_map(text));
+                if !entries.iter().any(|entry| entry.key == "name") {
+                    // The default of a container's name.
+                    names.push("main".to_owned());
+                }
+            }
+            Content::Scalar(_) | Content::List(_) => {}
+        }
+        names
+    }
+}
+
+/// Which part of an entry is meant: an unknown field is wrong in its key, most others in their value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::cli) enum Part {
+    Key,
+    Value,
+}
+
+/// One step into a document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::cli) enum Step {
+    Key(String),
+    Index(usize),
+}
+
+/// A path as Kubernetes writes it: `spec.containers[0].image`, `spec.labels[example.com/a]`.
+pub(in crate::cli) struct Path<'a>(pub(in crate::cli) &'a [Step]);
+
+impl fmt::Display for Path<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut is_first = true;
+        for step in self.0 {
+            match step {
+                Step::Index(index) => write!(f, "[{index}]")?,
+                Step::Key(key) => {
+                    let is_plain = !key.is_empty()
+                        && key.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '$'));
+                    match (is_plain, is_first) {
+                        (true, true) => f.write_str(key)?,
+                        (true, false) => write!(f, ".{key}")?,
+                        (false, _) => write!(f, "[{}]", key.escape_debug())?,
+                    }
+                }
+            }
+            is_first = false;
+        }
+        Ok(())
+    }
+}

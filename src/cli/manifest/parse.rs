@@ -1,0 +1,389 @@
+//! One document of YAML or JSON into a [`Node`], with anchors and merge keys resolved as kubectl resolves them.
+//!
+//! Never recurses while it reads, and stops at bounds on depth and size, so that no input can exhaust memory.
+
+use std::collections::HashMap;
+
+use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput};
+use serde_json::Value;
+
+use super::node::{Content, Entry, Node, Position};
+use super::scalar::{self, Scalar};
+use super::split::Chunk;
+
+/// Longest document: the API server takes no larger request.
+pub(in crate::cli) const MAX_BYTES: usize = 3 * 1024 * 1024;
+/// Deepest nesting, after aliases are followed.
+const MAX_DEPTH: usize = 128;
+/// Most values, after aliases are followed.
+const MAX_NODES: usize = 200_000;
+/// Most text in them.
+const MAX_TEXT: usize = 4 * MAX_BYTES;
+/// Longest key, in characters.
+const MAX_KEY: usize = 100_000;
+
+/// Why a document cannot be read.
+#[derive(Debug)]
+pub(super) struct Unreadable {
+    pub(super) at: Position,
+    pub(super) message: String,
+}
+
+impl Unreadable {
+    fn new(at: Position, message: impl Into<String>) -> Self {
+        Self { at, message: message.into() }
+    }
+}
+
+/// A node that has an anchor, with what it weighs.
+struct Anchored {
+    node: Node,
+    nodes: usize,
+    text: usize,
+    depth: usize,
+}
+
+/// A list or map that is still open.
+struct Frame {
+    at: Position,
+    anchor: usize,
+    kind: FrameKind,
+}
+
+enum FrameKind {
+    List(Vec<Node>),
+    Map(Entries, Option<Key>),
+}
+
+/// The entries of a map in their order, found by key.
+#[derive(Default)]
+struct Entries {
+    all: Vec<Entry>,
+    places: HashMap<String, usize>,
+}
+
+impl Entries {
+    fn get(&self, key: &str) -> Option<&Entry> {
+        self.all.get(*self.places.get(key)?)
+    }
+
+    /// Sets an entry; a key that is there keeps its place.
+    fn set(&mut self, entry: Entry) {
+        if let Some(there) = self.places.get(&entry.key).and_then(|place| self.all.get_mut(*place)) {
+            *there = entry;
+        } else {
+            self.places.insert(entry.key.clone(), self.all.len());
+            self.all.push(entry);
+        }
+    }
+
+    /// A merge key: of several maps the first wins. As in go-yaml v2, keys that were written before are replaced.
+    fn merge(&mut self, at: Position, node: Node) -> Result<(), Unreadable> {
+        let needs_map = || Unreadable::new(at, "a merge key needs a map, or a list of maps");
+        let maps = match node.content {
+            Content::Map(_) => vec![node],
+            Content::List(items) => items,
+            Content::Scalar(_) => return Err(needs_map()),
+        };
+        for map in maps.into_iter().rev() {
+            let Content::Map(merged) = map.content else { return Err(needs_map()) };
+            for entry in merged {
+                self.set(Entry { is_merged: true, ..entry });
+            }
+        }
+        Ok(())
+    }
+}
+
+enum Key {
+    Named(String, Position),
+    Merge(Position),
+}
+
+/// Reads the document of `chunk`; nothing when it is empty.
+pub(super) fn parse(chunk: &Chunk<'_>) -> Result<Option<Node>, Unreadable> {
+    let start = Position { line: chunk.lines_before + 1, column: chunk.columns_before + 1 };
+    if let Some(behind) = chunk.behind_separator {
+        let shown: String = behind.chars().take(40).collect();
+        return Err(Unreadable::new(
+            Position { line: start.line.saturating_sub(1).max(1), column: 4 },
+            format!(
+                "nothing but a comment may follow '---' on its line, kubectl reads it so; found '{shown}'"
+            ),
+        ));
+    }
+    if chunk.text.len() > MAX_BYTES {
+        return Err(Unreadable::new(
+            start,
+            format!(
+                "the document has {} bytes; the API server takes no object of more than {MAX_BYTES}",
+                chunk.text.len()
+            ),
+        ));
+    }
+    if let Some((byte, character)) = chunk
+        .text
+        .char_indices()
+        .find(|(_, c)| *c == '\0' || (!chunk.is_json && matches!(c, '\u{85}' | '\u{2028}' | '\u{2029}')))
+    {
+        let before = chunk.text.get(..byte).unwrap_or_default();
+        let line = before.matches('\n').count();
+        let column = before.rsplit('\n').next().unwrap_or_default().chars().count();
+        let code = u32::from(character);
+        return Err(Unreadable::new(
+            position(chunk, line + 1, column),
+            match character {
+                '\0' => "a NUL character cannot stand in YAML".to_owned(),
+                _ => format!(
+                    "the character U+{code:04X} is a line break to kubectl; write it as \\u{code:04x} in double quotes"
+                ),
+            },
+        ));
+    }
+    let options = granit_parser::options! {
+        emit_comments: false,
+        block_scalar_eof_without_line_feed: true,
+        flow_nesting_limit: MAX_DEPTH,
+        block_nesting_limit: MAX_DEPTH,
+        simple_key_max_lookahead: MAX_KEY,
+    };
+    let parser = Parser::new_from_str_with_options(chunk.text, options);
+    Builder { chunk, frames: Vec::new(), anchors: HashMap::new(), nodes: 0, text: 0, root: None }.read(parser)
+}
+
+fn position(chunk: &Chunk<'_>, line: usize, column: usize) -> Position {
+    let columns_before = if line <= 1 { chunk.columns_before } else { 0 };
+    Position { line: chunk.lines_before + line.max(1), column: columns_before + column + 1 }
+}
+
+struct Builder<'a, 'b> {
+    chunk: &'b Chunk<'a>,
+    frames: Vec<Frame>,
+    anchors: HashMap<usize, Anchored>,
+    nodes: usize,
+    text: usize,
+    root: Option<Node>,
+}
+
+impl<'a> Builder<'a, '_> {
+    fn read(mut self, parser: Parser<'a, StrInput<'a>>) -> Result<Option<Node>, Unreadable> {
+        let mut documents = 0;
+        for event in parser {
+            let (event, span) = event.map_err(|error| self.refused(&error))?;
+            let at = self.at(&span);
+            match event {
+                Event::DocumentStart(_, version) => {
+                    documents += 1;
+                    if documents > 1 {
+                        return Err(Unreadable::new(
+                            at,
+                            "a second document without '---' before it, which kubectl would pass over",
+                        ));
+                    }
+                    if version.is_some_and(|version| (version.major, version.minor) != (1, 1)) {
+                        return Err(Unreadable::new(at, "kubectl reads YAML 1.1 only; leave out %YAML"));
+                    }
+                }
+                Event::Scalar(text, style, anchor, tag) => {
+                    if matches!(style, ScalarStyle::DoubleQuoted) && !self.chunk.is_json {
+                        yaml_escapes(span.slice(self.chunk.text).unwrap_or_default())
+                            .map_err(|message| Unreadable::new(at, message))?;
+                    }
+                    let tag = tag.as_deref().map(|tag| tag.core_suffix().unwrap_or("other").to_owned());
+                    self.scalar(at, &text, style, anchor, tag.as_deref())?;
+                }
+                Event::SequenceStart(_, anchor, _) => {
+                    self.open(at, anchor, FrameKind::List(Vec::new()))?;
+                }
+                Event::MappingStart(_, anchor, _) => {
+                    self.open(at, anchor, FrameKind::Map(Entries::default(), None))?;
+                }
+                Event::SequenceEnd | Event::MappingEnd => self.close()?,
+                Event::Alias(id) => self.alias(at, id)?,
+                _ => {}
+            }
+        }
+        Ok(self.root)
+    }
+
+    fn at(&self, span: &Span) -> Position {
+        position(self.chunk, span.start.line(), span.start.col())
+    }
+
+    fn refused(&self, error: &ScanError) -> Unreadable {
+        let marker = error.marker();
+        let at = position(self.chunk, marker.line(), marker.col());
+        Unreadable::new(at, format!("this is not YAML: {}", error.info()))
+    }
+
+    fn count(&mut self, at: Position, nodes: usize, text: usize) -> Result<(), Unreadable> {
+        self.nodes = self.nodes.saturating_add(nodes);
+        self.text = self.text.saturating_add(text);
+        if self.nodes > MAX_NODES || self.text > MAX_TEXT {
+            return Err(Unreadable::new(
+                at,
+                format!(
+                    "the document has more than {MAX_NODES} values or {MAX_TEXT} bytes of text, aliases followed"
+                ),
+            ));
+        }
+        Ok(())
+    }
+
+    fn open(&mut self, at: Position, anchor: usize, kind: FrameKind) -> Result<(), Unreadable> {
+        self.count(at, 1, 0)?;
+        if self.frames.len() >= MAX_DEPTH {
+            return Err(too_deep(at));
+        }
+        if matches!(self.frames.last(), Some(Frame { kind: FrameKind::Map(_, None), .. })) {
+            return Err(Unreadable::new(at, "the key of a map must be a single value"));
+        }
+        self.frames.push(Frame { at, anchor, kind });
+        Ok(())
+    }
+
+    fn close(&mut self) -> Result<(), Unreadable> {
+        let Some(frame) = self.frames.pop() else { return Ok(()) };
+        let content = match frame.kind {
+            FrameKind::List(items) => Content::List(items),
+            FrameKind::Map(entries, _) => Content::Map(entries.all),
+        };
+        let node = Node { at: frame.at, content };
+        if frame.anchor != 0 {
+            let (nodes, text, depth) = weigh(&node);
+            self.count(node.at, nodes, text)?;
+            self.anchors.insert(frame.anchor, Anchored { node: node.clone(), nodes, text, depth });
+        }
+        self.place(node)
+    }
+
+    fn scalar(
+        &mut self,
+        at: Position,
+        text: &str,
+        style: ScalarStyle,
+        anchor: usize,
+        tag: Option<&str>,
+    ) -> Result<(), Unreadable> {
+        self.count(at, 1, text.len())?;
+        let is_plain = matches!(style, ScalarStyle::Plain);
+        let wrong = |message| Unreadable::new(at, message);
+        let is_key = matches!(self.frames.last(), Some(Frame { kind: FrameKind::Map(_, None), .. }));
+        if is_key && is_plain && tag.is_none() && text == "<<" {
+            return self.key(Key::Merge(at));
+        }
+        let resolved = if is_plain || tag.is_some() {
+            scalar::resolve(text, tag).map_err(wrong)?
+        } else {
+            Scalar::Text(text.to_owned())
+        };
+        if anchor != 0 {
+            let value = resolved.clone().into_value().map_err(wrong)?;
+            self.count(at, 1, text.len())?;
+            let node = Node { at, content: Content::Scalar(value) };
+            self.anchors.insert(anchor, Anchored { node, nodes: 1, text: text.len(), depth: 0 });
+        }
+        if is_key {
+            let key = resolved.into_key().map_err(wrong)?;
+            return self.key(Key::Named(key, at));
+        }
+        let value = resolved.into_value().map_err(wrong)?;
+        self.place(Node { at, content: Content::Scalar(value) })
+    }
+
+    fn alias(&mut self, at: Position, id: usize) -> Result<(), Unreadable> {
+        let Some(anchored) = self.anchors.get(&id) else {
+            return Err(Unreadable::new(at, "the alias stands inside of what it refers to"));
+        };
+        if self.frames.len() + anchored.depth > MAX_DEPTH {
+            return Err(too_deep(at));
+        }
+        let (nodes, text) = (anchored.nodes, anchored.text);
+        self.count(at, nodes, text)?;
+        let Some(anchored) = self.anchors.get(&id) else { return Ok(()) };
+        let node = Node { at, content: anchored.node.content.clone() };
+        if matches!(self.frames.last(), Some(Frame { kind: FrameKind::Map(_, None), .. })) {
+            let key = match node.content {
+                Content::Scalar(Value::String(text)) => text,
+                Content::Scalar(Value::Bool(value)) => value.to_string(),
+                Content::Scalar(Value::Number(value)) => value.to_string(),
+                _ => return Err(Unreadable::new(at, "the key of a map must be a single value")),
+            };
+            return self.key(Key::Named(key, at));
+        }
+        self.place(node)
+    }
+
+    fn key(&mut self, key: Key) -> Result<(), Unreadable> {
+        if let Some(Frame { kind: FrameKind::Map(entries, open), .. }) = self.frames.last_mut() {
+            if let Key::Named(name, at) = &key
+                && let Some(first) = entries.get(name).filter(|entry| !entry.is_merged)
+            {
+                return Err(Unreadable::new(
+                    *at,
+                    format!("the key {name} is already set in line {}", first.key_at.line),
+                ));
+            }
+            *open = Some(key);
+        }
+        Ok(())
+    }
+
+    fn place(&mut self, node: Node) -> Result<(), Unreadable> {
+        match self.frames.last_mut().map(|frame| &mut frame.kind) {
+            None => self.root = Some(node),
+            Some(FrameKind::List(items)) => items.push(node),
+            Some(FrameKind::Map(entries, key)) => match key.take() {
+                Some(Key::Named(key, key_at)) => {
+                    entries.set(Entry { key, key_at, value: node, is_merged: false });
+                }
+                Some(Key::Merge(at)) => entries.merge(at, node)?,
+                None => {}
+            },
+        }
+        Ok(())
+    }
+}
+
+/// Refuses the escapes in double quotes which JSON has, and kubectl's YAML has not.
+fn yaml_escapes(quoted: &str) -> Result<(), String> {
+    let mut characters = quoted.chars();
+    while let Some(character) = characters.next() {
+        if character != '\\' {
+            continue;
+        }
+        match characters.next() {
+            Some('/') => return Err("kubectl does not know the escape \\/; write / alone".to_owned()),
+            Some('u') => {
+                let code: String = characters.by_ref().take(4).collect();
+                if u32::from_str_radix(&code, 16).is_ok_and(|code| (0xd800..0xe000).contains(&code)) {
+                    return Err(format!(
+                        "kubectl does not know the escape \\u{code}; write the character itself"
+                    ));
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn too_deep(at: Position) -> Unreadable {
+    Unreadable::new(at, format!("nested deeper than {MAX_DEPTH} levels"))
+}
+
+/// How many nodes, bytes of text and levels a node has.
+fn weigh(node: &Node) -> (usize, usize, usize) {
+    let mut sum = (1, 0, 0);
+    let mut add = |text: usize, child: &Node| {
+        let (nodes, more, depth) = weigh(child);
+        sum = (sum.0 + nodes, sum.1 + text + more, sum.2.max(depth));
+    };
+    match &node.content {
+        Content::Scalar(Value::String(text)) => return (1, text.len(), 0),
+        Content::Scalar(_) => return (1, 0, 0),
+        Content::List(items) => items.iter().for_each(|item| add(0, item)),
+        Content::Map(entries) => entries.iter().for_each(|entry| add(entry.key.len(), &entry.value)),
+    }
+    (sum.0, sum.1, sum.2 + 1)
+}

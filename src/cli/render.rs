@@ -1,0 +1,59 @@
+//! `jobrequest render`: the Jobs which the controller would create.
+
+use clap::{Args, ValueEnum};
+use serde_json::json;
+
+use super::inspect::{Input, inspect};
+use super::output::{count, print, say};
+use super::{Finding, Verdict};
+
+/// What is shown.
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    input: Input,
+    /// Number of the run whose Job is shown
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(i32).range(1..))]
+    run: i32,
+    /// How it is shown: one document a Job, or one object (a List of several Jobs)
+    #[arg(short, long, value_enum, default_value_t = Format::Yaml)]
+    output: Format,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Format {
+    Yaml,
+    Json,
+}
+
+/// Prints all Jobs to stdout, or none and every problem to stderr.
+pub(super) fn run(arguments: &Arguments) -> Result<Verdict, String> {
+    let inspected = inspect(&arguments.input, arguments.run)?;
+    if !inspected.findings.is_empty() {
+        say(&inspected.findings.iter().map(Finding::text).collect::<String>());
+        say(&format!("{}; nothing is shown\n", count(inspected.findings.len(), "problem")));
+        return Ok(Verdict::Invalid);
+    }
+    let jobs: Vec<_> = inspected.documents.iter().filter_map(|inspection| inspection.job.as_ref()).collect();
+    let failed = |error: &dyn std::fmt::Display| format!("could not write a Job: {error}");
+    let text = match arguments.output {
+        Format::Yaml => {
+            let documents: Result<Vec<_>, _> = jobs.iter().map(serde_saphyr::to_string).collect();
+            documents.map_err(|error| failed(&error))?.join("---\n")
+        }
+        Format::Json => {
+            let text = match jobs.as_slice() {
+                [job] => serde_json::to_string_pretty(job),
+                jobs => {
+                    serde_json::to_string_pretty(&json!({"apiVersion": "v1", "kind": "List", "items": jobs}))
+                }
+            };
+            text.map_err(|error| failed(&error))? + "\n"
+        }
+    };
+    print(&text)?;
+    if inspected.passed_over > 0 {
+        say(&format!("{} of other kinds passed over\n", count(inspected.passed_over, "object")));
+    }
+    Ok(Verdict::Valid)
+}

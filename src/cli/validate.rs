@@ -1,0 +1,90 @@
+//! `jobrequest validate`: what the API server and the operator would refuse.
+
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+
+use super::Verdict;
+use super::finding::{Finding, Row};
+use super::inspect::{Input, Inspected, inspect};
+use super::output::{count, print, say};
+
+/// What is judged.
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    input: Input,
+    /// How the result is shown
+    #[arg(short, long, value_enum, default_value_t = Format::Text)]
+    output: Format,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Format {
+    /// Lines for people
+    Text,
+    /// One JSON object
+    Json,
+}
+
+/// The result as `-o json` shows it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Report<'a> {
+    documents: Vec<Judged<'a>>,
+    problems: Vec<Row<'a>>,
+    passed_over: usize,
+}
+
+#[derive(Debug, Serialize)]
+struct Judged<'a> {
+    file: &'a str,
+    line: usize,
+    object: String,
+    valid: bool,
+}
+
+/// Judges everything, and shows the result.
+pub(super) fn run(arguments: &Arguments) -> Result<Verdict, String> {
+    let inspected = inspect(&arguments.input, 1)?;
+    match arguments.output {
+        Format::Json => {
+            let json = serde_json::to_string_pretty(&report(&inspected));
+            print(&(json.map_err(|error| format!("could not write JSON: {error}"))? + "\n"))?;
+        }
+        Format::Text => {
+            say(&inspected.findings.iter().map(Finding::text).collect::<String>());
+            print(
+                &inspected
+                    .documents
+                    .iter()
+                    .map(|inspection| {
+                        let verdict = match inspection.problems {
+                            0 => "valid".to_owned(),
+                            problems => format!("invalid: {}", count(problems, "problem")),
+                        };
+                        format!("{} {verdict}\n", inspection.document.object())
+                    })
+                    .collect::<String>(),
+            )?;
+            if inspected.passed_over > 0 {
+                say(&format!("{} of other kinds passed over\n", count(inspected.passed_over, "object")));
+            }
+        }
+    }
+    Ok(if inspected.findings.is_empty() { Verdict::Valid } else { Verdict::Invalid })
+}
+
+fn report(inspected: &Inspected) -> Report<'_> {
+    Report {
+        documents: (inspected.documents.iter())
+            .map(|inspection| Judged {
+                file: &inspection.document.source.name,
+                line: inspection.document.node.at.line,
+                object: inspection.document.object(),
+                valid: inspection.problems == 0,
+            })
+            .collect(),
+        problems: inspected.findings.iter().map(Finding::row).collect(),
+        passed_over: inspected.passed_over,
+    }
+}

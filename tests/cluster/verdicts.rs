@@ -1,0 +1,372 @@
+//! `validate` says what the API server and the operator say: the same verdict on every document of a corpus.
+//!
+//! The corpus: the tables of the schema tests, a table of whole objects, and every change of one value or key of the
+//! example that has everything. The API server judges each as a dry run with strict validation.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+
+use jobrequest::api::JobRequest;
+use jobrequest::cli::read_documents;
+use jobrequest::compile::{Identity, Layers, compile};
+use kube::Client;
+use serde_json::{Value, json};
+
+use crate::schema;
+use crate::support::requests::stored;
+use crate::support::{Cluster, Test};
+
+pub(crate) fn tests() -> Vec<Test> {
+    vec![
+        Test::new("tables_get_the_verdict_of_the_server", tables_get_the_verdict_of_the_server),
+        Test::new(
+            "changed_examples_get_the_verdict_of_the_server",
+            changed_examples_get_the_verdict_of_the_server,
+        ),
+    ]
+}
+
+fn object(name: &str, spec: &Value) -> Value {
+    json!({
+        "apiVersion": "jobrequest.dev/v1alpha1", "kind": "JobRequest", "metadata": {"name": name}, "spec": spec
+    })
+}
+
+/// Whether the operator would make a Job of it.
+fn compiles(object: &Value) -> Result<(), String> {
+    let request: JobRequest = serde_json::from_value(object.clone()).map_err(|error| error.to_string())?;
+    let identity = Identity {
+        name: request.metadata.name.as_deref().unwrap_or_default(),
+        namespace: None,
+        uid: None,
+        generation: None,
+    };
+    compile(&identity, &request.spec, &Layers::default(), 1)
+        .map(drop)
+        .map_err(|problems| problems.to_string())
+}
+
+/// What the API server and the operator say.
+async fn there(client: &Client, collection: &str, object: &Value) -> Result<(), String> {
+    let stored = stored(client, collection, object).await;
+    compiles(&stored.map_err(|message| format!("API server: {message}"))?)
+        .map_err(|message| format!("operator: {message}"))
+}
+
+/// What `validate` says of each.
+fn here(file: &Path, objects: &[Value]) -> Vec<Result<(), String>> {
+    let text: String = objects.iter().map(|object| format!("{object}\n")).collect();
+    fs::write(file, text).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_jobrequest"))
+        .args(["validate", "-o", "json"])
+        .arg(file)
+        .output()
+        .unwrap();
+    let report: Value = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
+    let documents = report["documents"].as_array().unwrap();
+    assert_eq!(documents.len(), objects.len(), "{:?}", report["problems"][0]);
+    let problems = report["problems"].as_array().unwrap();
+    documents
+        .iter()
+        .map(|document| {
+            if document["valid"] == true {
+                return Ok(());
+            }
+            let of_it = problems.iter().filter(|problem| problem["line"] == document["line"]);
+            Err(of_it
+                .map(|problem| format!("{}: {}", problem["field"], problem["message"]))
+                .collect::<Vec<_>>()
+                .join("; "))
+        })
+        .collect()
+}
+
+async fn compare(cx: &Cluster, objects: &[Value], at_least: usize) {
+    assert!(objects.len() >= at_least, "only {} documents", objects.len());
+    let namespace = cx.namespace("verdicts").await;
+    let client = cx.client().await;
+    let collection = format!("/apis/jobrequest.dev/v1alpha1/namespaces/{}/jobrequests", namespace.name());
+    let here = here(&cx.log("corpus.json"), objects);
+    let mut differences = Vec::new();
+    let mut refused = 0;
+    for (object, here) in objects.iter().zip(here) {
+        let there = there(&client, &collection, object).await;
+        refused += usize::from(there.is_err());
+        if there.is_ok() != here.is_ok() {
+            let object: String = object.to_string().chars().take(1500).collect();
+            differences.push(format!("{object}\n  there: {there:?}\n  here: {here:?}"));
+        }
+    }
+    let count = differences.len();
+    differences.truncate(20);
+    assert!(count == 0, "{count} of {} differ:\n{}", objects.len(), differences.join("\n"));
+    assert!(refused > objects.len() / 4, "only {refused} of {} were refused", objects.len());
+}
+
+/// Objects that differ in more than their spec.
+fn objects() -> Vec<Value> {
+    let spec = json!({"containers": [{"image": "x"}]});
+    let with = |metadata: Value| json!({"apiVersion": "jobrequest.dev/v1alpha1", "kind": "JobRequest", "metadata": metadata, "spec": spec});
+    let owner = |more: Value| {
+        let mut owner = json!({"apiVersion": "v1", "kind": "Pod", "name": "p", "uid": "u"});
+        for (key, value) in more.as_object().unwrap() {
+            owner[key] = value.clone();
+        }
+        with(json!({"name": "a", "ownerReferences": [owner]}))
+    };
+    let resources =
+        |resources: Value| object("a", &json!({"containers": [{"image": "x", "resources": resources}]}));
+    let setting =
+        |settings: Value| object("a", &json!({"containers": [{"image": "x"}], "settings": settings}));
+    let mut objects = vec![
+        with(json!({"name": "a"})),
+        with(json!({"name": "a".repeat(52)})),
+        with(json!({"name": "a".repeat(53)})),
+        with(json!({"name": "A"})),
+        with(json!({"name": "a.b"})),
+        with(json!({"name": "-a"})),
+        with(json!({"name": ""})),
+        with(json!({"name": 7})),
+        with(json!({})),
+        with(json!({"generateName": "a-"})),
+        with(json!({"generateName": "A-"})),
+        with(json!({"generateName": "a".repeat(47)})),
+        with(json!({"generateName": "a".repeat(48)})),
+        with(json!({"name": "a", "labels": {"a": "b", "example.com/a": ""}})),
+        with(json!({"name": "a", "labels": {"a": 1}})),
+        with(json!({"name": "a", "labels": {"a": null}})),
+        with(json!({"name": "a", "labels": null})),
+        with(json!({"name": "a", "labels": []})),
+        with(json!({"name": "a", "labels": {"a b": "c"}})),
+        with(json!({"name": "a", "labels": {"a": "b c"}})),
+        with(json!({"name": "a", "labels": {"a": "b".repeat(63)}})),
+        with(json!({"name": "a", "labels": {"a": "b".repeat(64)}})),
+        with(json!({"name": "a", "labels": {"/a": "b"}})),
+        with(json!({"name": "a", "labels": {"A.b/c": "b"}})),
+        with(json!({"name": "a", "labels": {"a/b/c": "b"}})),
+        with(json!({"name": "a", "annotations": {"A.b/c": "any !"}})),
+        with(json!({"name": "a", "annotations": {"a b": "c"}})),
+        with(json!({"name": "a", "annotations": {"a": "x".repeat(256 * 1024 - 1)}})),
+        with(json!({"name": "a", "annotations": {"a": "x".repeat(256 * 1024)}})),
+        with(json!({"name": "a", "annotations": {"a": true}})),
+        with(json!({"name": "a", "annotations": {"jobrequest.dev/rerun": "x"}})),
+        with(json!({"name": "a", "lables": {}})),
+        with(json!({"name": "a", "creationTimestamp": null})),
+        with(json!({"name": "a", "finalizers": ["example.com/a"]})),
+        with(json!({"name": "a", "finalizers": ["a"]})),
+        with(json!({"name": "a", "finalizers": ["orphan"]})),
+        with(json!({"name": "a", "finalizers": ["orphan", "foregroundDeletion"]})),
+        with(json!({"name": "a", "finalizers": "x"})),
+        with(json!({"name": "a", "generation": -1})),
+        owner(json!({})),
+        owner(json!({"uid": ""})),
+        owner(json!({"name": null})),
+        owner(json!({"controller": true})),
+        owner(json!({"controller": "yes"})),
+        owner(json!({"extra": 1})),
+        json!({"apiVersion": "jobrequest.dev/v1alpha1", "kind": "JobRequest", "metadata": {"name": "a"}}),
+        json!({"apiVersion": "jobrequest.dev/v1alpha1", "kind": "JobRequest", "metadata": {"name": "a"}, "spec": null}),
+        json!({"apiVersion": "jobrequest.dev/v1alpha1", "kind": "JobRequest", "spec": {}}),
+        json!({"apiVersion": "jobrequest.dev/v1alpha1", "kind": "JobRequest", "metadata": {"name": "a"}, "spec": spec, "extra": 1}),
+        json!({"apiVersion": "jobrequest.dev/v1alpha1", "kind": "JobRequest", "metadata": {"name": "a"}, "spec": spec, "status": {}}),
+        json!({"apiVersion": "jobrequest.dev/v1alpha1", "kind": "JobRequest", "metadata": {"name": "a"}, "spec": spec, "status": {"phase": "x", "run": 1}}),
+        json!({"apiVersion": "jobrequest.dev/v1alpha1", "kind": "JobRequest", "metadata": {"name": "a"}, "spec": spec, "status": {"fase": "x"}}),
+        json!({"apiVersion": "jobrequest.dev/v1alpha1", "kind": "JobRequest", "metadata": {"name": "a"}, "spec": []}),
+        setting(json!({"backoffLimit": 2_147_483_647_i64})),
+        setting(json!({"backoffLimit": 2_147_483_648_i64})),
+        setting(json!({"backoffLimit": 3.0})),
+        setting(json!({"backoffLimit": 3.5})),
+        setting(json!({"backoffLimit": "3"})),
+        setting(json!({"backoffLimit": null})),
+        setting(json!({"activeDeadlineSeconds": 1e30})),
+        setting(json!({"maxFailedIndexes": 1})),
+        setting(json!({"completionMode": "Indexed", "backoffLimitPerIndex": 1, "maxFailedIndexes": 1})),
+        setting(json!({"podFailurePolicy": {"rules": []}})),
+        setting(
+            json!({"podFailurePolicy": {"rules": [{"action": "FailJob", "onExitCodes": {"operator": "In", "values": [0]}}]}}),
+        ),
+        setting(
+            json!({"podFailurePolicy": {"rules": [{"action": "FailJob", "onExitCodes": {"operator": "In", "values": [1, 1]}}]}}),
+        ),
+        setting(
+            json!({"podFailurePolicy": {"rules": [{"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget"}]}]}}),
+        ),
+        setting(json!({"podFailurePolicy": {"rules": [null]}})),
+        object("a", &json!({"containers": [null]})),
+        object("a", &json!({"containers": ["x"]})),
+        object("a", &json!({"containers": []})),
+        object("a", &json!({"containers": [{"image": "x", "command": [null]}]})),
+        object("a", &json!({"containers": [{"image": "x", "command": [7]}]})),
+        object(
+            "a",
+            &json!({"containers": [{"image": "x", "env": [{"name": "A", "value": "圆".repeat(32_768)}]}]}),
+        ),
+        object(
+            "a",
+            &json!({"containers": [{"image": "x", "env": [{"name": "A", "value": "圆".repeat(32_769)}]}]}),
+        ),
+        object("a", &json!({"containers": [{"image": "x", "env": [{"name": "圆", "value": ""}]}]})),
+        object("a", &json!({"containers": [{"image": "x\u{a0}y"}]})),
+        object("a", &json!({"containers": [{"image": "x\u{b}y"}]})),
+        object("a", &json!({"containers": [{"image": "x"}], "alias": "😀".repeat(63)})),
+        object("a", &json!({"containers": [{"image": "x"}], "alias": "😀".repeat(64)})),
+        object("a", &json!({"containers": [{"image": "x"}], "alias": "e\u{301}".repeat(32)})),
+        object("a", &json!({"containers": [{"image": "x"}], "alias": "\u{a0}"})),
+        object("a", &json!({"containers": [{"image": "x"}], "alias": "\u{3000}"})),
+        object("a", &json!({"containers": [{"image": "x"}], "alias": "\u{200b}"})),
+        object("a", &json!({"containers": [{"image": "x"}], "alias": "\u{85}"})),
+        object("a", &json!({"containers": [{"image": "x"}], "alias": "\u{180e}"})),
+        object("a", &json!({"containers": [{"image": "x"}], "labels": {"a\n": "x"}})),
+        object("a", &json!({"containers": [{"image": "x"}], "labels": {"a": "x\n"}})),
+        object(
+            "a",
+            &json!({"containers": [{"image": "x"}], "labels": {format!("{}/a", "b".repeat(253)): "x"}}),
+        ),
+        object(
+            "a",
+            &json!({"containers": [{"image": "x"}], "labels": {format!("{}/a", "b".repeat(254)): "x"}}),
+        ),
+        object("a", &json!({"containers": [{"image": "x"}], "imagePullSecrets": [null]})),
+        object("a", &json!({"containers": [{"image": "x"}], "overrides": {"suspend": null}})),
+        object(
+            "a",
+            &json!({"containers": [{"image": "x"}], "overrides": {"template": {"spec": {"x": null}}}}),
+        ),
+        object(
+            "a",
+            &json!({"containers": [{"image": "x"}], "overrides": {"template": {"metadata": {"labels": {"a": 7}}}}}),
+        ),
+        object("a", &json!({"containers": [{"image": "x"}], "overrides": null})),
+    ];
+    for (request, limit) in [
+        ("1", "1"),
+        ("1000m", "1"),
+        ("1001m", "1"),
+        ("1Ki", "1k"),
+        ("1k", "1Ki"),
+        ("1e3", "1k"),
+        ("1E", "1e18"),
+        ("1Ei", "1e18"),
+        ("1n", "0.0000000001"),
+        ("2n", "0.0000000001"),
+        ("0.0000000001", "1n"),
+        ("9e99", "1"),
+        ("1", "9e99"),
+        ("99e99", "98e99"),
+        ("100E", "99E"),
+        ("10E", "9.5E"),
+        ("10E", "10000000000000000000"),
+        ("0.1234567891", "0.123456789"),
+        ("0", "0"),
+        ("+1", "1"),
+        (".5", "500m"),
+        ("5.", "5"),
+        ("1.5Gi", "1536Mi"),
+        ("1.0000000001Gi", "1Gi"),
+        ("12345678901234567890123456789012345678", "12345678901234567890123456789012345677"),
+        ("1e-9", "1n"),
+        ("9223372036854775808", "9223372036854775807"),
+        ("1e-99", "0"),
+        ("1e-99", "1n"),
+        ("-1", "1"),
+        ("1e100", "1"),
+        ("1", "1e999"),
+        ("1mi", "1"),
+        ("1", ""),
+        (" 1", "1"),
+        ("1E3", "1k"),
+        ("1e+3", "1k"),
+    ] {
+        objects.push(resources(json!({"requests": {"cpu": request}, "limits": {"cpu": limit}})));
+    }
+    for amount in [
+        json!(0),
+        json!(-1),
+        json!(7),
+        json!(1.5),
+        json!(null),
+        json!(true),
+        json!("1".repeat(65)),
+        json!(i64::MAX),
+    ] {
+        objects.push(resources(json!({"limits": {"cpu": amount}})));
+    }
+    objects
+}
+
+async fn tables_get_the_verdict_of_the_server(cx: Arc<Cluster>) {
+    let mut objects = objects();
+    for (_, taken, refused, _) in schema::rules() {
+        for spec in [taken, refused] {
+            // Rules are judged in specs that compile, too.
+            let mut whole = spec.clone();
+            if whole.is_object() && whole.get("containers").is_none() {
+                whole["containers"] = json!([{"image": "x"}]);
+                objects.push(object("rule", &whole));
+            }
+            objects.push(object("rule", &spec));
+        }
+    }
+    for (_, bound, make) in schema::bounds() {
+        objects.push(object("bound", &make(bound)));
+        objects.push(object("bound", &make(bound + 1)));
+    }
+    compare(&cx, &objects, 250).await;
+}
+
+/// Every object that comes of `value` by one change of one value or key.
+fn changes(value: &Value, replace: &mut dyn FnMut(Value)) {
+    let others =
+        [json!(null), json!(""), json!("x y"), json!(-1), json!(1.5), json!(true), json!([]), json!({})];
+    for other in others {
+        if other != *value {
+            replace(other);
+        }
+    }
+    match value {
+        Value::Object(map) => {
+            for (key, child) in map {
+                let mut without = map.clone();
+                without.remove(key);
+                replace(Value::Object(without.clone()));
+                without.insert(format!("{key}x"), child.clone());
+                replace(Value::Object(without));
+                changes(child, &mut |changed| {
+                    let mut map = map.clone();
+                    map.insert(key.clone(), changed);
+                    replace(Value::Object(map));
+                });
+            }
+        }
+        Value::Array(items) => {
+            for (index, child) in items.iter().enumerate() {
+                let mut twice = items.clone();
+                twice.push(child.clone());
+                replace(Value::Array(twice));
+                changes(child, &mut |changed| {
+                    let mut items = items.clone();
+                    items[index] = changed;
+                    replace(Value::Array(items));
+                });
+            }
+        }
+        _ => {}
+    }
+}
+
+async fn changed_examples_get_the_verdict_of_the_server(cx: Arc<Cluster>) {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/everything.yaml");
+    let example = read_documents(&fs::read_to_string(file).unwrap()).unwrap().remove(0);
+    let mut objects = vec![example.clone()];
+    for part in ["spec", "metadata"] {
+        changes(&example[part], &mut |changed| {
+            let mut object = example.clone();
+            object[part] = changed;
+            objects.push(object);
+        });
+    }
+    compare(&cx, &objects, 500).await;
+}
