@@ -57,7 +57,7 @@ pub(super) struct Walk {
 }
 
 impl Walk {
-    /// Checks `value` and everything in it; rules are judged where their node is sound.
+    /// Checks `value` and everything in it.
     pub(super) fn check(&mut self, value: &Value, schema: &Schema) {
         let before = self.found.len();
         if !self.check_type(value, schema) {
@@ -73,11 +73,28 @@ impl Walk {
             Value::Number(number) => self.number(number.as_f64().unwrap_or_default(), schema),
             Value::Null | Value::Bool(_) => {}
         }
-        if self.found.len() == before {
-            for rule in &schema.rules {
-                self.rule(value, rule);
-            }
+        let sound = self.without_wrong_parts(value, before);
+        for rule in &schema.rules {
+            self.rule(value, sound.as_ref(), rule);
         }
+    }
+
+    /// `value` without what was found wrong in it since `before`; nothing when nothing was.
+    fn without_wrong_parts(&self, value: &Value, before: usize) -> Option<Value> {
+        let mut wrong: Vec<_> = (self.found.get(before..).unwrap_or_default().iter())
+            .filter(|found| found.part == Part::Value)
+            .filter_map(|found| found.path.get(self.path.len()..))
+            .collect();
+        if wrong.is_empty() {
+            return None;
+        }
+        // From the last member of a list to its first, so that those which are left keep their index.
+        wrong.sort_by_key(|path| std::cmp::Reverse(path.iter().map(index_of).collect::<Vec<_>>()));
+        let mut sound = value.clone();
+        for path in wrong {
+            remove(&mut sound, path);
+        }
+        Some(sound)
     }
 
     fn report(&mut self, part: Part, message: String) {
@@ -223,7 +240,14 @@ impl Walk {
         }
     }
 
-    fn rule(&mut self, value: &Value, rule: &Rule) {
+    /// Judges a rule. Where a part of the node is wrong, the rule counts as broken only if that part has no say in it:
+    /// `sound` is the node without it.
+    fn rule(&mut self, value: &Value, sound: Option<&Value>, rule: &Rule) {
+        if let Some(sound) = sound
+            && (rule.program.holds(value) != Ok(false) || rule.program.holds(sound) != Ok(false))
+        {
+            return;
+        }
         let message = match rule.program.holds(value) {
             Ok(true) => return,
             Ok(false) => rule
@@ -241,6 +265,33 @@ impl Walk {
         };
         let path = self.path.iter().chain(&rule.field).cloned().collect();
         self.found.push(Found { path, field: None, part: Part::Value, message: format!("{value}{message}") });
+    }
+}
+
+const fn index_of(step: &Step) -> usize {
+    match step {
+        Step::Index(index) => *index,
+        Step::Key(_) => 0,
+    }
+}
+
+fn remove(value: &mut Value, path: &[Step]) {
+    let Some((last, parents)) = path.split_last() else {
+        *value = Value::Null;
+        return;
+    };
+    let parent = parents.iter().try_fold(value, |value, step| match step {
+        Step::Key(key) => value.get_mut(key),
+        Step::Index(index) => value.get_mut(*index),
+    });
+    match (parent, last) {
+        (Some(Value::Object(map)), Step::Key(key)) => {
+            map.remove(key);
+        }
+        (Some(Value::Array(items)), Step::Index(index)) if *index < items.len() => {
+            items.remove(*index);
+        }
+        _ => {}
     }
 }
 

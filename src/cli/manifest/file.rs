@@ -33,12 +33,22 @@ pub(in crate::cli) struct Source {
     pub(in crate::cli) text: String,
     /// Where a byte stands that is not UTF-8.
     pub(in crate::cli) broken: Option<Position>,
+    /// Where each line begins.
+    lines: Vec<usize>,
 }
 
 impl Source {
+    pub(in crate::cli) fn new(name: String, text: String, broken: Option<Position>) -> Self {
+        let ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
+        let lines = std::iter::once(0).chain(ends).collect();
+        Self { name, text, broken, lines }
+    }
+
     /// A line, counted from 1.
     pub(in crate::cli) fn line(&self, number: usize) -> Option<&str> {
-        Some(self.text.split('\n').nth(number.checked_sub(1)?)?.trim_end_matches('\r'))
+        let start = *self.lines.get(number.checked_sub(1)?)?;
+        let end = self.lines.get(number).map_or(self.text.len(), |next| next.saturating_sub(1));
+        Some(self.text.get(start..end)?.trim_end_matches('\r'))
     }
 }
 
@@ -119,5 +129,5 @@ fn source(name: String, from: impl Read) -> Result<Rc<Source>, FileError> {
         text
     });
     let text = text.strip_prefix('\u{feff}').map(ToOwned::to_owned).unwrap_or(text);
-    Ok(Rc::new(Source { name, text, broken }))
+    Ok(Rc::new(Source::new(name, text, broken)))
 }
