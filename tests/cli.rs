@@ -93,9 +93,10 @@ const HEAD: &str = "apiVersion: jobrequest.dev/v1alpha1\nkind: JobRequest\nmetad
 fn hostile_inputs_end_in_a_message() {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let text = "y".repeat(2_000_000);
-    let nested =
-        |levels: usize| (1..=levels).map(|level| format!("{}a:\n", " ".repeat(level))).collect::<String>();
-    let keys = (0..150_000).map(|i| format!("    k{i}: v\n")).collect::<String>();
+    let nested = |levels: usize| {
+        (1..=levels).map(|level| format!("{}a:\n", " ".repeat(level))).collect::<Vec<_>>().concat()
+    };
+    let keys = (0..150_000).map(|i| format!("    k{i}: v\n")).collect::<Vec<_>>().concat();
     let deeper = |i: usize| format!("a{}: &a{} {}*a{i}{}\n", i + 1, i + 1, "[".repeat(40), "]".repeat(40));
     let inputs: Vec<(&str, Vec<u8>, &str)> = vec![
         (

@@ -195,7 +195,7 @@ impl Walk {
             };
             if !seen.insert(key.to_string()) && told.insert(key.to_string()) {
                 self.inside(Step::Index(index), |walk| {
-                    walk.wrong(format!("Duplicate value: {}", shown(&key)))
+                    walk.wrong(format!("Duplicate value: {}", shown(&key)));
                 });
             }
         }
