@@ -60,6 +60,25 @@ fn every_case_comes_out_as_committed() {
     println!("{} cases", cases.len());
 }
 
+/// The sessions in the documentation are real.
+#[test]
+fn documented_sessions_are_current() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("docs/command-line.md")).unwrap();
+    for (case, files) in [
+        ("documented-render", ["pi.yaml", "stdout"].as_slice()),
+        ("documented-validate", &["pi-broken.yaml", "stderr", "stdout"]),
+    ] {
+        for file in files {
+            let text = fs::read_to_string(root.join("tests/cli").join(case).join(file)).unwrap();
+            assert!(
+                page.contains(&text),
+                "docs/command-line.md does not show {case}/{file} as it is now:\n{text}"
+            );
+        }
+    }
+}
+
 /// `render` shows byte for byte what compile makes, which is what the controller creates.
 #[test]
 fn render_is_compile() {

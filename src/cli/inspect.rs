@@ -6,7 +6,7 @@ use clap::Args;
 use k8s_openapi::api::batch::v1::Job;
 use serde_json::Value;
 
-use super::check::{Checker, Found};
+use super::check::{Checked, Checker, Found};
 use super::finding::Finding;
 use super::manifest::{self, Document, Part, Path, Step};
 use crate::api::JobRequest;
@@ -57,14 +57,11 @@ pub(super) struct Inspection {
 /// # Errors
 /// Something cannot be read at all, or holds nothing to judge.
 pub(super) fn inspect(input: &Input, run: i32) -> Result<Inspected, String> {
-    let names: Vec<_> = input.files.iter().chain(&input.filenames).cloned().collect();
-    let mut manifests = manifest::read(&names, input.recursive).map_err(|error| error.to_string())?;
-    if !input.templates.is_empty() {
-        let more = manifest::read(&input.templates, input.recursive).map_err(|error| error.to_string())?;
-        manifests.documents.extend(more.documents);
-        manifests.findings.extend(more.findings);
-        manifests.passed_over += more.passed_over;
+    let mut names: Vec<_> = input.files.iter().chain(&input.filenames).cloned().collect();
+    if !names.is_empty() {
+        names.extend(input.templates.iter().cloned());
     }
+    let manifests = manifest::read(&names, input.recursive).map_err(|error| error.to_string())?;
     if manifests.documents.is_empty() && manifests.findings.is_empty() {
         return Err(format!("found nothing of jobrequest.dev in {}", names.join(", ")));
     }
@@ -74,9 +71,10 @@ pub(super) fn inspect(input: &Input, run: i32) -> Result<Inspected, String> {
     inspected.passed_over = manifests.passed_over;
     let outcomes: Vec<_> = (manifests.documents.iter())
         .map(|document| {
-            let (value, mut found) = checker.check(document);
+            let Checked { value, mut found, left_out } = checker.check(document);
+            let Some(value) = value else { return (None, found) };
             let (job, more) = job(document, &value, &manifests.documents, input.namespace.as_deref(), run);
-            // Where the schema has said something, the operator need not say it again.
+            // Where the schema has said something, the operator need not say it again, nor what comes of it.
             let is_told = |path: &[Step]| found.iter().any(|found: &Found| found.path == path);
             let more: Vec<_> = more
                 .into_iter()
@@ -84,6 +82,10 @@ pub(super) fn inspect(input: &Input, run: i32) -> Result<Inspected, String> {
                     Origin::Reading => found.is_empty(),
                     Origin::Field => !is_told(&more.path),
                     Origin::Absent => true,
+                })
+                .filter(|(more, _)| {
+                    let field = more.field.as_deref().unwrap_or_default();
+                    !left_out.iter().any(|name| more.message.contains(name) || field.ends_with(name))
                 })
                 .map(|(more, _)| more)
                 .collect();
@@ -96,26 +98,9 @@ pub(super) fn inspect(input: &Input, run: i32) -> Result<Inspected, String> {
         inspected.findings.extend(found.into_iter().map(|found| finding(&document, found)));
         inspected.documents.push(Inspection { document, problems, job });
     }
-    inspected.sort();
+    // The order of the checks decides among equals.
+    inspected.findings.sort_by_key(|finding| (finding.source.number, finding.at));
     Ok(inspected)
-}
-
-impl Inspected {
-    /// By file in order of reading, then by place; the order of the checks decides among equals.
-    fn sort(&mut self) {
-        let mut names: Vec<String> = Vec::new();
-        let mut file_of = |name: &str| {
-            names.iter().position(|known| known == name).unwrap_or_else(|| {
-                names.push(name.to_owned());
-                names.len() - 1
-            })
-        };
-        let documents = self.documents.iter().map(|inspection| &inspection.document.source.name);
-        for name in documents {
-            file_of(name);
-        }
-        self.findings.sort_by_cached_key(|finding| (file_of(&finding.source.name), finding.at));
-    }
 }
 
 /// What the templates of the input put below a request.

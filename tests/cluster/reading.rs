@@ -58,7 +58,7 @@ const TEXTS: &[&str] = &[
     "---x", "d: |\n  a\n---\n", "d: \"a\n---\nb\"", "d: 7\n...\n", "d: |\n  a\n   b\n  c\n\n",
     "d: |2\n    a", "d: >-\n  a\n\n\n  b", "d: \"\\ud83d\\ude00\"", "d: \"\\q\"", "d: \"a\\/b\"",
     "d: \"\\ud83d\"", "d: \"\\\\ud83d \\\\/\"", "d: {9223372036854775808: x}", "d: \u{85}x", "? d\n: 7",
-    "\"d\": 7", "d : 7", "d:7", "d: -", "d: \u{7f}", "d:\n- 1\n- 2", "d:\n  - a: 1\n    b: 2\n  -\n    - c",
+    "\"d\": 7", "d : 7", "d: {a: b?c}", "d: [http://x/?a=b]", "d: {:a: b}", "d: {a\n  b: c}", "d: {a\n  : c}", "d: {? a: b}", "d: {\"a\":1}", "d:7", "d: -", "d: \u{7f}", "d:\n- 1\n- 2", "d:\n  - a: 1\n    b: 2\n  -\n    - c",
 ];
 
 fn by_kubectl(cx: &Cluster, file: &Path) -> Result<Vec<Value>, String> {

@@ -53,13 +53,16 @@ pub(super) fn prepare(value: &mut Value, schema: &Schema) {
 #[derive(Default)]
 pub(super) struct Walk {
     path: Vec<Step>,
+    /// Values that cannot be read as what the schema says.
+    pub(super) misfits: Vec<Found>,
+    /// Whatever else is wrong.
     pub(super) found: Vec<Found>,
 }
 
 impl Walk {
     /// Checks `value` and everything in it.
     pub(super) fn check(&mut self, value: &Value, schema: &Schema) {
-        let before = self.found.len();
+        let before = self.misfits.len();
         if !self.check_type(value, schema) {
             return;
         }
@@ -79,22 +82,12 @@ impl Walk {
         }
     }
 
-    /// `value` without what was found wrong in it since `before`; nothing when nothing was.
+    /// `value` without what was found in it since `before`; nothing when nothing was.
     fn without_wrong_parts(&self, value: &Value, before: usize) -> Option<Value> {
-        let mut wrong: Vec<_> = (self.found.get(before..).unwrap_or_default().iter())
-            .filter(|found| found.part == Part::Value)
+        let paths: Vec<_> = (self.misfits.get(before..).unwrap_or_default().iter())
             .filter_map(|found| found.path.get(self.path.len()..))
             .collect();
-        if wrong.is_empty() {
-            return None;
-        }
-        // From the last member of a list to its first, so that those which are left keep their index.
-        wrong.sort_by_key(|path| std::cmp::Reverse(path.iter().map(index_of).collect::<Vec<_>>()));
-        let mut sound = value.clone();
-        for path in wrong {
-            remove(&mut sound, path);
-        }
-        Some(sound)
+        if paths.is_empty() { None } else { Some(without(value, paths)) }
     }
 
     fn report(&mut self, part: Part, message: String) {
@@ -103,6 +96,11 @@ impl Walk {
 
     fn wrong(&mut self, message: String) {
         self.report(Part::Value, message);
+    }
+
+    fn misfit(&mut self, message: String) {
+        let path = self.path.clone();
+        self.misfits.push(Found { path, field: None, part: Part::Value, message });
     }
 
     fn inside(&mut self, step: Step, check: impl FnOnce(&mut Self)) {
@@ -135,7 +133,7 @@ impl Walk {
                 _ => String::new(),
             };
             let types = schema.types.join(",");
-            self.wrong(format!(
+            self.misfit(format!(
                 "Invalid value: {}: must be of type {types}, not {name}{advice}",
                 shown(value)
             ));
@@ -147,7 +145,7 @@ impl Walk {
         let names: Vec<_> = schema.allowed.iter().filter_map(Value::as_str).collect();
         let similar = value.as_str().and_then(|text| did_you_mean(text, names.iter().copied()));
         let supported: Vec<_> = schema.allowed.iter().map(shown).collect();
-        self.wrong(format!(
+        self.misfit(format!(
             "Unsupported value: {}: supported values: {}{}",
             shown(value),
             supported.join(", "),
@@ -157,7 +155,7 @@ impl Walk {
 
     fn map(&mut self, map: &Map<String, Value>, schema: &Schema) {
         for name in schema.required.iter().filter(|name| !map.contains_key(*name)) {
-            self.inside(Step::Key(name.clone()), |walk| walk.wrong("Required value".to_owned()));
+            self.inside(Step::Key(name.clone()), |walk| walk.misfit("Required value".to_owned()));
         }
         self.count(map.len(), schema.keys, ["key", "keys"]);
         for (key, value) in map {
@@ -266,6 +264,17 @@ impl Walk {
         let path = self.path.iter().chain(&rule.field).cloned().collect();
         self.found.push(Found { path, field: None, part: Part::Value, message: format!("{value}{message}") });
     }
+}
+
+/// `value` without what stands at `paths`.
+pub(super) fn without(value: &Value, mut paths: Vec<&[Step]>) -> Value {
+    // From the last member of a list to its first, so that those which are left keep their index.
+    paths.sort_by_key(|path| std::cmp::Reverse(path.iter().map(index_of).collect::<Vec<_>>()));
+    let mut sound = value.clone();
+    for path in paths {
+        remove(&mut sound, path);
+    }
+    sound
 }
 
 const fn index_of(step: &Step) -> usize {

@@ -3,6 +3,7 @@
 //! Takes names of files and folders; returns every document of the project's own API group, how many others were
 //! passed over, and what could not be read.
 
+mod dialect;
 mod file;
 mod node;
 mod parse;
@@ -66,7 +67,7 @@ pub(super) fn read(names: &[String], is_recursive: bool) -> Result<Manifests, Fi
 /// Reads a text without a file.
 pub(super) fn read_text(text: &str) -> Manifests {
     let mut manifests = Manifests::default();
-    manifests.add(&Rc::new(Source::new("text".to_owned(), text.to_owned(), None)));
+    manifests.add(&Rc::new(Source::new("text".to_owned(), 0, text.to_owned(), None)));
     manifests
 }
 
