@@ -1,18 +1,12 @@
 //! `jobrequest crds`: the CustomResourceDefinitions as YAML.
 
-use std::io::Write;
+use super::output::print;
 
 /// Prints them to stdout, one document each.
 pub(super) fn run() -> Result<(), String> {
-    let mut out = std::io::stdout().lock();
     for crd in crate::api::crds() {
         let yaml = serde_saphyr::to_string(&crd).map_err(|error| format!("could not write YAML: {error}"))?;
-        match write!(out, "---\n{yaml}") {
-            Ok(()) => {}
-            // The reader has seen enough.
-            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => return Ok(()),
-            Err(error) => return Err(format!("could not write to stdout: {error}")),
-        }
+        print(&format!("---\n{yaml}"))?;
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use k8s_openapi::api::batch::v1::Job;
 use serde_json::Value;
 
@@ -28,7 +29,7 @@ pub(super) struct Input {
     #[arg(long, value_name = "FILE")]
     templates: Vec<String>,
     /// Namespace of objects that name none
-    #[arg(short, long)]
+    #[arg(short, long, value_parser = NonEmptyStringValueParser::new())]
     namespace: Option<String>,
 }
 
