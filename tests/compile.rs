@@ -1,14 +1,19 @@
-//! Golden cases of compile: folders with `request.yaml` in, and `job.yaml` or `problems.txt` out, one idea each.
+//! Golden cases of compile: folders with `request.yaml` in, and `job.yaml` or `problems.txt` out, one idea each. With a
+//! `templates.yaml` beside it, `origins.txt` tells where each value comes from.
 //!
 //! `BLESS=1 cargo test --test compile` writes what comes out; read the difference before you commit it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(clippy::disallowed_types, clippy::disallowed_methods)] // tests are edges
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use jobrequest::api::JobRequest;
-use jobrequest::compile::{Identity, Layers, compile};
+use jobrequest::api::template::TemplateRef;
+use jobrequest::compile::{Builtin, Compiled, Identity, Provenance, Template, compile, select};
+use serde_json::Value;
 
 /// All cases, by name.
 fn cases() -> Vec<PathBuf> {
@@ -18,8 +23,27 @@ fn cases() -> Vec<PathBuf> {
     cases
 }
 
-/// The file that comes out of a case, and its content.
-fn outcome(case: &Path) -> (&'static str, String) {
+/// Templates of a case, equally old, each at its generation 1.
+fn templates(case: &Path) -> Vec<Arc<Template>> {
+    let text = fs::read_to_string(case.join("templates.yaml")).unwrap_or_default();
+    let documents: Vec<Value> = serde_saphyr::from_multiple(&text).unwrap();
+    documents.into_iter().map(|document| Arc::new(template(&document))).collect()
+}
+
+fn template(document: &Value) -> Template {
+    let name = document["metadata"]["name"].as_str().unwrap().to_owned();
+    let created = document["metadata"]["creationTimestamp"].as_str().map(|text| text.parse().unwrap());
+    Template {
+        uid: format!("uid-of-{name}"),
+        reference: TemplateRef { kind: serde_json::from_value(document["kind"].clone()).unwrap(), name },
+        generation: 1,
+        created,
+        spec: serde_path_to_error::deserialize(&document["spec"]).map_err(|error| error.to_string()),
+    }
+}
+
+/// The files that come out of a case, and their contents.
+fn outcome(case: &Path) -> BTreeMap<&'static str, String> {
     let text = fs::read_to_string(case.join("request.yaml")).expect("request.yaml");
     let request: JobRequest =
         serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", case.display()));
@@ -29,19 +53,37 @@ fn outcome(case: &Path) -> (&'static str, String) {
         uid: Some("8f4c2f5e-6f0e-4d0a-9a55-0d6a3c1d7b11"),
         generation: Some(1),
     };
-    match compile(&identity, &request.spec, &Layers::default(), 1) {
-        Ok(compiled) => ("job.yaml", serde_saphyr::to_string(&compiled.job).unwrap()),
-        Err(problems) => (
-            "problems.txt",
-            problems
-                .as_slice()
-                .iter()
-                .map(ToString::to_string)
-                .chain([String::new()])
-                .collect::<Vec<_>>()
-                .join("\n"),
-        ),
+    let templates = templates(case);
+    let layers = select(Builtin::default(), &request.spec, &templates);
+    match compile(&identity, &request.spec, &layers, 1) {
+        Ok(compiled) => {
+            let job = serde_saphyr::to_string(&compiled.job).unwrap();
+            let mut files = BTreeMap::from([("job.yaml", job)]);
+            if !templates.is_empty() {
+                files.insert("origins.txt", origins(&compiled));
+            }
+            files
+        }
+        Err(problems) => {
+            let lines: Vec<_> = problems.as_slice().iter().map(|problem| format!("{problem}\n")).collect();
+            BTreeMap::from([("problems.txt", lines.concat())])
+        }
     }
+}
+
+fn origins(compiled: &Compiled) -> String {
+    let lines = compiled.provenance().into_iter().map(|Provenance { path, decided, is_override }| {
+        let overrides = if is_override { "overrides of " } else { "" };
+        let overrode: String =
+            decided.overrode.iter().map(|(origin, value)| format!("; not {value} of {origin}")).collect();
+        format!("{path} = {} from {overrides}{}{overrode}\n", decided.value, decided.origin)
+    });
+    let cuts = compiled
+        .clamped
+        .iter()
+        .map(|cut| format!("cut: {} from {:?} to {} by {}\n", cut.path, cut.from, cut.to, cut.by));
+    let warnings = compiled.warned.iter().map(|problem| format!("warning: {problem}\n"));
+    lines.chain(cuts).chain(warnings).collect()
 }
 
 #[test]
@@ -49,18 +91,25 @@ fn every_case_comes_out_as_committed() {
     let cases = cases();
     assert!(cases.len() >= 20, "only {} cases were found", cases.len());
     for case in &cases {
-        let (file, now) = outcome(case);
+        let now = outcome(case);
         if std::env::var_os("BLESS").is_some() {
-            let _ = fs::remove_file(case.join("job.yaml"));
-            let _ = fs::remove_file(case.join("problems.txt"));
-            fs::write(case.join(file), &now).unwrap();
+            for file in ["job.yaml", "problems.txt", "origins.txt"] {
+                let _ = fs::remove_file(case.join(file));
+            }
+            for (file, text) in &now {
+                fs::write(case.join(file), text).unwrap();
+            }
         }
-        let mut files: Vec<_> = fs::read_dir(case).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-        files.sort();
-        let mut wanted = vec![file, "request.yaml"];
-        wanted.sort_unstable();
-        assert_eq!(files, wanted, "{} has other files than its outcome asks for", case.display());
-        let committed = fs::read_to_string(case.join(file)).unwrap();
+        let committed: BTreeMap<_, _> = fs::read_dir(case)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .map(|path| {
+                (path.file_name().unwrap().to_str().unwrap().to_owned(), fs::read_to_string(path).unwrap())
+            })
+            .filter(|(file, _)| file != "request.yaml" && file != "templates.yaml")
+            .collect();
+        let now: BTreeMap<String, String> =
+            now.into_iter().map(|(file, text)| (file.to_owned(), text)).collect();
         similar_asserts::assert_eq!(
             committed,
             now,
@@ -73,9 +122,9 @@ fn every_case_comes_out_as_committed() {
 #[test]
 fn a_job_reads_back_as_it_was_written() {
     for case in cases() {
-        if let ("job.yaml", text) = outcome(&case) {
-            let job: k8s_openapi::api::batch::v1::Job = serde_saphyr::from_str(&text).unwrap();
-            similar_asserts::assert_eq!(serde_saphyr::to_string(&job).unwrap(), text, "{}", case.display());
+        if let Some(text) = outcome(&case).get("job.yaml") {
+            let job: k8s_openapi::api::batch::v1::Job = serde_saphyr::from_str(text).unwrap();
+            similar_asserts::assert_eq!(serde_saphyr::to_string(&job).unwrap(), *text, "{}", case.display());
         }
     }
 }

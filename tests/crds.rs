@@ -33,6 +33,11 @@ fn schemas() -> Vec<(String, String, Value)> {
     all
 }
 
+/// The path in a JobRequest which a path in a template stands for.
+fn in_request(path: &str) -> String {
+    path.replacen(".spec.base", ".spec", 1).replacen(".spec.containerDefaults", ".spec.containers[]", 1)
+}
+
 /// Fails with every finding at once.
 fn none(what: &str, found: &[String]) {
     assert!(found.is_empty(), "{what}:\n  {}", found.join("\n  "));
@@ -42,14 +47,16 @@ fn none(what: &str, found: &[String]) {
 fn committed_files_are_current() {
     for crd in jobrequest::api::crds() {
         let path = format!("{}/crds/{}.yaml", env!("CARGO_MANIFEST_DIR"), crd.metadata.name.clone().unwrap());
-        let generated = serde_saphyr::to_string(&crd).unwrap();
+        let generated = jobrequest::api::manifest(&crd).unwrap();
         if std::env::var_os("BLESS").is_some() {
             fs::write(&path, &generated).unwrap();
         }
+        // Client-side apply ends at 256 KiB, and must hold the object twice.
+        let limit = if crd.spec.names.kind == "JobRequest" { 90_000 } else { 130_000 };
         let committed = fs::read_to_string(&path).unwrap_or_default();
         assert!(committed == generated, "{path} is not current; run: BLESS=1 cargo test --test crds");
-        assert!(generated.len() < 90_000, "{path} has {} bytes", generated.len());
-        println!("figure: {path} has {} bytes (below 90000)", generated.len());
+        assert!(generated.len() < limit, "{path} has {} bytes", generated.len());
+        println!("figure: {path} has {} bytes (below {limit})", generated.len());
     }
 }
 
@@ -77,12 +84,15 @@ fn only_list_keys_have_defaults() {
         ".spec.containers[].ports[].protocol",
         ".spec.initContainers[].ports[].protocol",
         ".spec.settings.podFailurePolicy.rules[].onPodConditions[].status",
+        ".spec.templateRef.kind",
         ".status",
         ".status.observedGeneration",
     ]);
     let others: Vec<_> = schemas()
         .into_iter()
-        .filter(|(_, path, schema)| !schema["default"].is_null() && !allowed.contains(path.as_str()))
+        .filter(|(_, path, schema)| {
+            !schema["default"].is_null() && !allowed.contains(in_request(path).as_str())
+        })
         .map(|(kind, path, _)| format!("{kind}{path}"))
         .collect();
     none("defaults that would beat every template", &others);
@@ -93,8 +103,7 @@ fn nothing_is_required_that_a_template_may_supply() {
     let mut wrong = Vec::new();
     for (kind, path, schema) in schemas() {
         for required in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-            let is_one = path == ".spec"
-                || path == ".spec.settings"
+            let is_one = [".spec", ".spec.settings"].contains(&in_request(&path).as_str())
                 || ["image", "volume", "containers", "restartPolicy"].contains(&required);
             if is_one && path.starts_with(".spec") {
                 wrong.push(format!("{kind}{path}.{required}"));
@@ -118,7 +127,7 @@ fn no_reference_leaves_the_namespace() {
 fn every_list_map_and_string_is_bounded() {
     let mut unbounded = Vec::new();
     for (kind, path, schema) in schemas() {
-        if !path.starts_with(".spec.") || path.starts_with(".spec.overrides") {
+        if !path.starts_with(".spec.") || in_request(&path).starts_with(".spec.overrides") {
             continue;
         }
         let is_bounded = match schema["type"].as_str() {

@@ -55,6 +55,10 @@ spelled! {
         Complete,
         /// Mirrored: the Job has failed.
         Failed,
+        /// The templates in force are not those which the newest run was made with; absent when not true.
+        TemplateOutdated,
+        /// On a template: it is the default of its scope.
+        InForce,
     }
 }
 
@@ -85,7 +89,11 @@ spelled! {
     Reason {
         /// Accepted: the spec compiles.
         Valid,
-        /// Accepted: the merged spec breaks rules; the message lists all of them.
+        /// Accepted: the spec compiles, with numbers cut by policies; the message lists all of them.
+        Clamped,
+        /// Accepted: the spec compiles, and policies warn of it; the message lists what they say.
+        PolicyWarning,
+        /// Accepted: the merged spec breaks rules or policies; the message lists all of them.
         InvalidSpec,
         /// Accepted: the API server found the compiled Job invalid; the message is its own, word for word.
         JobInvalid,
@@ -123,6 +131,14 @@ spelled! {
         Lost,
         /// The newest run has not ended.
         NotFinished,
+        /// A template was made, edited or deleted since the newest run; the next run takes it as it is then.
+        TemplatesChanged,
+        /// On a template: it breaks rules; the message lists all of them.
+        InvalidTemplate,
+        /// On a template: it is the default of its scope.
+        Default,
+        /// On a template: another one is the default instead.
+        Superseded,
         /// A newer spec waits until the active run has ended.
         WaitingForRun,
     }
@@ -161,6 +177,8 @@ spelled! {
         Failed,
         /// The spec was rejected.
         Rejected,
+        /// Policies have cut numbers of the spec.
+        Clamped,
         /// A Job was gone before its result was seen.
         Lost,
         /// The name of a run's Job was taken by a foreign Job; the next number is used.

@@ -49,6 +49,10 @@ pub struct Container {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32), extend("x-kubernetes-list-type" = "atomic"))]
     pub env_from: Option<Vec<EnvFrom>>,
+    /// A size preset of the templates in scope, by name; it lies below `resources`. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "rules::dns_label")]
+    pub quota: Option<String>,
     /// Requests and limits. 0 means no restriction: that amount is left out of the Job.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resources: Option<Resources>,
@@ -146,6 +150,11 @@ pub struct EnvVar {
     /// Takes the value from a key of a ConfigMap or Secret.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub config_ref: Option<KeyRef>,
+}
+
+impl EnvVar {
+    /// The members of the choice: a layer that sets one drops the others of lower layers.
+    pub const SOURCES: &[&str] = &["value", "configRef"];
 }
 
 /// Which kind a `configRef` names.

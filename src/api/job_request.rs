@@ -11,6 +11,7 @@ use super::container::Container;
 use super::rules;
 use super::settings::Settings;
 use super::status::JobRequestStatus;
+use super::template::TemplateRef;
 use super::volume::Volume;
 
 /// Longest name of a JobRequest: the run number and the pods' suffixes follow it.
@@ -39,6 +40,7 @@ pub const MAX_NAME_LENGTH: usize = 52;
     printcolumn(name = "Duration", type_ = "string", json_path = ".status.duration", description = "From start to end of the newest run"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     printcolumn(name = "Alias", type_ = "string", json_path = ".spec.alias", priority = 1),
+    printcolumn(name = "Template", type_ = "string", json_path = ".spec.templateRef.name", priority = 1),
     printcolumn(name = "Job", type_ = "string", json_path = ".status.jobName", description = "The native Job of the newest run", priority = 1),
     validation = rules::request_name()
 )]
@@ -60,6 +62,9 @@ pub struct JobRequestSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1000))]
     pub description: Option<String>,
+    /// A template that lies below this request, on top of the defaults. Default: none but the defaults.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub template_ref: Option<TemplateRef>,
     /// Job settings: how many, how often, how long, what counts as failure or success.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub settings: Option<Settings>,

@@ -24,6 +24,9 @@ pub const REQUEST_UID: &str = "jobrequest.dev/request-uid";
 pub const DIGEST: &str = "jobrequest.dev/digest";
 /// Annotation on Jobs: `metadata.generation` of the JobRequest which the Job was compiled from.
 pub const GENERATION: &str = "jobrequest.dev/generation";
+/// Annotation on Jobs: the templates which the Job was compiled with, lowest layer first, as a JSON list of kind, name,
+/// uid and generation.
+pub const TEMPLATES: &str = "jobrequest.dev/templates";
 /// Annotation on Jobs: `spec.alias`.
 pub const ALIAS: &str = "jobrequest.dev/alias";
 /// Annotation on Jobs: `spec.description`.

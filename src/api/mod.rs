@@ -6,12 +6,15 @@ pub mod condition;
 pub mod container;
 pub mod job_request;
 pub mod labels;
+pub mod policy;
 mod rules;
 mod schema;
 pub mod settings;
 pub mod status;
+pub mod template;
 pub mod volume;
 
 pub use job_request::{JobRequest, JobRequestSpec};
 pub use schema::{crds, manifest};
 pub use status::JobRequestStatus;
+pub use template::{ClusterJobTemplate, JobTemplate, JobTemplateSpec};

@@ -133,6 +133,15 @@ pub(super) fn file_path(_: &mut SchemaGenerator) -> Schema {
     )
 }
 
+/// Key of a label: `[prefix/]name`.
+pub(super) fn label_key(_: &mut SchemaGenerator) -> Schema {
+    text(
+        317,
+        &format!("self.matches('{QUALIFIED_NAME}') && self.indexOf('/') <= 253"),
+        "must be a label's key, [prefix/]name: the name at most 63 letters, digits, '-', '_' and '.', beginning and ending with a letter or digit, the prefix a DNS name",
+    )
+}
+
 /// Where an emptyDir lies.
 pub(super) fn medium(_: &mut SchemaGenerator) -> Schema {
     matching(
@@ -199,6 +208,19 @@ fn string_map(entries: u32, value: &Value, rules: &[Value]) -> Schema {
         "maxProperties": entries,
         "additionalProperties": value,
         "x-kubernetes-validations": rules
+    })
+}
+
+/// A map of at most `entries` by names that are DNS labels.
+pub(super) fn named_map(entries: u32, value: Schema) -> Schema {
+    json_schema!({
+        "type": "object",
+        "maxProperties": entries,
+        "additionalProperties": value.to_value(),
+        "x-kubernetes-validations": [{
+            "rule": format!("self.all(k, size(k) <= 63 && k.matches('{DNS_LABEL}'))"),
+            "message": "a name must be at most 63 lower-case letters, digits and '-', beginning and ending with a letter or digit"
+        }]
     })
 }
 

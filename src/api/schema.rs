@@ -6,12 +6,12 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 use kube::CustomResourceExt;
 use serde_json::{Number, Value, json};
 
-use super::JobRequest;
+use super::{ClusterJobTemplate, JobRequest, JobTemplate};
 
 /// Every CustomResourceDefinition of the project, in the order in which they are installed.
 #[must_use]
 pub fn crds() -> Vec<CustomResourceDefinition> {
-    vec![finish(JobRequest::crd())]
+    [JobRequest::crd(), JobTemplate::crd(), ClusterJobTemplate::crd()].map(finish).into()
 }
 
 /// A CustomResourceDefinition as it is committed and printed: YAML in block form, which begins with a document

@@ -5,6 +5,7 @@ use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
 use super::condition::{Phase, RunResult, Trigger};
+use super::template::TemplateKind;
 
 /// Most records of runs that are kept.
 pub const MAX_RUNS: usize = 25;
@@ -59,6 +60,10 @@ pub struct JobRequestStatus {
     /// The job settings in force, defaults included.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub settings: Option<EffectiveSettings>,
+    /// Where each value comes from that the user did not write, at most 64; `jobrequest explain` tells all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "atomic"))]
+    pub defaulted: Vec<Defaulted>,
     /// Records of runs, newest first, at most 25. A record stays when its Job is gone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 25), extend("x-kubernetes-list-type" = "atomic"))]
@@ -79,7 +84,7 @@ impl JobRequestStatus {
     }
 }
 
-const fn unobserved() -> i64 {
+pub(super) const fn unobserved() -> i64 {
     -1
 }
 
@@ -107,6 +112,33 @@ pub struct EffectiveSettings {
     pub ttl_seconds_after_failed: Option<i32>,
 }
 
+/// Most entries of `defaulted` that are kept.
+pub const MAX_DEFAULTED: usize = 64;
+
+/// A value which the user did not write.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Defaulted {
+    /// The field, for example settings.backoffLimit or containers[main].resources.limits.cpu.
+    pub path: String,
+    /// The layer which decided it: builtin, ClusterJobTemplate/NAME, JobTemplate/NAME, or quota NAME of one of them.
+    pub origin: String,
+}
+
+/// A template as a run used it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TemplatePin {
+    /// JobTemplate or ClusterJobTemplate.
+    pub kind: TemplateKind,
+    /// Name of the template.
+    pub name: String,
+    /// uid of the template.
+    pub uid: String,
+    /// metadata.generation of the template.
+    pub generation: i64,
+}
+
 /// The record of one run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
@@ -124,6 +156,10 @@ pub struct Run {
     pub digest: String,
     /// metadata.generation that it ran with; provisional while the run is only reserved.
     pub generation: i64,
+    /// The templates that it ran with, lowest layer first; provisional while the run is only reserved.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 3), extend("x-kubernetes-list-type" = "atomic"))]
+    pub templates: Vec<TemplatePin>,
     /// When its Job was started or last resumed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub start_time: Option<Time>,
@@ -162,7 +198,7 @@ impl Run {
 }
 
 /// Schema of a list of metav1.Condition, as Kubernetes' own types declare it.
-fn condition_list(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+pub(super) fn condition_list(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     schemars::json_schema!({
         "type": "array",
         "x-kubernetes-list-type": "map",

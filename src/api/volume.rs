@@ -27,6 +27,11 @@ pub struct Volume {
     pub config_ref: Option<ConfigSource>,
 }
 
+impl Volume {
+    /// The members of the choice: a layer that sets one drops the others of lower layers.
+    pub const SOURCES: &[&str] = &["persistentVolumeClaim", "emptyDir", "configRef"];
+}
+
 /// An existing PersistentVolumeClaim.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]

@@ -5,8 +5,8 @@ use super::output::print;
 /// Prints them to stdout, one document each.
 pub(super) fn run() -> Result<(), String> {
     for crd in crate::api::crds() {
-        let yaml = serde_saphyr::to_string(&crd).map_err(|error| format!("could not write YAML: {error}"))?;
-        print(&format!("---\n{yaml}"))?;
+        let yaml = crate::api::manifest(&crd).map_err(|error| format!("could not write YAML: {error}"))?;
+        print(&yaml)?;
     }
     Ok(())
 }

@@ -19,7 +19,7 @@ use crate::api::settings::CompletionMode;
 #[derive(Clone, Debug)]
 pub struct Valid {
     merged: Merged,
-    overrides: Option<JobSpec>,
+    overrides: Vec<JobSpec>,
 }
 
 impl Valid {
@@ -28,15 +28,19 @@ impl Valid {
         &self.merged
     }
 
-    /// The parsed overrides.
-    pub(super) const fn overrides(&self) -> Option<&JobSpec> {
-        self.overrides.as_ref()
+    /// The merged spec, to keep.
+    pub(super) fn into_merged(self) -> Merged {
+        self.merged
+    }
+
+    /// The parsed overrides, lowest layer first.
+    pub(super) fn overrides(&self) -> &[JobSpec] {
+        &self.overrides
     }
 }
 
-/// Checks the merged spec of the request called `name`.
-pub(super) fn check(name: &str, merged: Merged) -> Result<Valid, Problems> {
-    let mut problems = Vec::new();
+/// Checks the merged spec of the request called `name`; `problems` are those which merging found.
+pub(super) fn check(name: &str, merged: Merged, mut problems: Vec<Problem>) -> Result<Valid, Problems> {
     if name.len() > MAX_NAME_LENGTH {
         problems.push(Problem::new(
             "metadata.name",
@@ -44,14 +48,15 @@ pub(super) fn check(name: &str, merged: Merged) -> Result<Valid, Problems> {
         ));
     }
     settings(&merged, &mut problems);
-    let overrides = merged.spec.overrides.as_ref().and_then(|map| match overrides::parse(map) {
-        Ok(parsed) => Some(parsed),
-        Err(found) => {
-            problems.extend(found);
-            None
+    let mut overrides = Vec::new();
+    for layer in &merged.overrides {
+        match overrides::parse(&layer.partial, &layer.field) {
+            Ok(parsed) => overrides.push(parsed),
+            Err(found) => problems.extend(found),
         }
-    });
-    containers(&merged, overrides.as_ref().and_then(|spec| spec.template.spec.as_ref()), &mut problems);
+    }
+    let pods: Vec<&PodSpec> = overrides.iter().filter_map(|spec| spec.template.spec.as_ref()).collect();
+    containers(&merged, &pods, &mut problems);
     Problems::none(problems)?;
     Ok(Valid { merged, overrides })
 }
@@ -62,6 +67,12 @@ fn settings(merged: &Merged, problems: &mut Vec<Problem>) {
     let mut problem = |field: &str, message: &str| {
         problems.push(Problem::new(format!("spec.settings.{field}"), message));
     };
+    if settings.completions.is_some() && settings.completion_mode == Some(CompletionMode::WorkQueue) {
+        problem(
+            "completions",
+            "a WorkQueue has no completions; leave them out, or set settings.completionMode: NonIndexed",
+        );
+    }
     if settings.success_policy.is_some() && !indexed {
         problem("successPolicy", "needs completionMode Indexed; set settings.completionMode: Indexed");
     }
@@ -76,7 +87,7 @@ fn settings(merged: &Merged, problems: &mut Vec<Problem>) {
     }
 }
 
-fn containers(merged: &Merged, overrides: Option<&PodSpec>, problems: &mut Vec<Problem>) {
+fn containers(merged: &Merged, overrides: &[&PodSpec], problems: &mut Vec<Problem>) {
     let main = merged.spec.containers.as_deref().unwrap_or_default();
     let init = merged.spec.init_containers.as_deref().unwrap_or_default();
     if main.is_empty() {

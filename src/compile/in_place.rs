@@ -38,6 +38,9 @@ pub struct InPlace {
     /// Hash of alias and description, which are annotations of the Job.
     #[serde(default)]
     pub note: String,
+    /// Hash of what the request itself says of these fields: what only a template changed is not for live Jobs.
+    #[serde(default)]
+    pub asked: String,
 }
 
 impl InPlace {
@@ -52,6 +55,40 @@ impl InPlace {
             max_failed_indexes: fields.and_then(|fields| fields.max_failed_indexes),
             pod_replacement_policy: fields.and_then(|fields| fields.pod_replacement_policy.clone()),
             note: note(spec),
+            asked: asked(spec),
+        }
+    }
+
+    /// What a live Job is to hold, on which `last` was written: `self`, but a field of which the request itself says
+    /// nothing stays as it was when the templates have changed since, and all stay while the request says what it said.
+    #[must_use]
+    pub fn for_live(&self, last: Option<&Self>, spec: &JobRequestSpec, same_templates: bool) -> Self {
+        let Some(last) = last else {
+            return self.clone();
+        };
+        if self.asked == last.asked {
+            return Self { suspend: self.suspend, note: self.note.clone(), ..last.clone() };
+        }
+        if same_templates {
+            return self.clone();
+        }
+        let said = spec.settings.clone().unwrap_or_default();
+        Self {
+            suspend: self.suspend,
+            note: self.note.clone(),
+            asked: self.asked.clone(),
+            parallelism: said.parallelism.map_or(last.parallelism, |_| self.parallelism),
+            backoff_limit: said.backoff_limit.map_or(last.backoff_limit, |_| self.backoff_limit),
+            active_deadline_seconds: said
+                .active_deadline_seconds
+                .map_or(last.active_deadline_seconds, |_| self.active_deadline_seconds),
+            max_failed_indexes: said
+                .max_failed_indexes
+                .map_or(last.max_failed_indexes, |_| self.max_failed_indexes),
+            pod_replacement_policy: match said.pod_replacement_policy {
+                Some(_) => self.pod_replacement_policy.clone(),
+                None => last.pod_replacement_policy.clone(),
+            },
         }
     }
 
@@ -107,6 +144,18 @@ impl InPlace {
         }
         Some(patch)
     }
+}
+
+fn asked(spec: &JobRequestSpec) -> String {
+    let said = spec.settings.clone().unwrap_or_default();
+    let fields = json!([
+        said.parallelism,
+        said.backoff_limit,
+        said.active_deadline_seconds,
+        said.max_failed_indexes,
+        said.pod_replacement_policy
+    ]);
+    short_hash(fields.to_string().as_bytes())
 }
 
 fn note(spec: &JobRequestSpec) -> String {

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::DeepMerge;
 use k8s_openapi::api::batch::v1 as batch;
 use k8s_openapi::api::batch::v1::{Job, JobSpec};
 use k8s_openapi::api::core::v1::PodTemplateSpec;
@@ -13,18 +12,20 @@ use super::check::Valid;
 use super::digest::digest;
 use super::in_place::InPlace;
 use super::names::job_name;
+use super::overrides;
 use super::pod;
 use crate::api::settings::{self, CompletionMode, ExitCodeOperator, PodFailureAction, PodReplacementPolicy};
+use crate::api::status::TemplatePin;
 use crate::api::{JobRequestSpec, labels};
 
-/// The Job of run `run`, made from `valid`, and what it holds in the fields that may change while it lives; `written`
-/// is the spec as its user wrote it.
+/// The Job of run `run`, made from `valid`; `written` is the spec as its user wrote it, `templates` what lay below it.
 pub(super) fn build(
     identity: &Identity<'_>,
     written: &JobRequestSpec,
     valid: &Valid,
+    templates: &[TemplatePin],
     run: i32,
-) -> (Job, InPlace) {
+) -> Job {
     let spec = &valid.merged().spec;
     let own_labels = own_labels(identity.name, run);
     let mut job_spec = job_spec(&valid.merged().settings);
@@ -36,8 +37,8 @@ pub(super) fn build(
         }),
         spec: Some(pod::pod_spec(valid.merged())),
     };
-    if let Some(overrides) = valid.overrides() {
-        job_spec.merge_from(overrides.clone());
+    for overrides in valid.overrides() {
+        overrides::merge_into(&mut job_spec, overrides.clone());
     }
     if let (Some(node), Some(pod_spec)) = (&spec.node_name, job_spec.template.spec.as_mut()) {
         pod::pin_node(pod_spec, node);
@@ -50,8 +51,8 @@ pub(super) fn build(
     let mut job_labels = spec.labels.clone().unwrap_or_default();
     job_labels.extend(own_labels);
     let mut annotations = spec.annotations.clone().unwrap_or_default();
-    annotations.extend(own_annotations(identity, written, run));
-    let mut job = Job {
+    annotations.extend(own_annotations(identity, written, templates, run));
+    Job {
         metadata: ObjectMeta {
             name: Some(job_name(identity.name, run)),
             namespace: identity.namespace.map(ToOwned::to_owned),
@@ -62,13 +63,17 @@ pub(super) fn build(
         },
         spec: Some(job_spec),
         status: None,
-    };
-    let in_place = InPlace::of(&job, written);
+    }
+}
+
+/// Notes on `job`, once nothing changes it any more, what it holds in the fields that may change while it lives.
+pub(super) fn note_in_place(job: &mut Job, written: &JobRequestSpec) -> InPlace {
+    let in_place = InPlace::of(job, written);
     job.metadata
         .annotations
         .get_or_insert_default()
         .insert(labels::IN_PLACE.to_owned(), in_place.to_annotation());
-    (job, in_place)
+    in_place
 }
 
 fn own_labels(request: &str, run: i32) -> BTreeMap<String, String> {
@@ -79,12 +84,19 @@ fn own_labels(request: &str, run: i32) -> BTreeMap<String, String> {
     ])
 }
 
-fn own_annotations(identity: &Identity<'_>, written: &JobRequestSpec, run: i32) -> BTreeMap<String, String> {
+fn own_annotations(
+    identity: &Identity<'_>,
+    written: &JobRequestSpec,
+    templates: &[TemplatePin],
+    run: i32,
+) -> BTreeMap<String, String> {
     [
         identity.uid.map(|uid| (labels::REQUEST_UID, uid.to_owned())),
         Some((labels::RUN, run.to_string())),
         Some((labels::DIGEST, digest(written))),
         identity.generation.map(|generation| (labels::GENERATION, generation.to_string())),
+        (!templates.is_empty())
+            .then(|| (labels::TEMPLATES, serde_json::to_string(templates).unwrap_or_default())),
         written.alias.clone().map(|alias| (labels::ALIAS, alias)),
         written.description.clone().map(|description| (labels::DESCRIPTION, description)),
     ]

@@ -5,26 +5,32 @@
 //! what one shows is what the other creates.
 //!
 //! The steps, each a file: [`layers`] merges, [`check`] judges what only the merged spec shows, [`job`] and [`pod`]
-//! build. [`digest`] tells whether a spec asks for a new run.
+//! build, [`policy`] judges what was built. [`digest`] tells whether a spec asks for a new run.
 
 mod check;
 pub mod digest;
 pub mod in_place;
 mod job;
-pub mod layers;
+mod layers;
+mod locked;
 pub mod names;
 mod overrides;
 mod pod;
+pub mod policy;
 mod problem;
+pub mod quantity;
 
 use k8s_openapi::api::batch::v1::Job;
 
 use in_place::InPlace;
-pub use layers::Layers;
+pub use layers::{Builtin, Decided, Layers, Origin, Template, default_of, select};
 pub use problem::{Problem, Problems};
 
 use crate::api::JobRequestSpec;
-use crate::api::status::EffectiveSettings;
+use crate::api::status::{Defaulted, EffectiveSettings, MAX_DEFAULTED, TemplatePin};
+use layers::{Merged, Overrides, Tree};
+use locked::Locked;
+use policy::{Clamp, Named};
 
 /// Who asks: the parts of the JobRequest's metadata that go into its Jobs.
 #[derive(Clone, Copy, Debug)]
@@ -48,6 +54,78 @@ pub struct Compiled {
     pub in_place: InPlace,
     /// The settings in force, defaults included.
     pub settings: EffectiveSettings,
+    /// The templates that lie below it, lowest first.
+    pub templates: Vec<TemplatePin>,
+    /// Numbers that policies have cut.
+    pub clamped: Vec<Clamp>,
+    /// What policies warn of.
+    pub warned: Vec<Problem>,
+    tree: Tree,
+    overrides: Vec<Overrides>,
+}
+
+/// A value of the merged spec and where it comes from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Provenance {
+    /// The field below spec, for example `settings.backoffLimit` or `containers[main].image`.
+    pub path: String,
+    /// The value, the layer that decided it, and what lower layers said.
+    pub decided: Decided,
+    /// The value was written in `overrides` of its layer.
+    pub is_override: bool,
+}
+
+impl Compiled {
+    /// Every value of the merged spec with its origin, in order of path; overrides last.
+    #[must_use]
+    pub fn provenance(&self) -> Vec<Provenance> {
+        let of_spec = self.tree.decided().into_iter().map(|(path, decided)| Provenance {
+            path,
+            decided: decided.clone(),
+            is_override: false,
+        });
+        let of_overrides = self.overrides.iter().flat_map(|layer| {
+            layers::leaves("overrides", &layer.partial).into_iter().map(|(path, value)| Provenance {
+                path,
+                decided: Decided { value, origin: layer.origin.clone(), overrode: Vec::new() },
+                is_override: true,
+            })
+        });
+        of_spec.chain(of_overrides).collect()
+    }
+
+    /// The values which the user did not write, the first [`MAX_DEFAULTED`] by path.
+    #[must_use]
+    pub fn defaulted(&self) -> Vec<Defaulted> {
+        self.provenance()
+            .into_iter()
+            .filter(|value| value.decided.origin != Origin::Request)
+            .map(|value| Defaulted { path: value.path, origin: value.decided.origin.to_string() })
+            .take(MAX_DEFAULTED)
+            .collect()
+    }
+}
+
+/// What is wrong with a template by itself. What only a request in scope can show is told there.
+#[must_use]
+pub fn check_template(template: &Template) -> Vec<Problem> {
+    let spec = match &template.spec {
+        Ok(spec) => spec,
+        Err(error) => {
+            return vec![Problem::new(
+                "spec",
+                format!(
+                    "does not fit the schema of this version: {error}; mend that field and apply it again"
+                ),
+            )];
+        }
+    };
+    let overrides = spec.base.as_ref().and_then(|base| base.overrides.as_ref());
+    let mut problems = overrides
+        .and_then(|overrides| overrides::parse(overrides, "spec.base.overrides").err())
+        .unwrap_or_default();
+    problems.extend(spec.policy.iter().flat_map(locked::misspelled));
+    problems
 }
 
 /// Compiles the Job of run `run` (counted from 1) of a request.
@@ -60,18 +138,43 @@ pub fn compile(
     layers: &Layers,
     run: i32,
 ) -> Result<Compiled, Problems> {
-    let valid = check::check(identity.name, layers::merge(spec, layers))?;
-    let (job, in_place) = job::build(identity, spec, &valid, run);
+    let (merged, problems) = layers::merge(spec, layers);
+    let valid = check::check(identity.name, merged, problems)?;
+    let templates = layers.pins();
+    let mut job = job::build(identity, spec, &valid, &templates, run);
+    let mut settings = effective(&job, &valid);
+    let merged = valid.into_merged();
+    let Locked { mut denied, mut warned } = locked::judge(&merged, layers);
+
+    let origins: Vec<String> =
+        layers.templates.iter().map(|template| template.reference.to_string()).collect();
+    let policies: Vec<Named<'_>> = layers
+        .templates
+        .iter()
+        .zip(&origins)
+        .filter_map(|(template, origin)| {
+            Some(Named { origin, policy: template.spec.as_ref().ok()?.policy.as_ref()? })
+        })
+        .collect();
+    let verdict = policy::judge(&mut job, &mut settings, &policies);
+    denied.extend(verdict.denied);
+    Problems::none(denied)?;
+    warned.extend(verdict.warned);
+    let in_place = job::note_in_place(&mut job, spec);
+    let Merged { tree, overrides, .. } = merged;
+    Ok(Compiled { job, in_place, settings, templates, clamped: verdict.clamped, warned, tree, overrides })
+}
+
+/// The settings in force. Overrides lie above the settings, so the Job itself tells what they came to.
+fn effective(job: &Job, valid: &check::Valid) -> EffectiveSettings {
     let merged = &valid.merged().settings;
-    // Overrides lie above the settings, so the Job itself tells what is in force.
     let in_force = job.spec.as_ref();
-    let settings = EffectiveSettings {
+    EffectiveSettings {
         backoff_limit: in_force.and_then(|spec| spec.backoff_limit),
         completions: in_force.and_then(|spec| spec.completions),
         parallelism: in_force.and_then(|spec| spec.parallelism),
         active_deadline_seconds: in_force.and_then(|spec| spec.active_deadline_seconds),
         ttl_seconds_after_finished: merged.ttl_seconds_after_finished,
         ttl_seconds_after_failed: merged.ttl_seconds_after_failed,
-    };
-    Ok(Compiled { job, in_place, settings })
+    }
 }

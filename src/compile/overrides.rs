@@ -3,27 +3,105 @@
 //! Takes the user's map; returns a typed partial spec, or every problem in it. Kubernetes would drop an unknown field
 //! in silence, and tools disagree about null: both are refused here.
 
+use std::collections::BTreeSet;
+
+use k8s_openapi::DeepMerge;
 use k8s_openapi::api::batch::v1::JobSpec;
+use k8s_openapi::api::core::v1::{Container, Volume};
 use serde_json::{Map, Value};
 
 use super::problem::Problem;
 
-/// Parses `overrides`.
-pub(super) fn parse(overrides: &Map<String, Value>) -> Result<JobSpec, Vec<Problem>> {
+/// Parses the overrides in `field`.
+pub(super) fn parse(overrides: &Map<String, Value>, field: &str) -> Result<JobSpec, Vec<Problem>> {
     let value = Value::Object(overrides.clone());
     let mut problems = Vec::new();
-    find_nulls("spec.overrides", &value, &mut problems);
+    find_nulls(field, &value, &mut problems);
     if !problems.is_empty() {
         return Err(problems);
     }
     let typed: JobSpec = serde_path_to_error::deserialize(&value).map_err(|error| {
         let path = error.path().to_string();
-        let field = if path == "." { "spec.overrides".to_owned() } else { format!("spec.overrides.{path}") };
+        let field = if path == "." { field.to_owned() } else { format!("{field}.{path}") };
         vec![Problem::new(field, error.into_inner().to_string())]
     })?;
     let kept = serde_json::to_value(&typed).unwrap_or_default();
-    find_dropped("spec.overrides", &value, &kept, &mut problems);
+    find_dropped(field, &value, &kept, &mut problems);
+    find_nameless(field, &typed, &mut problems);
     if problems.is_empty() { Ok(typed) } else { Err(problems) }
+}
+
+/// Merges `overrides` into `job` by the API's own merge keys. As in every layer, a member of a choice drops the others:
+/// the source of a variable and of a volume.
+pub(super) fn merge_into(job: &mut JobSpec, overrides: JobSpec) {
+    if let (Some(pod), Some(nearer)) = (job.template.spec.as_mut(), overrides.template.spec.as_ref()) {
+        let volumes: BTreeSet<&str> = nearer
+            .volumes
+            .iter()
+            .flatten()
+            .filter(|volume| has_source(volume))
+            .map(|volume| volume.name.as_str())
+            .collect();
+        for volume in pod.volumes.iter_mut().flatten().filter(|volume| volumes.contains(volume.name.as_str()))
+        {
+            *volume = Volume { name: std::mem::take(&mut volume.name), ..Volume::default() };
+        }
+        drop_sources(&mut pod.containers, &nearer.containers);
+        drop_sources(
+            pod.init_containers.as_deref_mut().unwrap_or_default(),
+            nearer.init_containers.as_deref().unwrap_or_default(),
+        );
+    }
+    job.merge_from(overrides);
+}
+
+fn has_source(volume: &Volume) -> bool {
+    *volume != Volume { name: volume.name.clone(), ..Volume::default() }
+}
+
+/// Takes the source off every variable to which `nearer` gives one.
+fn drop_sources(containers: &mut [Container], nearer: &[Container]) {
+    for container in containers {
+        let given: BTreeSet<&str> = (nearer.iter().filter(|other| other.name == container.name))
+            .flat_map(|other| other.env.iter().flatten())
+            .filter(|variable| variable.value.is_some() || variable.value_from.is_some())
+            .map(|variable| variable.name.as_str())
+            .collect();
+        for variable in
+            container.env.iter_mut().flatten().filter(|variable| given.contains(variable.name.as_str()))
+        {
+            (variable.value, variable.value_from) = (None, None);
+        }
+    }
+}
+
+/// Without its name an item would be one of its own, which no user means.
+fn find_nameless(field: &str, overrides: &JobSpec, problems: &mut Vec<Problem>) {
+    let Some(pod) = &overrides.template.spec else {
+        return;
+    };
+    let lists = [
+        ("containers", pod.containers.as_slice()),
+        ("initContainers", pod.init_containers.as_deref().unwrap_or_default()),
+    ];
+    let mut nameless = |list: String, names: &mut dyn Iterator<Item = &String>| {
+        for (index, _) in names.enumerate().filter(|(_, name)| name.is_empty()) {
+            problems.push(Problem::new(
+                format!("{field}.template.spec.{list}[{index}].name"),
+                "a name is needed: the item is merged into the one of this name",
+            ));
+        }
+    };
+    for (list, containers) in lists {
+        nameless(list.to_owned(), &mut containers.iter().map(|container| &container.name));
+        for (index, container) in containers.iter().enumerate() {
+            nameless(
+                format!("{list}[{index}].env"),
+                &mut container.env.iter().flatten().map(|env| &env.name),
+            );
+        }
+    }
+    nameless("volumes".to_owned(), &mut pod.volumes.iter().flatten().map(|volume| &volume.name));
 }
 
 fn find_nulls(path: &str, value: &Value, problems: &mut Vec<Problem>) {

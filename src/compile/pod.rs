@@ -12,6 +12,7 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
 use super::layers::Merged;
+use super::quantity::Amount;
 use crate::api::container::{self as api, ConfigKind};
 use crate::api::job_request::PodSecurity;
 use crate::api::volume as api_volume;
@@ -175,9 +176,7 @@ fn restricting(amounts: &BTreeMap<String, Quantity>) -> Option<BTreeMap<String, 
 
 /// True for 0 in every spelling: `0`, `0m`, `0.0Gi`, `0e3`. The schema has refused what is no quantity.
 fn is_zero(quantity: &Quantity) -> bool {
-    let number = quantity.0.trim_start_matches('+');
-    let mantissa = number.split(|c: char| c.is_ascii_alphabetic()).next().unwrap_or_default();
-    mantissa.chars().any(|c| c == '0') && mantissa.chars().all(|c| c == '0' || c == '.')
+    Amount::parse(&quantity.0).is_some_and(Amount::is_zero)
 }
 
 fn build_mount(mount: &api::Mount) -> VolumeMount {

@@ -14,8 +14,8 @@ use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Api, Client, Resource};
 
 use super::cache::Cache;
+use super::templates::Templates;
 use crate::api::labels;
-use crate::compile::Layers;
 use crate::reconcile::{Answers, Clock, JobView, Memory, Observed, PodView, StoredRequest};
 
 /// How the operator runs.
@@ -58,6 +58,7 @@ pub(super) struct Context {
     pub(super) recorder: Recorder,
     pub(super) jobs: Cache<JobView>,
     pub(super) pods: Cache<PodView>,
+    pub(super) templates: Templates,
     started: Instant,
     remembered: Mutex<HashMap<String, Remembered>>,
 }
@@ -75,6 +76,7 @@ impl Context {
             client,
             jobs: Cache::new(changed.clone()),
             pods: Cache::new(changed),
+            templates: Templates::new(),
             started: Instant::now(),
             remembered: Mutex::default(),
         };
@@ -84,12 +86,6 @@ impl Context {
 
     pub(super) fn clock(&self) -> Clock {
         Clock { now: Timestamp::now(), uptime: self.started.elapsed() }
-    }
-
-    /// What lies below every request.
-    #[allow(clippy::unused_self)] // templates will come from caches of this context
-    pub(super) fn layers(&self) -> Layers {
-        Layers::default()
     }
 
     /// Everything that caches and memory show of `request`.
@@ -142,9 +138,9 @@ impl Context {
         pause.min(LONGEST_PAUSE)
     }
 
-    /// Returns when both caches have been listed once.
+    /// Returns when all caches have been listed once.
     pub(super) async fn caches_are_filled(&self) {
-        tokio::join!(self.jobs.is_filled(), self.pods.is_filled());
+        tokio::join!(self.jobs.is_filled(), self.pods.is_filled(), self.templates.are_filled());
     }
 
     /// Drops, for ever and now and then, what is remembered of requests that are gone.

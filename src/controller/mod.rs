@@ -9,6 +9,7 @@ mod cache;
 mod context;
 mod error;
 mod start;
+mod templates;
 mod watch;
 
 use std::future::Future;
@@ -51,8 +52,11 @@ pub async fn run(
     let controller = Controller::new(settings.api::<StoredRequest>(&client), watch::config())
         .with_config(Config::default().concurrency(settings.concurrency))
         .reconcile_on(changed)
+        .reconcile_all_on(context.templates.changed())
         .graceful_shutdown_on(shutdown);
     let forget = context.forget_deleted(controller.store());
+    let statuses =
+        templates::keep_statuses(Arc::clone(&context), controller.store(), settings.namespace.is_none());
     let work = controller.run(reconcile, error_policy, Arc::clone(&context)).for_each(|outcome| async move {
         match outcome {
             Ok((request, _)) => debug!(request = %request, "reconciled"),
@@ -64,6 +68,7 @@ pub async fn run(
     tokio::select! {
         () = work => {}
         () = forget => {}
+        () = statuses => {}
     }
     caches.abort_all();
     info!("stopped");
@@ -74,7 +79,8 @@ pub async fn run(
 async fn reconcile(request: Arc<StoredRequest>, context: Arc<Context>) -> Result<Action, Error> {
     let span = info_span!("reconcile", namespace = request.namespace(), name = request.name());
     async {
-        let mut pass = Pass::new(context.observe(&request), context.layers(), context.clock());
+        let mut pass =
+            Pass::new(context.observe(&request), context.templates.layers_of(&request), context.clock());
         let outcome = loop {
             let call = match pass.step(context.clock()) {
                 Step::Call(call) => call,

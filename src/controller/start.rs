@@ -1,46 +1,76 @@
 //! Before the first reconcile: the CRDs must be there.
 
+use std::fmt::Debug;
 use std::time::Duration;
 
-use kube::Client;
 use kube::api::ListParams;
+use kube::{Api, Client, Resource};
+use serde::de::DeserializeOwned;
 use tracing::{info, warn};
 
 use super::context::Settings;
 use super::error::chain;
 use crate::reconcile::StoredRequest;
+use crate::reconcile::template::{ClusterJobTemplateView, JobTemplateView};
 
 /// Pause between two looks.
 const PAUSE: Duration = Duration::from_secs(2);
 /// Deadline of one look.
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// Returns when JobRequests can be listed. Says once what is missing, and once when it has come.
+/// What keeps a kind from being listed.
+#[derive(PartialEq, Eq, Clone, Copy)]
+enum Obstacle {
+    NotInstalled,
+    Forbidden,
+    Unreachable,
+}
+
+/// Returns when all our kinds can be listed: going on without templates would go on without their limits. Says what is
+/// in the way once for each obstacle, and once when it has gone.
 pub(super) async fn wait_for_crds(client: &Client, settings: &Settings) {
-    let api = settings.api::<StoredRequest>(client);
-    let mut said = String::new();
+    let mut said = None;
     loop {
-        let look = tokio::time::timeout(DEADLINE, api.list_metadata(&ListParams::default().limit(1))).await;
-        let missing = match look {
-            Ok(Ok(_)) => {
-                if !said.is_empty() {
-                    info!("JobRequests can be listed now");
-                }
-                return;
+        let looks = [
+            look("JobRequest", settings.api::<StoredRequest>(client)).await,
+            look("JobTemplate", settings.api::<JobTemplateView>(client)).await,
+            look("ClusterJobTemplate", Api::<ClusterJobTemplateView>::all(client.clone())).await,
+        ];
+        let Some((obstacle, words)) = looks.into_iter().flatten().next() else {
+            if said.is_some() {
+                info!("JobRequests and templates can be listed now");
             }
-            Ok(Err(kube::Error::Api(status))) if status.code == 404 => {
-                "the CustomResourceDefinition of JobRequest is not installed; install it with: jobrequest crds | kubectl apply --server-side -f -".to_owned()
-            }
-            Ok(Err(kube::Error::Api(status))) if status.code == 403 => {
-                format!("JobRequests may not be listed; grant the operator's account its role: {}", status.message)
-            }
-            Ok(Err(error)) => format!("the API server cannot be asked: {}", chain(&error)),
-            Err(_) => "the API server does not answer".to_owned(),
+            return;
         };
-        if missing != said {
-            warn!("waiting: {missing}");
-            said = missing;
+        if said != Some(obstacle) {
+            warn!("waiting: {words}");
+            said = Some(obstacle);
         }
         tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// What is in the way of listing this kind, in words.
+async fn look<V: Resource + Clone + Debug + DeserializeOwned>(
+    kind: &str,
+    api: Api<V>,
+) -> Option<(Obstacle, String)> {
+    let look = tokio::time::timeout(DEADLINE, api.list_metadata(&ListParams::default().limit(1))).await;
+    match look {
+        Ok(Ok(_)) => None,
+        Ok(Err(kube::Error::Api(status))) if status.code == 404 => Some((
+            Obstacle::NotInstalled,
+            format!(
+                "the CustomResourceDefinition of {kind} is not installed; install all of them with: jobrequest crds | kubectl apply --server-side -f -"
+            ),
+        )),
+        Ok(Err(kube::Error::Api(status))) if status.code == 403 => Some((
+            Obstacle::Forbidden,
+            format!("{kind}s may not be listed; grant the operator's account its role: {}", status.message),
+        )),
+        Ok(Err(error)) => {
+            Some((Obstacle::Unreachable, format!("the API server cannot be asked: {}", chain(&error))))
+        }
+        Err(_) => Some((Obstacle::Unreachable, "the API server does not answer".to_owned())),
     }
 }

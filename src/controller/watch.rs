@@ -1,13 +1,12 @@
-//! The watches on Jobs and pods, each into its cache.
+//! The watches on Jobs, pods and templates, each into its cache.
 
 use std::fmt::Debug;
 use std::sync::Arc;
 
 use futures::StreamExt;
-use kube::core::NamespaceResourceScope;
 use kube::runtime::watcher::{self, Event};
 use kube::runtime::{WatchStreamExt, watcher as start_watch};
-use kube::{Client, Resource};
+use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
 use tokio::task::JoinSet;
 use tracing::warn;
@@ -15,6 +14,8 @@ use tracing::warn;
 use super::context::{Context, Settings};
 use super::error::chain;
 use crate::api::labels;
+use crate::api::template::TemplateKind;
+use crate::reconcile::template::{ClusterJobTemplateView, JobTemplateView};
 use crate::reconcile::{JobView, PodView};
 
 /// How a watch is made: the API server ends it after a minute, so that a silent one is noticed soon after. Lists are
@@ -26,8 +27,9 @@ pub(super) fn config() -> watcher::Config {
 /// Starts the watches; they end with the returned set.
 pub(super) fn spawn(client: &Client, settings: &Settings, context: &Arc<Context>) -> JoinSet<()> {
     let mut watches = JoinSet::new();
+    let ours = config().labels(&format!("{}={}", labels::MANAGED_BY, labels::FIELD_MANAGER));
     let jobs = Arc::clone(context);
-    watches.spawn(follow::<JobView>(client.clone(), settings.clone(), "Jobs", move |event| {
+    watches.spawn(follow(settings.api::<JobView>(client), ours.clone(), "Jobs", move |event| {
         if let Event::Delete(job) = &event
             && job.is_terminal()
         {
@@ -36,23 +38,26 @@ pub(super) fn spawn(client: &Client, settings: &Settings, context: &Arc<Context>
         jobs.jobs.take(event);
     }));
     let pods = Arc::clone(context);
-    watches.spawn(follow::<PodView>(client.clone(), settings.clone(), "pods", move |event| {
+    watches.spawn(follow(settings.api::<PodView>(client), ours, "pods", move |event| {
         pods.pods.take(event);
+    }));
+    let own = Arc::clone(context);
+    watches.spawn(follow(settings.api::<JobTemplateView>(client), config(), "JobTemplates", move |event| {
+        own.templates.take(TemplateKind::JobTemplate, event);
+    }));
+    let clusters = Arc::clone(context);
+    let api = Api::<ClusterJobTemplateView>::all(client.clone());
+    watches.spawn(follow(api, config(), "ClusterJobTemplates", move |event| {
+        clusters.templates.take(TemplateKind::ClusterJobTemplate, event);
     }));
     watches
 }
 
-async fn follow<V>(client: Client, settings: Settings, what: &'static str, take: impl Fn(Event<V>) + Send)
+async fn follow<V>(api: Api<V>, config: watcher::Config, what: &'static str, take: impl Fn(Event<V>) + Send)
 where
-    V: Resource<DynamicType = (), Scope = NamespaceResourceScope>
-        + Clone
-        + Debug
-        + DeserializeOwned
-        + Send
-        + 'static,
+    V: Resource + Clone + Debug + DeserializeOwned + Send + 'static,
 {
-    let ours = config().labels(&format!("{}={}", labels::MANAGED_BY, labels::FIELD_MANAGER));
-    let mut events = start_watch(settings.api::<V>(&client), ours).default_backoff().boxed();
+    let mut events = start_watch(api, config).default_backoff().boxed();
     while let Some(event) = events.next().await {
         match event {
             Ok(event) => take(event),

@@ -31,7 +31,8 @@ pub(super) fn in_place_patch(
     compiled: &Compiled,
 ) -> Option<Value> {
     let last = job.annotation(labels::IN_PLACE).and_then(InPlace::from_annotation);
-    let mut desired = compiled.in_place.clone();
+    let same_templates = run.templates == compiled.templates;
+    let mut desired = compiled.in_place.for_live(last.as_ref(), spec, same_templates);
     desired.suspend = spec.suspend == Some(true);
     if run.digest != digest(spec) {
         desired = InPlace { suspend: desired.suspend, note: desired.note, ..last.clone()? };

@@ -22,7 +22,11 @@ impl Event {
     pub const fn is_warning(&self) -> bool {
         match self.reason {
             EventReason::RunCreated | EventReason::Completed => false,
-            EventReason::Failed | EventReason::Rejected | EventReason::Lost | EventReason::NameTaken => true,
+            EventReason::Failed
+            | EventReason::Rejected
+            | EventReason::Clamped
+            | EventReason::Lost
+            | EventReason::NameTaken => true,
         }
     }
 
@@ -32,7 +36,7 @@ impl Event {
         match self.reason {
             EventReason::RunCreated | EventReason::NameTaken => "Run",
             EventReason::Completed | EventReason::Failed | EventReason::Lost => "Record",
-            EventReason::Rejected => "Compile",
+            EventReason::Rejected | EventReason::Clamped => "Compile",
         }
     }
 }

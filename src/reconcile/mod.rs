@@ -12,8 +12,10 @@ mod pass;
 mod plan;
 mod run;
 mod status;
+pub mod template;
 
 pub use event::Event;
 pub use observed::{Answers, Clock, Creation, JobView, Memory, Observed, PodView, StoredRequest};
 pub use pass::{Answer, Call, Pass, Rest, Step};
 pub use plan::{Change, Next, Plan, Read, plan};
+pub use template::StoredTemplate;

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::event::Event;
 use super::observed::{Clock, Creation, Observed, StoredRequest};
-use super::{run, status};
+use super::{change, run, status};
 use crate::api::condition::{ConditionType, EventReason, Reason};
 use crate::api::status::Run;
 use crate::api::{JobRequestSpec, JobRequestStatus};
@@ -121,8 +121,18 @@ pub(super) struct Rejection {
     pub message: String,
 }
 
+/// A spec which nothing is held against.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Sound<'a> {
+    /// The spec.
+    pub spec: &'a JobRequestSpec,
+    /// What it compiles to; absent when it was accepted before and asks for nothing new: then a template that changed
+    /// since is not for it.
+    pub compiled: Option<Compiled>,
+}
+
 /// The spec and its Job, or why there is none.
-pub(super) type Judged<'a> = Result<(&'a JobRequestSpec, Compiled), Rejection>;
+pub(super) type Judged<'a> = Result<Sound<'a>, Rejection>;
 
 /// How far apart writes are that only bring counts up to date.
 const PROGRESS_PAUSE: Duration = Duration::from_secs(30);
@@ -148,9 +158,10 @@ pub fn plan(observed: &Observed, layers: &Layers, clock: Clock) -> Plan {
         return act;
     }
 
-    let described = status::describe(request, &stored, &course, &judged, &observed.pods, clock.now);
+    let described =
+        status::describe(request, &stored, &course, &judged, &observed.pods, &layers.pins(), clock.now);
     let mut plan = Plan { next: course.next.sooner(clean_up.next), events: course.events, ..Plan::rest() };
-    if described == stored {
+    if status::differs_in_templates_only(&stored, &described) {
         plan.events.clear();
         return plan;
     }
@@ -164,9 +175,7 @@ pub fn plan(observed: &Observed, layers: &Layers, clock: Clock) -> Plan {
             return plan;
         }
     }
-    if let (Err(rejection), false) = (&judged, is_rejected_as(&stored, &judged)) {
-        plan.events.push(Event::new(EventReason::Rejected, rejection.message.clone()));
-    }
+    plan.events.extend(verdict_event(&stored, &judged));
     plan.status = Some(Box::new(described));
     plan
 }
@@ -186,6 +195,10 @@ fn judge<'a>(
         ),
     })?;
     let newest = runs.first();
+    let was_accepted = was_accepted(request, stored, newest, spec);
+    if was_accepted && newest.is_some_and(|run| !run.is_open()) {
+        return Ok(Sound { spec, compiled: None });
+    }
     let number =
         newest.map_or(1, |run| if run.is_open() { run.number } else { run.number.saturating_add(1) });
     let identity = Identity {
@@ -194,12 +207,32 @@ fn judge<'a>(
         uid: Some(request.uid()),
         generation: Some(request.generation()),
     };
-    let compiled = compile(&identity, spec, layers, number)
-        .map_err(|problems| Rejection { reason: Reason::InvalidSpec, message: problems.to_string() })?;
+    let compiled = match compile(&identity, spec, layers, number) {
+        Ok(compiled) => compiled,
+        Err(_) if was_accepted => return Ok(Sound { spec, compiled: None }),
+        Err(problems) => {
+            return Err(Rejection { reason: Reason::InvalidSpec, message: problems.to_string() });
+        }
+    };
     if let Some(message) = refused_by_server(observed, request, stored, newest) {
         return Err(Rejection { reason: Reason::JobInvalid, message });
     }
-    Ok((spec, compiled))
+    Ok(Sound { spec, compiled: Some(compiled) })
+}
+
+/// The newest run has its Job, the status has accepted this very spec, and it asks for nothing that the run is not.
+fn was_accepted(
+    request: &StoredRequest,
+    stored: &JobRequestStatus,
+    newest: Option<&Run>,
+    spec: &JobRequestSpec,
+) -> bool {
+    let accepted = status::condition(stored, ConditionType::Accepted);
+    newest.is_some_and(|run| run.job_uid.is_some() && !change::asks_for_run(run, request, spec))
+        && stored.observed_generation == request.generation()
+        && accepted.is_some_and(|accepted| {
+            accepted.status == "True" && accepted.observed_generation == Some(request.generation())
+        })
 }
 
 /// The API server's words about a Job which it found invalid: from this pass, or, until the spec changes, from the
@@ -220,14 +253,19 @@ fn refused_by_server(
     .then(|| accepted.message.clone())
 }
 
-/// The stored status already tells this rejection.
-fn is_rejected_as(stored: &JobRequestStatus, judged: &Judged<'_>) -> bool {
-    let accepted = status::condition(stored, ConditionType::Accepted);
-    match (accepted, judged) {
-        (Some(accepted), Err(rejection)) => {
-            accepted.reason == rejection.reason.as_str()
-                && accepted.message == status::bounded(&rejection.message)
+/// The event of a verdict which the stored status does not tell yet.
+fn verdict_event(stored: &JobRequestStatus, judged: &Judged<'_>) -> Option<Event> {
+    let (reason, message, event) = match judged {
+        Err(rejection) => (rejection.reason, rejection.message.clone(), EventReason::Rejected),
+        Ok(Sound { compiled: Some(compiled), .. }) if !compiled.clamped.is_empty() => {
+            let (reason, message) = status::accepted(compiled);
+            (reason, message, EventReason::Clamped)
         }
-        _ => false,
-    }
+        Ok(_) => return None,
+    };
+    let accepted = status::condition(stored, ConditionType::Accepted);
+    let is_told = accepted.is_some_and(|accepted| {
+        accepted.reason == reason.as_str() && accepted.message == status::bounded(&message)
+    });
+    (!is_told).then(|| Event::new(event, message))
 }

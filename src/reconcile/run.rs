@@ -12,10 +12,10 @@ use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use super::change;
 use super::event::Event;
 use super::observed::{Clock, Creation, JobView, Observed, StoredRequest};
-use super::plan::{Change, Judged, Next, Plan, Read};
+use super::plan::{Change, Judged, Next, Plan, Read, Sound};
 use super::status::{bounded_to, duration_text, whole_seconds};
 use crate::api::condition::{EventReason, Reason, RunResult, Trigger};
-use crate::api::status::{MAX_RUNS, Run};
+use crate::api::status::{MAX_RUNS, Run, TemplatePin};
 use crate::api::{JobRequestStatus, labels};
 use crate::compile::digest::digest;
 use crate::compile::names::job_name;
@@ -30,6 +30,8 @@ const CACHE_LAG: Duration = Duration::from_secs(65);
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
 /// When to try again while a name is held by a Job that is going.
 const NAME_HELD: Duration = Duration::from_secs(5);
+/// When to look again at templates which the cache shows older than the reservation has them. Rule 4.
+const TEMPLATE_LAG: Duration = Duration::from_secs(1);
 /// A request younger than this, at its first generation, cannot have been wiped. Rule 10.
 const BRAND_NEW: SignedDuration = SignedDuration::from_secs(60);
 /// First and longest pause after a forbidden create; it doubles.
@@ -108,7 +110,7 @@ pub(super) fn records(
         .iter()
         .filter(|job| job.is_of(request.uid()))
         .filter_map(|job| {
-            let mut run = reservation(request, job.run()?, Trigger::Created, String::new());
+            let mut run = reservation(request, job.run()?, Trigger::Created, String::new(), Vec::new());
             job.name().clone_into(&mut run.job_name);
             record_uid(&mut run, job);
             record_result(&mut run, job);
@@ -140,7 +142,7 @@ pub(super) fn course(
 /// No run is open. Rules 3, 11, 13: one is reserved if the spec asks for it and nothing holds it back.
 fn ended(request: &StoredRequest, runs: &[Run], judged: &Judged<'_>) -> Move {
     let at_rest = || if runs.is_empty() { Standing::NoRun } else { Standing::Ended };
-    let Ok((spec, _)) = judged else {
+    let Ok(Sound { spec, compiled }) = judged else {
         return Move::stay(runs, at_rest(), Next::AwaitChange);
     };
     let (number, trigger) = match runs.first() {
@@ -153,7 +155,8 @@ fn ended(request: &StoredRequest, runs: &[Run], judged: &Judged<'_>) -> Move {
     if request.is_suspended() {
         return Move::stay(runs, Standing::Held, Next::AwaitChange);
     }
-    let mut reserved = vec![reservation(request, number, trigger, digest(spec))];
+    let pins = compiled.as_ref().map(|compiled| compiled.templates.clone()).unwrap_or_default();
+    let mut reserved = vec![reservation(request, number, trigger, digest(spec), pins)];
     reserved.extend(runs.iter().take(MAX_RUNS - 1).cloned().map(shorten));
     Move::Stay(Course {
         runs: reserved,
@@ -191,11 +194,14 @@ fn reserved(
     if let Some(course) = unrecorded(observed, request, runs, newest, judged) {
         return course;
     }
-    let Ok((_, compiled)) = judged else {
+    let Ok(Sound { compiled: Some(compiled), .. }) = judged else {
         return Move::stay(runs, Standing::NoRun, Next::AwaitChange);
     };
     if request.is_suspended() {
         return Move::stay(runs, Standing::Held, Next::AwaitChange);
+    }
+    if is_older(&compiled.templates, &newest.templates) {
+        return Move::stay(runs, Standing::Due, Next::After(TEMPLATE_LAG));
     }
     if let Some((_, until)) = observed.memory.forbidden.filter(|(_, until)| clock.uptime < *until) {
         let standing = waiting_as_before(request);
@@ -207,6 +213,12 @@ fn reserved(
         }
         _ => Move::Act(Plan::ask(Read::Request)),
     }
+}
+
+/// The cache shows a template older than it was when the run was reserved. Rule 4: a limit that has been tightened since
+/// must not be missed.
+fn is_older(cached: &[TemplatePin], pinned: &[TemplatePin]) -> bool {
+    cached.iter().any(|now| pinned.iter().any(|then| then.uid == now.uid && then.generation > now.generation))
 }
 
 /// The cache shows the Job of a run that is only reserved: the answer of its create was lost. It is adopted also while
@@ -260,14 +272,15 @@ fn name_taken(
             "Job {name} of a deleted JobRequest of this name is still going; the run starts when it is gone"
         ));
     }
-    let Ok((spec, _)) = judged else {
+    let Ok(Sound { spec, .. }) = judged else {
         return Move::stay(runs, Standing::NoRun, Next::AwaitChange);
     };
     // Rule 3: the next number, too, is reserved only when about to create.
     if request.is_suspended() {
         return Move::stay(runs, Standing::Held, Next::AwaitChange);
     }
-    let next = reservation(request, newest.number.saturating_add(1), newest.trigger, digest(spec));
+    let number = newest.number.saturating_add(1);
+    let next = reservation(request, number, newest.trigger, digest(spec), newest.templates.clone());
     let note = format!(
         "Job {name} exists and is not ours; run {} is skipped, run {} takes its place",
         newest.number, next.number
@@ -304,7 +317,7 @@ fn recorded(
     if job.is_terminal() {
         return record(request, runs, job, judged, None);
     }
-    if let (Ok((spec, compiled)), true) = (judged, is_ours_to_change(job, request))
+    if let (Ok(Sound { spec, compiled: Some(compiled) }), true) = (judged, is_ours_to_change(job, request))
         && let Some(patch) = change::in_place_patch(job, newest, spec, compiled)
     {
         return Move::Act(Plan::change(Change::Patch { name: newest.job_name.clone(), patch }));
@@ -344,7 +357,7 @@ fn record(
     }
     events.push(ended_event(newest));
     // A newer spec may have waited for this end: look again, once the result is written.
-    let is_due = judged.as_ref().is_ok_and(|(spec, _)| change::asks_for_run(newest, request, spec))
+    let is_due = judged.as_ref().is_ok_and(|sound| change::asks_for_run(newest, request, sound.spec))
         && !request.is_suspended();
     let next = if is_due { Next::Again } else { Next::AwaitChange };
     let ended_as = Some(Box::new(job.clone()));
@@ -467,8 +480,8 @@ fn time_to_live(
     clock: Clock,
 ) -> Option<Duration> {
     let run = stored.runs.iter().find(|run| run.job_uid.as_deref() == Some(job.uid()))?;
-    let settings =
-        judged.as_ref().ok().map(|(_, compiled)| &compiled.settings).or(stored.settings.as_ref())?;
+    let compiled = judged.as_ref().ok().and_then(|sound| sound.compiled.as_ref());
+    let settings = compiled.map(|compiled| &compiled.settings).or(stored.settings.as_ref())?;
     let seconds = match run.result? {
         RunResult::Succeeded => settings.ttl_seconds_after_finished?,
         RunResult::Failed => settings.ttl_seconds_after_failed?,
@@ -489,7 +502,13 @@ fn delete(job: &JobView) -> Plan {
     })
 }
 
-fn reservation(request: &StoredRequest, number: i32, trigger: Trigger, digest: String) -> Run {
+fn reservation(
+    request: &StoredRequest,
+    number: i32,
+    trigger: Trigger,
+    digest: String,
+    templates: Vec<TemplatePin>,
+) -> Run {
     Run {
         number,
         job_name: job_name(request.name(), number),
@@ -497,6 +516,7 @@ fn reservation(request: &StoredRequest, number: i32, trigger: Trigger, digest: S
         trigger,
         digest,
         generation: request.generation(),
+        templates,
         start_time: None,
         end_time: None,
         duration: None,
@@ -517,6 +537,8 @@ fn record_uid(run: &mut Run, job: &JobView) {
     if let Some(generation) = job.annotation(labels::GENERATION).and_then(|text| text.parse().ok()) {
         run.generation = generation;
     }
+    let pins = job.annotation(labels::TEMPLATES).and_then(|text| serde_json::from_str(text).ok());
+    run.templates = pins.unwrap_or_default();
 }
 
 fn record_progress(run: &mut Run, job: &JobView) {

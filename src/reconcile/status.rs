@@ -10,11 +10,12 @@ use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use super::change;
 use super::diagnosis;
 use super::observed::{JobConditionView, JobView, PodView, StoredRequest};
-use super::plan::{Judged, Rejection};
+use super::plan::{Judged, Rejection, Sound};
 use super::run::{Course, Standing};
 use crate::api::JobRequestStatus;
 use crate::api::condition::{ConditionType, Phase, Reason, RunResult};
-use crate::api::status::Run;
+use crate::api::status::{Run, TemplatePin};
+use crate::compile::Compiled;
 
 /// Longest message of a condition, in bytes.
 const MESSAGE: usize = 4096;
@@ -45,29 +46,44 @@ pub(super) fn describe(
     course: &Course,
     judged: &Judged<'_>,
     pods: &[PodView],
+    templates: &[TemplatePin],
     now: Timestamp,
 ) -> JobRequestStatus {
     let newest = course.runs.first();
+    // What a run was made with stays with it: a template edited since is for the next one.
+    let compiled = judged.as_ref().ok().and_then(|sound| sound.compiled.as_ref()).filter(|compiled| {
+        newest.is_none_or(|run| run.job_uid.is_none() || run.templates == compiled.templates)
+    });
     let verdict = verdict(request, stored, course, judged, pods);
     let mut status = JobRequestStatus {
         observed_generation: request.generation(),
         phase: Some(phase(&verdict)),
-        conditions: conditions(request.generation(), stored, course, &verdict, judged, now),
+        conditions: conditions(request.generation(), stored, course, &verdict, judged, templates, now),
         run: newest.map(|run| run.number),
         job_name: newest.map(|run| run.job_name.clone()),
         start_time: newest.and_then(|run| run.start_time.clone()),
         end_time: newest.and_then(|run| run.end_time.clone()),
         duration: newest.and_then(|run| run.duration.clone()),
-        settings: judged
-            .as_ref()
-            .ok()
-            .map(|(_, compiled)| compiled.settings.clone())
-            .or(stored.settings.clone()),
+        settings: compiled.map(|compiled| compiled.settings.clone()).or(stored.settings.clone()),
+        defaulted: compiled.map_or_else(|| stored.defaulted.clone(), Compiled::defaulted),
         runs: course.runs.clone(),
         ..JobRequestStatus::default()
     };
     count(&mut status, course, judged);
     status
+}
+
+/// The two statuses differ at most in what templates, edited since, would do to the next run. That is told with the
+/// next write: an edit of a template alone writes nothing.
+pub(super) fn differs_in_templates_only(stored: &JobRequestStatus, described: &JobRequestStatus) -> bool {
+    let conditions = |status: &JobRequestStatus| {
+        let mut conditions = status.conditions.clone();
+        conditions.retain(|condition| condition.type_ != ConditionType::TemplateOutdated.as_str());
+        conditions
+    };
+    stored == described
+        || (conditions(stored) == conditions(described)
+            && *stored == JobRequestStatus { conditions: stored.conditions.clone(), ..described.clone() })
 }
 
 /// The two statuses differ at most in how far a run has come: counts, start, and the announcement of its success.
@@ -87,7 +103,8 @@ fn without_progress(status: &JobRequestStatus) -> JobRequestStatus {
 }
 
 fn count(status: &mut JobRequestStatus, course: &Course, judged: &Judged<'_>) {
-    let of_spec = judged.as_ref().ok().and_then(|(_, compiled)| compiled.settings.completions);
+    let compiled = judged.as_ref().ok().and_then(|sound| sound.compiled.as_ref());
+    let of_spec = compiled.and_then(|compiled| compiled.settings.completions);
     match (&course.standing, course.runs.first()) {
         (Standing::Live(job), _) => {
             status.desired = job.spec.completions;
@@ -123,7 +140,7 @@ fn verdict<'a>(
 ) -> Verdict<'a> {
     let spec = match judged {
         Err(rejection) => return Verdict::Rejected(rejection),
-        Ok((spec, _)) => spec,
+        Ok(sound) => sound.spec,
     };
     let Some(newest) = course.runs.first() else {
         return match course.standing {
@@ -244,12 +261,15 @@ fn conditions(
     course: &Course,
     verdict: &Verdict<'_>,
     judged: &Judged<'_>,
+    templates: &[TemplatePin],
     now: Timestamp,
 ) -> Vec<Condition> {
     let mut writer = Writer { generation, stored, now, written: Vec::new() };
     match judged {
-        Ok(_) => {
-            writer.set(ConditionType::Accepted, true, Reason::Valid.as_str(), "the spec compiles to a Job");
+        Ok(Sound { compiled: None, .. }) => writer.keep(&[ConditionType::Accepted]),
+        Ok(Sound { compiled: Some(compiled), .. }) => {
+            let (reason, message) = accepted(compiled);
+            writer.set(ConditionType::Accepted, true, reason.as_str(), &message);
         }
         Err(rejection) => {
             writer.set(ConditionType::Accepted, false, rejection.reason.as_str(), &rejection.message);
@@ -288,7 +308,41 @@ fn conditions(
         }
     }
     mirror(&mut writer, course, verdict);
+    if let Some(message) = course.runs.first().and_then(|run| outdated(run, templates)) {
+        let reason = Reason::TemplatesChanged.as_str();
+        writer.set(ConditionType::TemplateOutdated, true, reason, &message);
+    }
     writer.finish()
+}
+
+/// Why a spec is accepted, and what policies changed or warn of.
+pub(super) fn accepted(compiled: &Compiled) -> (Reason, String) {
+    let cuts = compiled.clamped.iter().map(|cut| match &cut.from {
+        Some(from) => format!("{} is cut from {from} to {} by {}", cut.path, cut.to, cut.by),
+        None => format!("{} is set to {} by {}", cut.path, cut.to, cut.by),
+    });
+    let words: Vec<String> = cuts.chain(compiled.warned.iter().map(ToString::to_string)).collect();
+    match (compiled.clamped.is_empty(), compiled.warned.is_empty()) {
+        (true, true) => (Reason::Valid, "the spec compiles to a Job".to_owned()),
+        (false, _) => (Reason::Clamped, words.join("; ")),
+        (true, false) => (Reason::PolicyWarning, words.join("; ")),
+    }
+}
+
+/// How the templates in force differ from those which `run` was made with.
+fn outdated(run: &Run, now: &[TemplatePin]) -> Option<String> {
+    if run.job_uid.is_none() || run.templates == now {
+        return None;
+    }
+    let text = |pins: &[TemplatePin]| {
+        let names: Vec<String> = pins
+            .iter()
+            .map(|pin| format!("{}/{} generation {}", pin.kind, pin.name, pin.generation))
+            .collect();
+        if names.is_empty() { "no template".to_owned() } else { names.join(", ") }
+    };
+    let number = run.number;
+    Some(format!("run {number} was made with {}; the next run takes {}", text(&run.templates), text(now)))
 }
 
 /// The Job's own conditions: from the Job while it lives, from the status once the run has a result.

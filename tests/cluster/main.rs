@@ -9,6 +9,7 @@
 mod figures;
 mod golden;
 mod platform;
+mod policy;
 mod reading;
 mod runs;
 mod schema;
@@ -29,6 +30,7 @@ fn modules() -> Vec<(&'static str, Vec<Test>)> {
         ("runs", runs::tests()),
         ("schema", schema::tests()),
         ("golden", golden::tests()),
+        ("policy", policy::tests()),
         ("reading", reading::tests()),
         ("verdicts", verdicts::tests()),
         ("figures", figures::tests()),

@@ -1,0 +1,234 @@
+//! The platform team's half: what lies below every JobRequest in scope. One spec, two kinds: JobTemplate in a
+//! namespace, ClusterJobTemplate for the cluster.
+
+#![allow(clippy::duplicated_attributes)] // columns of the same type
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{CustomResource, KubeSchema};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::JobRequestSpec;
+use super::container::Container;
+use super::policy::Policy;
+use super::{rules, status};
+
+/// Fields of a JobRequest which no template can supply: they are about one request.
+pub const OWN_FIELDS: [&str; 4] = ["alias", "description", "templateRef", "suspend"];
+
+/// The two kinds of template.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[schemars(transform = rules::undescribed)]
+pub enum TemplateKind {
+    /// Of the namespace.
+    #[default]
+    JobTemplate,
+    /// Of the cluster.
+    ClusterJobTemplate,
+}
+
+impl fmt::Display for TemplateKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::JobTemplate => "JobTemplate",
+            Self::ClusterJobTemplate => "ClusterJobTemplate",
+        })
+    }
+}
+
+/// Names a template. It has no namespace: a JobTemplate is looked up where the JobRequest is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TemplateRef {
+    /// JobTemplate (of the namespace) or ClusterJobTemplate. Default: JobTemplate.
+    #[serde(default)]
+    pub kind: TemplateKind,
+    /// Name of the template.
+    #[schemars(schema_with = "rules::dns_subdomain")]
+    pub name: String,
+}
+
+impl fmt::Display for TemplateRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.kind, self.name)
+    }
+}
+
+/// Defaults, size presets and limits for JobRequests.
+#[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[kube(
+    group = "jobrequest.dev",
+    version = "v1alpha1",
+    kind = "JobTemplate",
+    plural = "jobtemplates",
+    shortname = "jrt",
+    category = "jobrequest",
+    namespaced,
+    status = "TemplateStatus",
+    derive = "PartialEq",
+    doc = "Defaults, size presets and limits for the JobRequests of a namespace.",
+    printcolumn(
+        name = "Default",
+        type_ = "boolean",
+        json_path = ".spec.default",
+        description = "Applies to every JobRequest in scope"
+    ),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].status",
+        description = "Whether it is valid"
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].reason",
+        description = "Why, in one word"
+    ),
+    printcolumn(
+        name = "Requests",
+        type_ = "integer",
+        json_path = ".status.requests",
+        description = "How many JobRequests use it"
+    ),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+)]
+#[serde(rename_all = "camelCase")]
+pub struct JobTemplateSpec {
+    /// What it is for, at most 1000 characters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1000))]
+    pub description: Option<String>,
+    /// True: lies below every JobRequest in scope (the namespace, or the cluster) without being named. Of several,
+    /// the newest counts (equally old: the first by name); the others say so in their status. Default: false.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub default: Option<bool>,
+    /// Any part of a JobRequest's spec: what a request in scope gets where it says nothing itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "base_schema")]
+    pub base: Option<JobRequestSpec>,
+    /// Lies below every container of every request in scope, init containers and sidecars included, whatever
+    /// its name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "container_defaults_schema")]
+    pub container_defaults: Option<Container>,
+    /// Size presets by name, at most 64: a container takes one by `quota: NAME`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "quotas_schema")]
+    pub quotas: Option<BTreeMap<String, Quota>>,
+    /// What a run may be; judged on the compiled Job, so that no field, preset or override gets round it. The
+    /// policies of all templates below a request count together: a namespace's can tighten the cluster's, never
+    /// loosen it. Default: anything Kubernetes allows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy: Option<Policy>,
+}
+
+/// A size preset.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = rules::requests_within_limits())]
+pub struct Quota {
+    /// What it is for, at most 1000 characters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1000))]
+    pub description: Option<String>,
+    /// What the scheduler keeps free for the container, for example cpu: 250m. 0: no request. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "rules::quantity_map")]
+    pub requests: Option<BTreeMap<String, Quantity>>,
+    /// What the container may use at most. 0: no limit. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "rules::quantity_map")]
+    pub limits: Option<BTreeMap<String, Quantity>>,
+}
+
+/// Observed state of a template, written by the operator only.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TemplateStatus {
+    /// metadata.generation which this status speaks of; -1: not looked at yet.
+    #[serde(default = "status::unobserved")]
+    pub observed_generation: i64,
+    /// Ready: the template is valid. Stalled: it is not, and requests in scope are rejected. InForce: it is the
+    /// default of its scope; False says which template is instead.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "status::condition_list")]
+    pub conditions: Vec<Condition>,
+    /// How many JobRequests use it, by name or as a default; brought up to date at most once a minute.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requests: Option<i64>,
+}
+
+fn base_schema(generator: &mut SchemaGenerator) -> Schema {
+    without(generator.subschema_for::<JobRequestSpec>(), &OWN_FIELDS)
+}
+
+/// A container without what makes it one of its own.
+fn container_defaults_schema(generator: &mut SchemaGenerator) -> Schema {
+    without(generator.subschema_for::<Container>(), &["name", "sidecar"])
+}
+
+fn quotas_schema(generator: &mut SchemaGenerator) -> Schema {
+    let mut preset = generator.subschema_for::<Quota>();
+    preset.remove("description");
+    rules::named_map(64, preset)
+}
+
+fn without(mut schema: Schema, fields: &[&str]) -> Schema {
+    if let Some(Value::Object(properties)) = schema.get_mut("properties") {
+        properties.retain(|name, _| !fields.contains(&name.as_str()));
+    }
+    if let Some(Value::Array(required)) = schema.get_mut("required") {
+        required.retain(|name| !fields.iter().any(|field| name == field));
+    }
+    schema.remove("description");
+    schema
+}
+
+/// The same for the whole cluster, from the platform team.
+#[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[kube(
+    group = "jobrequest.dev",
+    version = "v1alpha1",
+    kind = "ClusterJobTemplate",
+    plural = "clusterjobtemplates",
+    shortname = "cjrt",
+    category = "jobrequest",
+    status = "TemplateStatus",
+    derive = "PartialEq",
+    doc = "Defaults, size presets and limits for the JobRequests of all namespaces.",
+    printcolumn(
+        name = "Default",
+        type_ = "boolean",
+        json_path = ".spec.default",
+        description = "Applies to every JobRequest in scope"
+    ),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].status",
+        description = "Whether it is valid"
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].reason",
+        description = "Why, in one word"
+    ),
+    printcolumn(
+        name = "Requests",
+        type_ = "integer",
+        json_path = ".status.requests",
+        description = "How many JobRequests use it"
+    ),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+)]
+#[serde(transparent)]
+pub struct ClusterJobTemplateSpec(pub JobTemplateSpec);

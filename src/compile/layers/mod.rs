@@ -1,0 +1,289 @@
+//! Layers: where a value comes from when the request does not say it.
+//!
+//! Low to high: built-in < default ClusterJobTemplate < default JobTemplate < the referenced template < the request <
+//! `overrides`. Takes a spec and the [`Layers`] which [`select`] found; returns the [`Merged`] spec, in which every
+//! default is written down and every value knows the layer that decided it.
+
+mod origin;
+mod quota;
+mod select;
+mod shape;
+mod tree;
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+
+pub use origin::Origin;
+pub use select::{Template, default_of, select};
+pub use tree::Decided;
+pub(super) use tree::Tree;
+
+use super::problem::Problem;
+use crate::api::container::{Container, ImagePullPolicy};
+use crate::api::job_request::RestartPolicy;
+use crate::api::settings::{CompletionMode, Settings};
+use crate::api::status::TemplatePin;
+use crate::api::template::OWN_FIELDS;
+use crate::api::{JobRequestSpec, JobTemplateSpec};
+use quota::Presets;
+use shape::Shape;
+
+/// What lies below a request.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Layers {
+    /// The defaults of the program itself.
+    pub builtin: Builtin,
+    /// Templates, lowest first.
+    pub templates: Vec<Arc<Template>>,
+    /// Templates that should be there and are not, or cannot be read.
+    pub problems: Vec<Problem>,
+}
+
+/// The built-in defaults, all of them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Builtin {
+    /// How many failed pods are replaced.
+    pub backoff_limit: i32,
+    /// How many pods must succeed.
+    pub completions: i32,
+    /// How many pods run at once.
+    pub parallelism: i32,
+    /// What happens to a container that failed.
+    pub restart_policy: RestartPolicy,
+    /// When an image is pulled.
+    pub image_pull_policy: ImagePullPolicy,
+    /// Where a container's last words come from.
+    pub termination_message_policy: &'static str,
+}
+
+impl Default for Builtin {
+    fn default() -> Self {
+        Self {
+            backoff_limit: 6,
+            completions: 1,
+            parallelism: 1,
+            restart_policy: RestartPolicy::Never,
+            image_pull_policy: ImagePullPolicy::IfNotPresent,
+            termination_message_policy: "FallbackToLogsOnError",
+        }
+    }
+}
+
+/// Overrides of one layer.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Overrides {
+    /// Whose they are.
+    pub origin: Origin,
+    /// The place of that layer among the templates; the request stands after all of them.
+    pub layer: usize,
+    /// The field that holds them.
+    pub field: String,
+    /// A partial Job spec.
+    pub partial: Map<String, Value>,
+}
+
+/// A spec with all layers merged.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Merged {
+    /// The merged spec; settings, restart policy and pull policies are always there. Without overrides.
+    pub spec: JobRequestSpec,
+    /// The settings of `spec`, 0 as "no deadline" resolved.
+    pub settings: Settings,
+    /// The restart policy of `spec`.
+    pub restart_policy: RestartPolicy,
+    /// Of the built-in layer: it has no field in a spec.
+    pub termination_message_policy: &'static str,
+    /// Overrides, lowest layer first.
+    pub overrides: Vec<Overrides>,
+    /// Every value of `spec` with its origin.
+    pub tree: Tree,
+}
+
+impl Layers {
+    /// What a run notes of the templates, lowest first.
+    #[must_use]
+    pub fn pins(&self) -> Vec<TemplatePin> {
+        self.templates.iter().map(|template| template.pin()).collect()
+    }
+}
+
+/// Merges `spec` over `layers`; tells what kept parts from being merged.
+pub(super) fn merge(spec: &JobRequestSpec, layers: &Layers) -> (Merged, Vec<Problem>) {
+    let mut problems = layers.problems.clone();
+    let mut stack = Stack::new(&layers.templates, &mut problems);
+    for (index, template) in layers.templates.iter().enumerate() {
+        stack.add_template(template, index);
+    }
+    stack.add_spec(spec, Origin::Request, layers.templates.len(), "spec");
+    let (tree, overrides) = stack.finish(&layers.builtin);
+
+    let merged: JobRequestSpec = match serde_path_to_error::deserialize(tree.to_json()) {
+        Ok(merged) => merged,
+        // Each layer fits the schema, and so does what is merged by it; were it not so, nothing is built.
+        Err(error) => {
+            problems.push(Problem::new(format!("spec.{}", error.path()), error.inner().to_string()));
+            spec.clone()
+        }
+    };
+    let mut settings = merged.settings.clone().unwrap_or_default();
+    if settings.active_deadline_seconds == Some(0) {
+        settings.active_deadline_seconds = None;
+    }
+    if settings.ttl_seconds_after_failed.is_none() {
+        settings.ttl_seconds_after_failed = settings.ttl_seconds_after_finished;
+    }
+    let merged = Merged {
+        settings,
+        restart_policy: merged.restart_policy.unwrap_or(layers.builtin.restart_policy),
+        termination_message_policy: layers.builtin.termination_message_policy,
+        spec: merged,
+        overrides,
+        tree,
+    };
+    (merged, problems)
+}
+
+/// A spec has a field, an entry or an item at this path.
+pub(super) fn has_field(path: &[&str]) -> bool {
+    path.iter().try_fold(Shape::spec(), |shape, segment| shape.declared(segment)).is_some()
+}
+
+/// The values in a map, each with its path below `path`; lists are values.
+pub(super) fn leaves(path: &str, map: &Map<String, Value>) -> Vec<(String, Value)> {
+    map.iter()
+        .flat_map(|(name, value)| {
+            let path = tree::join(path, name);
+            match value {
+                Value::Object(inner) if !inner.is_empty() => leaves(&path, inner),
+                _ => vec![(path, value.clone())],
+            }
+        })
+        .collect()
+}
+
+/// What a request in scope of the first `count` templates gets from them alone.
+pub(super) fn below(layers: &Layers, count: usize) -> Tree {
+    let mut unheard = Vec::new();
+    let mut stack = Stack::new(&layers.templates, &mut unheard);
+    for (index, template) in layers.templates.iter().enumerate().take(count) {
+        stack.add_template(template, index);
+    }
+    stack.finish(&layers.builtin).0
+}
+
+/// Layers put one over the other.
+struct Stack<'a> {
+    presets: Presets<'a>,
+    problems: &'a mut Vec<Problem>,
+    spec: Tree,
+    container_defaults: Tree,
+    overrides: Vec<Overrides>,
+}
+
+impl<'a> Stack<'a> {
+    fn new(templates: &'a [Arc<Template>], problems: &'a mut Vec<Problem>) -> Self {
+        Self {
+            presets: Presets::of(templates),
+            problems,
+            spec: Tree::default(),
+            container_defaults: Tree::default(),
+            overrides: Vec::new(),
+        }
+    }
+
+    fn add_template(&mut self, template: &Template, layer: usize) {
+        let Ok(JobTemplateSpec { base, container_defaults, .. }) = &template.spec else {
+            return;
+        };
+        let origin = Origin::Template(Arc::new(template.reference.clone()));
+        let reference = &template.reference;
+        if let Some(defaults) = container_defaults {
+            self.add_container_defaults(defaults, &origin, &format!("{reference} spec.containerDefaults"));
+        }
+        if let Some(base) = base {
+            self.add_spec(base, origin, layer, &format!("{reference} spec.base"));
+        }
+    }
+
+    /// They lie below the containers of all layers, so they merge among themselves first.
+    fn add_container_defaults(&mut self, defaults: &Container, origin: &Origin, field: &str) {
+        let shape = Shape::spec().child("containers").child("");
+        let mut tree = Tree::read(shape, json!(defaults), origin);
+        if let Some(fields) = tree.fields_mut() {
+            fields.remove("name");
+            fields.remove("sidecar");
+        }
+        self.presets.expand(&mut tree, field, self.problems);
+        self.container_defaults = std::mem::take(&mut self.container_defaults).under(shape, tree);
+    }
+
+    fn add_spec(&mut self, spec: &JobRequestSpec, origin: Origin, layer: usize, field: &str) {
+        let mut tree = Tree::read(Shape::spec(), json!(spec), &origin);
+        if let Some(fields) = tree.fields_mut() {
+            fields.remove("overrides");
+            if origin != Origin::Request {
+                fields.retain(|name, _| !OWN_FIELDS.contains(&name.as_str()));
+            }
+        }
+        for list in CONTAINER_LISTS {
+            for (name, container) in tree.items_mut(list) {
+                self.presets.expand(container, &format!("{field}.{list}[{name}]"), self.problems);
+            }
+        }
+        if is_work_queue(&tree)
+            && let Some(settings) = self.spec.fields_mut().and_then(|fields| fields.get_mut("settings"))
+            && let Some(settings) = settings.fields_mut()
+        {
+            settings.remove("completions");
+        }
+        self.spec = std::mem::take(&mut self.spec).under(Shape::spec(), tree);
+        if let Some(partial) = spec.overrides.clone() {
+            self.overrides.push(Overrides { origin, layer, field: format!("{field}.overrides"), partial });
+        }
+    }
+
+    /// Puts container defaults and the built-in layer below everything.
+    fn finish(self, builtin: &Builtin) -> (Tree, Vec<Overrides>) {
+        let mut spec = self.spec;
+        let shape = Shape::spec().child("containers").child("");
+        for list in CONTAINER_LISTS {
+            for (_, container) in spec.items_mut(list) {
+                let lowest = Tree::read(
+                    shape,
+                    json!({"imagePullPolicy": builtin.image_pull_policy}),
+                    &Origin::Builtin,
+                );
+                let defaults = lowest.under(shape, self.container_defaults.clone());
+                *container = defaults.under(shape, std::mem::take(container));
+            }
+        }
+        let lowest = Tree::read(Shape::spec(), builtin.below(&spec), &Origin::Builtin);
+        (lowest.under(Shape::spec(), spec), self.overrides)
+    }
+}
+
+/// The fields of a spec which hold containers.
+const CONTAINER_LISTS: [&str; 2] = ["containers", "initContainers"];
+
+impl Builtin {
+    /// The built-in defaults of a spec whose other layers came to `spec`.
+    fn below(&self, spec: &Tree) -> Value {
+        let mut settings = Map::from_iter([("parallelism".to_owned(), json!(self.parallelism))]);
+        if !is_work_queue(spec) {
+            settings.insert("completions".to_owned(), json!(self.completions));
+        }
+        // With a limit per index, Kubernetes counts no common limit unless one is written; so do we.
+        let has_limit_per_index =
+            spec.get("settings").is_some_and(|settings| settings.get("backoffLimitPerIndex").is_some());
+        if !has_limit_per_index {
+            settings.insert("backoffLimit".to_owned(), json!(self.backoff_limit));
+        }
+        json!({"settings": settings, "restartPolicy": self.restart_policy})
+    }
+}
+
+fn is_work_queue(spec: &Tree) -> bool {
+    let mode = spec.get("settings").and_then(|settings| settings.get("completionMode")).and_then(Tree::value);
+    mode.is_some_and(|mode| *mode == json!(CompletionMode::WorkQueue))
+}

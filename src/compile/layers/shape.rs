@@ -1,0 +1,139 @@
+//! How the parts of a spec merge, read off the CRD: the list keys are those which server-side apply goes by, so that
+//! both never disagree.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use kube::CustomResourceExt;
+use serde_json::Value;
+
+use crate::api::JobRequest;
+use crate::api::container::EnvVar;
+use crate::api::volume::Volume;
+
+/// How one part of a spec merges.
+#[derive(Debug, PartialEq)]
+pub(super) enum Shape {
+    /// Replaced as a whole: scalars, atomic lists, the content of a choice.
+    Whole,
+    /// Fields, each by its own shape.
+    Fields {
+        /// By name.
+        fields: BTreeMap<String, Self>,
+        /// Of these only one is kept: a layer that sets one drops the others of lower layers.
+        choice: &'static [&'static str],
+    },
+    /// A map with free keys.
+    Entries(Box<Self>),
+    /// A list whose items are known by the values of these fields.
+    Items {
+        /// The fields.
+        keys: Vec<String>,
+        /// Shape of each item.
+        item: Box<Self>,
+    },
+    /// A list of scalars, none twice.
+    Set,
+}
+
+/// The shape of `JobRequest.spec`, and so of `base` of a template.
+static SPEC: LazyLock<Shape> = LazyLock::new(|| {
+    let crd = serde_json::to_value(JobRequest::crd()).unwrap_or_default();
+    let schema = crd.pointer("/spec/versions/0/schema/openAPIV3Schema/properties/spec");
+    schema.map_or(Shape::Whole, |schema| Shape::of("spec", schema))
+});
+
+/// What has no shape of its own is replaced.
+static WHOLE: Shape = Shape::Whole;
+
+impl Shape {
+    /// The shape of a spec.
+    pub(super) fn spec() -> &'static Self {
+        &SPEC
+    }
+
+    /// The shape of what is called `key` here: a field, an entry, or any item.
+    pub(super) fn child(&self, key: &str) -> &Self {
+        match self {
+            Self::Fields { fields, .. } => fields.get(key).unwrap_or(&WHOLE),
+            Self::Entries(shape) | Self::Items { item: shape, .. } => shape,
+            Self::Whole | Self::Set => &WHOLE,
+        }
+    }
+
+    /// The same, if there may be such a one.
+    pub(super) fn declared(&self, key: &str) -> Option<&Self> {
+        match self {
+            Self::Fields { fields, .. } => fields.get(key),
+            Self::Entries(shape) | Self::Items { item: shape, .. } => Some(shape),
+            Self::Set => Some(&WHOLE),
+            Self::Whole => None,
+        }
+    }
+
+    fn of(name: &str, schema: &Value) -> Self {
+        if let Some(properties) = schema.get("properties").and_then(Value::as_object)
+            && schema.get("x-kubernetes-preserve-unknown-fields").is_none()
+        {
+            let fields =
+                properties.iter().map(|(name, schema)| (name.clone(), Self::of(name, schema))).collect();
+            return Self::Fields { fields, choice: &[] };
+        }
+        if let Some(values) = schema.get("additionalProperties").filter(|values| values.is_object()) {
+            return Self::Entries(Box::new(Self::of(name, values)));
+        }
+        match (schema.get("x-kubernetes-list-type").and_then(Value::as_str), schema.get("items")) {
+            (Some("map"), Some(items)) => {
+                let keys = schema.get("x-kubernetes-list-map-keys").and_then(Value::as_array);
+                let keys = keys.into_iter().flatten().filter_map(Value::as_str).map(ToOwned::to_owned);
+                let item = Self::of("", items).with_choice(match name {
+                    "env" => EnvVar::SOURCES,
+                    "volumes" => Volume::SOURCES,
+                    _ => &[],
+                });
+                Self::Items { keys: keys.collect(), item: Box::new(item) }
+            }
+            (Some("set"), _) => Self::Set,
+            _ => Self::Whole,
+        }
+    }
+
+    /// The content of a choice is replaced as a whole.
+    fn with_choice(self, choice: &'static [&'static str]) -> Self {
+        let Self::Fields { mut fields, .. } = self else {
+            return self;
+        };
+        for (name, shape) in &mut fields {
+            if choice.contains(&name.as_str()) {
+                *shape = Self::Whole;
+            }
+        }
+        Self::Fields { fields, choice }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn is_what_the_crd_declares() {
+        let spec = Shape::spec();
+        let keys = |shape: &Shape| match shape {
+            Shape::Items { keys, .. } => keys.join(","),
+            other => format!("{other:?}"),
+        };
+        assert_eq!(keys(spec.child("containers")), "name");
+        let container = spec.child("containers").child("main");
+        assert_eq!(keys(container.child("ports")), "port,protocol");
+        assert_eq!(keys(container.child("env")), "name");
+        assert_eq!(keys(container.child("mounts")), "path");
+        assert_eq!(keys(spec.child("volumes")), "name");
+        assert_eq!(spec.child("imagePullSecrets"), &Shape::Set);
+        assert_eq!(container.child("command"), &Shape::Whole);
+        assert_eq!(container.child("envFrom"), &Shape::Whole);
+        assert_eq!(spec.child("overrides"), &Shape::Whole);
+        assert_eq!(spec.child("volumes").child("data").child("configRef"), &Shape::Whole);
+        assert_eq!(container.child("resources").child("limits"), &Shape::Entries(Box::new(Shape::Whole)));
+    }
+}

@@ -1,0 +1,230 @@
+//! A spec as a tree of values which know where they come from.
+//!
+//! Takes a layer as JSON and its origin; merges trees by [`Shape`], nearer over lower; returns JSON again, and every
+//! value with the layer that decided it and what that overrode.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use super::origin::Origin;
+use super::shape::Shape;
+
+/// One value, the layer that decided it, and what lower layers said.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decided {
+    /// The value.
+    pub value: Value,
+    /// Who decided it.
+    pub origin: Origin,
+    /// What lower layers said, lowest first.
+    pub overrode: Vec<(Origin, Value)>,
+}
+
+/// See the module.
+#[derive(Clone, Debug, PartialEq)]
+pub(in crate::compile) enum Tree {
+    /// Replaced as a whole.
+    Whole(Decided),
+    /// Fields or entries, by name.
+    Fields(BTreeMap<String, Self>),
+    /// Items in order, by key.
+    Items(Vec<(String, Self)>),
+}
+
+impl Default for Tree {
+    fn default() -> Self {
+        Self::Fields(BTreeMap::new())
+    }
+}
+
+impl Tree {
+    /// One value.
+    pub(super) fn whole(value: Value, origin: &Origin) -> Self {
+        Self::Whole(Decided { value, origin: origin.clone(), overrode: Vec::new() })
+    }
+
+    /// Reads a layer.
+    pub(super) fn read(shape: &Shape, value: Value, origin: &Origin) -> Self {
+        match (shape, value) {
+            (Shape::Fields { .. } | Shape::Entries(_), Value::Object(map)) => Self::Fields(
+                map.into_iter()
+                    .map(|(name, value)| {
+                        let child = Self::read(shape.child(&name), value, origin);
+                        (name, child)
+                    })
+                    .collect(),
+            ),
+            (Shape::Items { keys, item }, Value::Array(items)) => Self::Items(
+                items
+                    .into_iter()
+                    .map(|value| (key_of(keys, &value), Self::read(item, value, origin)))
+                    .collect(),
+            ),
+            (Shape::Set, Value::Array(items)) => Self::Items(
+                items.into_iter().map(|value| (text(&value), Self::whole(value, origin))).collect(),
+            ),
+            (_, value) => Self::whole(value, origin),
+        }
+    }
+
+    /// Puts `nearer` over `self`.
+    pub(super) fn under(self, shape: &Shape, nearer: Self) -> Self {
+        match (self, nearer) {
+            (Self::Fields(mut low), Self::Fields(near)) => {
+                let dropped = drop_others(shape, &mut low, &near);
+                for (name, mut child) in near {
+                    if let (Self::Whole(decided), true) = (&mut child, is_chosen(shape, &name)) {
+                        decided.overrode.extend(dropped.iter().cloned());
+                    }
+                    let merged = match low.remove(&name) {
+                        Some(lower) => lower.under(shape.child(&name), child),
+                        None => child,
+                    };
+                    low.insert(name, merged);
+                }
+                Self::Fields(low)
+            }
+            (Self::Items(mut low), Self::Items(near)) => {
+                for (key, child) in near {
+                    match low.iter_mut().find(|(known, _)| *known == key) {
+                        Some((_, place)) => {
+                            *place = std::mem::take(place).under(shape.child(&key), child);
+                        }
+                        None => low.push((key, child)),
+                    }
+                }
+                Self::Items(low)
+            }
+            (Self::Whole(low), Self::Whole(mut near)) => {
+                let mut overrode = low.overrode;
+                overrode.push((low.origin, low.value));
+                overrode.append(&mut near.overrode);
+                Self::Whole(Decided { overrode, ..near })
+            }
+            // One of another form, as only a spec that no schema has seen can hold: the nearer one counts.
+            (_, near) => near,
+        }
+    }
+
+    /// The child of this name or key.
+    pub(in crate::compile) fn get(&self, key: &str) -> Option<&Self> {
+        match self {
+            Self::Fields(fields) => fields.get(key),
+            Self::Items(items) => items.iter().find(|(known, _)| known == key).map(|(_, child)| child),
+            Self::Whole(_) => None,
+        }
+    }
+
+    /// The fields, if these are fields.
+    pub(super) const fn fields_mut(&mut self) -> Option<&mut BTreeMap<String, Self>> {
+        match self {
+            Self::Fields(fields) => Some(fields),
+            Self::Whole(_) | Self::Items(_) => None,
+        }
+    }
+
+    /// The items of the list called `name`.
+    pub(super) fn items_mut(&mut self, name: &str) -> impl Iterator<Item = &mut (String, Self)> {
+        let list = self.fields_mut().and_then(|fields| fields.get_mut(name));
+        let items = if let Some(Self::Items(items)) = list { Some(items) } else { None };
+        items.into_iter().flatten()
+    }
+
+    /// The value of a part that is replaced as a whole.
+    pub(in crate::compile) fn value(&self) -> Option<&Value> {
+        match self {
+            Self::Whole(decided) => Some(&decided.value),
+            Self::Fields(_) | Self::Items(_) => None,
+        }
+    }
+
+    /// As JSON.
+    pub(in crate::compile) fn to_json(&self) -> Value {
+        match self {
+            Self::Whole(decided) => decided.value.clone(),
+            Self::Fields(fields) => Value::Object(
+                fields.iter().map(|(name, child)| (name.clone(), child.to_json())).collect::<Map<_, _>>(),
+            ),
+            Self::Items(items) => Value::Array(items.iter().map(|(_, child)| child.to_json()).collect()),
+        }
+    }
+
+    /// Every value with its path, in order. What makes an item known is part of the path, not a value.
+    pub(in crate::compile) fn decided(&self) -> Vec<(String, &Decided)> {
+        let mut found = Vec::new();
+        self.collect(Shape::spec(), String::new(), &mut found);
+        found
+    }
+
+    fn collect<'a>(&'a self, shape: &Shape, path: String, found: &mut Vec<(String, &'a Decided)>) {
+        match self {
+            Self::Whole(decided) => found.push((path, decided)),
+            Self::Fields(fields) => {
+                for (name, child) in fields {
+                    child.collect(shape.child(name), join(&path, name), found);
+                }
+            }
+            Self::Items(items) => {
+                let keys: &[String] = if let Shape::Items { keys, .. } = shape { keys } else { &[] };
+                for (key, child) in items {
+                    let path = format!("{path}[{key}]");
+                    match child {
+                        Self::Fields(fields) => {
+                            for (name, value) in fields.iter().filter(|(name, _)| !keys.contains(name)) {
+                                value.collect(shape.child(key).child(name), join(&path, name), found);
+                            }
+                        }
+                        Self::Whole(_) | Self::Items(_) => child.collect(shape.child(key), path, found),
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A choice that `near` makes drops the members of `low` which it does not set; returns what they held.
+fn drop_others(
+    shape: &Shape,
+    low: &mut BTreeMap<String, Tree>,
+    near: &BTreeMap<String, Tree>,
+) -> Vec<(Origin, Value)> {
+    let Shape::Fields { choice, .. } = shape else {
+        return Vec::new();
+    };
+    if !choice.iter().any(|member| near.contains_key(*member)) {
+        return Vec::new();
+    }
+    let mut dropped = Vec::new();
+    for member in choice.iter().filter(|member| !near.contains_key(**member)) {
+        if let Some(Tree::Whole(decided)) = low.remove(*member) {
+            dropped.extend(decided.overrode);
+            dropped.push((decided.origin, decided.value));
+        }
+    }
+    dropped
+}
+
+fn is_chosen(shape: &Shape, name: &str) -> bool {
+    matches!(shape, Shape::Fields { choice, .. } if choice.contains(&name))
+}
+
+/// `settings.backoffLimit`, `labels.tier`, `labels[app.kubernetes.io/name]`.
+pub(super) fn join(path: &str, name: &str) -> String {
+    let is_plain = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
+    match (path.is_empty(), is_plain) {
+        (true, _) => name.to_owned(),
+        (false, true) => format!("{path}.{name}"),
+        (false, false) => format!("{path}[{name}]"),
+    }
+}
+
+/// The key of an item: `main`, or `8080/TCP`.
+fn key_of(keys: &[String], item: &Value) -> String {
+    let parts: Vec<String> = keys.iter().map(|key| item.get(key).map(text).unwrap_or_default()).collect();
+    parts.join("/")
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned)
+}

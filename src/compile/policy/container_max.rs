@@ -1,0 +1,140 @@
+//! The most that one container may request or have as limit.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use k8s_openapi::api::core::v1::Container;
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+
+use super::subject::{Found, Subject};
+use super::{Clamp, Named};
+use crate::api::policy::Policy;
+use crate::compile::quantity::Amount;
+
+/// Containers use these without asking; of everything else, devices and huge pages for example, they get only what
+/// they name.
+const FREELY_USED: [&str; 3] = ["cpu", "memory", "ephemeral-storage"];
+
+/// True when a container without a limit of `resource` may use as much as there is.
+pub(super) fn is_freely_used(resource: &str) -> bool {
+    FREELY_USED.contains(&resource)
+}
+
+/// What is set for `resource`. A node reads 0 of what is freely used as no restriction, so it counts as not set.
+pub(super) fn amount_of<'a>(
+    amounts: Option<&'a BTreeMap<String, Quantity>>,
+    resource: &str,
+) -> Option<&'a str> {
+    let text = amounts?.get(resource)?.0.as_str();
+    let is_none = is_freely_used(resource) && Amount::parse(text).is_some_and(Amount::is_zero);
+    (!is_none).then_some(text)
+}
+
+fn limit_of<'a>(container: &'a Container, resource: &str) -> Option<&'a str> {
+    amount_of(container.resources.as_ref()?.limits.as_ref(), resource)
+}
+
+fn request_of<'a>(container: &'a Container, resource: &str) -> Option<&'a str> {
+    amount_of(container.resources.as_ref()?.requests.as_ref(), resource)
+}
+
+/// What cannot be read is above everything.
+fn exceeds(amount: &str, bound: Amount) -> bool {
+    Amount::parse(amount).is_none_or(|amount| amount > bound)
+}
+
+/// Finds containers that may use more than the bound.
+pub(super) fn judge(subject: &Subject, policy: &Policy, found: &mut Found<'_>) {
+    let bounds = policy.resources.as_ref().and_then(|policy| policy.container_max.as_ref());
+    for (resource, bound) in bounds.into_iter().flatten() {
+        let allows = format!("allows a container at most {} of {resource}", bound.0);
+        // The schema refuses a bound that is no amount; offline it allows nothing.
+        let max = Amount::parse(&bound.0).unwrap_or_default();
+        for (path, container) in subject.containers() {
+            match limit_of(container, resource) {
+                None if is_freely_used(resource) => found.add(
+                    format!("{path}.resources.limits.{resource}"),
+                    "is not set, which means no limit",
+                    &allows,
+                    &format!("set it to at most {}", bound.0),
+                ),
+                Some(limit) if exceeds(limit, max) => found.add(
+                    format!("{path}.resources.limits.{resource}"),
+                    &format!("is {limit}"),
+                    &allows,
+                    "lower it to that",
+                ),
+                None | Some(_) => {}
+            }
+            if let Some(request) = request_of(container, resource).filter(|request| exceeds(request, max)) {
+                found.add(
+                    format!("{path}.resources.requests.{resource}"),
+                    &format!("is {request}"),
+                    &allows,
+                    "lower it to that",
+                );
+            }
+        }
+    }
+}
+
+/// The least bound of `resource`, and whose it is.
+struct Least<'a> {
+    amount: Amount,
+    text: &'a Quantity,
+    by: &'a str,
+}
+
+fn least<'a>(resource: &str, policies: &[Named<'a>]) -> Option<Least<'a>> {
+    policies
+        .iter()
+        .filter_map(|named| {
+            let text = named.policy.resources.as_ref()?.container_max.as_ref()?.get(resource)?;
+            Some(Least { amount: Amount::parse(&text.0)?, text, by: named.origin })
+        })
+        .min_by(|a, b| (a.amount, a.by, &a.text.0).cmp(&(b.amount, b.by, &b.text.0)))
+}
+
+/// Cuts limits and requests to the bounds of `policies` together, and writes limits where there are none.
+pub(super) fn cut(subject: &mut Subject, policies: &[Named<'_>]) -> Vec<Clamp> {
+    let resources: BTreeSet<&String> = policies
+        .iter()
+        .filter_map(|named| named.policy.resources.as_ref()?.container_max.as_ref())
+        .flat_map(BTreeMap::keys)
+        .collect();
+    // Kubernetes refuses a container's limit above that of its pod.
+    let of_pod = subject.pod().and_then(|pod| pod.resources.as_ref()?.limits.clone()).unwrap_or_default();
+    let mut cuts = Vec::new();
+    for resource in resources {
+        let Some(least) = least(resource, policies) else { continue };
+        let pod_limit = amount_of(Some(&of_pod), resource).filter(|limit| !exceeds(limit, least.amount));
+        let missing = pod_limit.map_or_else(|| least.text.clone(), |limit| Quantity(limit.to_owned()));
+        for (path, container) in subject.containers_mut() {
+            let limit = limit_of(container, resource).map(ToOwned::to_owned);
+            let request = request_of(container, resource).map(ToOwned::to_owned);
+            let is_limit_cut =
+                limit.as_ref().map_or(is_freely_used(resource), |limit| exceeds(limit, least.amount));
+            if is_limit_cut {
+                let to = if limit.is_some() { least.text } else { &missing };
+                let limits = &mut container.resources.get_or_insert_default().limits;
+                limits.get_or_insert_default().insert(resource.clone(), to.clone());
+                cuts.push(Clamp {
+                    path: format!("{path}.resources.limits.{resource}"),
+                    from: limit,
+                    to: to.0.clone(),
+                    by: least.by.to_owned(),
+                });
+            }
+            if let Some(request) = request.filter(|request| exceeds(request, least.amount)) {
+                let requests = &mut container.resources.get_or_insert_default().requests;
+                requests.get_or_insert_default().insert(resource.clone(), least.text.clone());
+                cuts.push(Clamp {
+                    path: format!("{path}.resources.requests.{resource}"),
+                    from: Some(request),
+                    to: least.text.0.clone(),
+                    by: least.by.to_owned(),
+                });
+            }
+        }
+    }
+    cuts
+}

@@ -1,0 +1,100 @@
+//! What is judged, and what was found: the Job of a run with the TTLs that it does not carry, and the problems.
+
+use k8s_openapi::api::batch::v1::{Job, JobSpec};
+use k8s_openapi::api::core::v1::{Container, PodSpec};
+
+use crate::api::status::EffectiveSettings;
+use crate::compile::problem::Problem;
+
+/// The Job of a run, as far as policies look at it.
+#[derive(Clone, Debug)]
+pub(super) struct Subject {
+    /// The Job's spec.
+    pub(super) spec: JobSpec,
+    /// TTL of a run that succeeded.
+    pub(super) ttl_after_finished: Option<i32>,
+    /// TTL of a run that failed.
+    pub(super) ttl_after_failed: Option<i32>,
+}
+
+impl Subject {
+    pub(super) fn new(job: &Job, settings: &EffectiveSettings) -> Self {
+        Self {
+            spec: job.spec.clone().unwrap_or_default(),
+            ttl_after_finished: settings.ttl_seconds_after_finished,
+            ttl_after_failed: settings.ttl_seconds_after_failed,
+        }
+    }
+
+    /// Puts everything back where it was taken from.
+    pub(super) fn write(self, job: &mut Job, settings: &mut EffectiveSettings) {
+        settings.backoff_limit = self.spec.backoff_limit;
+        settings.completions = self.spec.completions;
+        settings.parallelism = self.spec.parallelism;
+        settings.active_deadline_seconds = self.spec.active_deadline_seconds;
+        settings.ttl_seconds_after_finished = self.ttl_after_finished;
+        settings.ttl_seconds_after_failed = self.ttl_after_failed;
+        if job.spec.is_some() || self.spec != JobSpec::default() {
+            job.spec = Some(self.spec);
+        }
+    }
+
+    /// The pod, if there is one.
+    pub(super) const fn pod(&self) -> Option<&PodSpec> {
+        self.spec.template.spec.as_ref()
+    }
+
+    /// How many pods run at once: 1 where nothing is said, as the API server has it.
+    pub(super) fn parallelism(&self) -> i32 {
+        self.spec.parallelism.unwrap_or(1)
+    }
+
+    /// Every container with its path, init containers and sidecars first. (Ephemeral containers are no part of a
+    /// template: the API server refuses them there.)
+    pub(super) fn containers(&self) -> impl Iterator<Item = (String, &Container)> {
+        let init = self.pod().into_iter().flat_map(|pod| pod.init_containers.iter().flatten());
+        let main = self.pod().into_iter().flat_map(|pod| &pod.containers);
+        init.map(|container| (path("initContainers", container), container))
+            .chain(main.map(|container| (path("containers", container), container)))
+    }
+
+    /// The same, to be changed.
+    pub(super) fn containers_mut(&mut self) -> impl Iterator<Item = (String, &mut Container)> {
+        let pod = self.spec.template.spec.as_mut();
+        let (init, main) =
+            pod.map_or((None, None), |pod| (Some(&mut pod.init_containers), Some(&mut pod.containers)));
+        let init = init.into_iter().flatten().flatten();
+        let main = main.into_iter().flatten();
+        init.map(|container| (path("initContainers", container), container))
+            .chain(main.map(|container| (path("containers", container), container)))
+    }
+}
+
+fn path(list: &str, container: &Container) -> String {
+    format!("spec.{list}[{}]", container.name)
+}
+
+/// The problems that one policy has with a Job.
+pub(super) struct Found<'a> {
+    /// Where the policy is written.
+    pub(super) origin: &'a str,
+    /// What was found.
+    pub(super) problems: Vec<Problem>,
+}
+
+impl<'a> Found<'a> {
+    pub(super) const fn new(origin: &'a str) -> Self {
+        Self { origin, problems: Vec::new() }
+    }
+
+    /// A problem of `field`: what it is, which bound of the policy that breaks, and the way out.
+    pub(super) fn add(&mut self, field: impl Into<String>, is: &str, bound: &str, way_out: &str) {
+        let message = format!("{is}, but {} {bound}; {way_out}", self.origin);
+        self.problems.push(Problem::new(field, message));
+    }
+}
+
+/// The members of a list in a sentence.
+pub(super) fn listed(allowed: &[String]) -> String {
+    if allowed.is_empty() { "none".to_owned() } else { allowed.join(", ") }
+}

@@ -1,0 +1,213 @@
+//! What a template's own status says: whether it is valid, whether it is the default of its scope, how many requests
+//! use it.
+//!
+//! Takes templates as they are stored and the requests' view of them; returns the whole new status of one.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta, Time};
+use k8s_openapi::jiff::Timestamp;
+use kube::Resource;
+use serde::Deserialize;
+
+use super::observed::{Lenient, trimmed};
+use super::status::{bounded, whole_seconds};
+use crate::api::condition::{ConditionType, Reason};
+use crate::api::template::{TemplateKind, TemplateRef, TemplateStatus};
+use crate::api::{ClusterJobTemplate, JobRequestSpec, JobTemplate, JobTemplateSpec};
+use crate::compile::{Problem, Template, default_of};
+
+/// How far apart writes are that only bring the number of requests up to date.
+const COUNT_PAUSE: Duration = Duration::from_secs(60);
+
+/// A JobTemplate as it is stored.
+#[derive(Clone, Debug, Deserialize, Resource)]
+#[resource(inherit = JobTemplate)]
+pub struct JobTemplateView {
+    /// Metadata, without what no rule reads.
+    #[serde(deserialize_with = "trimmed")]
+    pub metadata: ObjectMeta,
+    /// The spec, or why it cannot be read.
+    #[serde(default)]
+    pub spec: Lenient<JobTemplateSpec>,
+    /// The status, or why it cannot be read.
+    #[serde(default)]
+    pub status: Lenient<TemplateStatus>,
+}
+
+/// A ClusterJobTemplate as it is stored.
+#[derive(Clone, Debug, Deserialize, Resource)]
+#[resource(inherit = ClusterJobTemplate)]
+pub struct ClusterJobTemplateView {
+    /// Metadata, without what no rule reads.
+    #[serde(deserialize_with = "trimmed")]
+    pub metadata: ObjectMeta,
+    /// The spec, or why it cannot be read.
+    #[serde(default)]
+    pub spec: Lenient<JobTemplateSpec>,
+    /// The status, or why it cannot be read.
+    #[serde(default)]
+    pub status: Lenient<TemplateStatus>,
+}
+
+/// A template of either kind.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredTemplate {
+    /// `metadata.namespace`; absent for a ClusterJobTemplate.
+    pub namespace: Option<String>,
+    /// `metadata.resourceVersion`.
+    pub resource_version: String,
+    /// What lies below requests.
+    pub template: Arc<Template>,
+    /// The status; one that cannot be read counts as unwritten.
+    pub status: TemplateStatus,
+}
+
+impl From<JobTemplateView> for StoredTemplate {
+    fn from(view: JobTemplateView) -> Self {
+        Self::of(TemplateKind::JobTemplate, view.metadata, view.spec, view.status)
+    }
+}
+
+impl From<ClusterJobTemplateView> for StoredTemplate {
+    fn from(view: ClusterJobTemplateView) -> Self {
+        Self::of(TemplateKind::ClusterJobTemplate, view.metadata, view.spec, view.status)
+    }
+}
+
+impl StoredTemplate {
+    fn of(
+        kind: TemplateKind,
+        metadata: ObjectMeta,
+        spec: Lenient<JobTemplateSpec>,
+        status: Lenient<TemplateStatus>,
+    ) -> Self {
+        Self {
+            namespace: metadata.namespace,
+            resource_version: metadata.resource_version.unwrap_or_default(),
+            template: Arc::new(Template {
+                reference: TemplateRef { kind, name: metadata.name.unwrap_or_default() },
+                uid: metadata.uid.unwrap_or_default(),
+                generation: metadata.generation.unwrap_or_default(),
+                created: metadata.creation_timestamp.map(|created| created.0),
+                spec: spec.0,
+            }),
+            status: status.0.unwrap_or_default(),
+        }
+    }
+
+    /// Requests in `namespace` may name it, and it may be their default.
+    #[must_use]
+    pub fn is_in_scope(&self, namespace: &str) -> bool {
+        self.namespace.as_deref().is_none_or(|own| own == namespace)
+    }
+
+    /// What tells it from all others.
+    #[must_use]
+    pub fn key(&self) -> TemplateKey {
+        (self.namespace.clone(), self.template.reference.clone())
+    }
+}
+
+/// Namespace, kind and name.
+pub type TemplateKey = (Option<String>, TemplateRef);
+
+/// How many requests use each template, by name or as a default. `requests` are namespace and spec of each.
+#[must_use]
+pub fn usage<'a>(
+    templates: &[StoredTemplate],
+    requests: impl Iterator<Item = (&'a str, &'a JobRequestSpec)>,
+) -> BTreeMap<TemplateKey, i64> {
+    let mut in_namespace: BTreeMap<&str, i64> = BTreeMap::new();
+    let mut usage: BTreeMap<TemplateKey, i64> = BTreeMap::new();
+    let cluster_default = default_in(templates, None);
+    let mut defaults: BTreeMap<&str, Option<TemplateRef>> = BTreeMap::new();
+    for (namespace, spec) in requests {
+        *in_namespace.entry(namespace).or_default() += 1;
+        let own_default = defaults.entry(namespace).or_insert_with(|| default_in(templates, Some(namespace)));
+        let Some(named) = &spec.template_ref else { continue };
+        // A default that is also named is used once.
+        if Some(named) != cluster_default.as_ref() && Some(named) != own_default.as_ref() {
+            *usage.entry(scoped(namespace, named)).or_default() += 1;
+        }
+    }
+    for (namespace, count) in in_namespace {
+        let own_default = defaults.get(namespace).cloned().flatten();
+        for default in [cluster_default.clone(), own_default].into_iter().flatten() {
+            *usage.entry(scoped(namespace, &default)).or_default() += count;
+        }
+    }
+    usage
+}
+
+fn scoped(namespace: &str, template: &TemplateRef) -> TemplateKey {
+    let is_namespaced = template.kind == TemplateKind::JobTemplate;
+    (is_namespaced.then(|| namespace.to_owned()), template.clone())
+}
+
+/// The default of a namespace, or of the cluster.
+fn default_in(templates: &[StoredTemplate], namespace: Option<&str>) -> Option<TemplateRef> {
+    let of_scope = templates.iter().filter(|stored| stored.namespace.as_deref() == namespace);
+    default_of(of_scope.map(|stored| &stored.template)).map(|template| template.reference.clone())
+}
+
+/// Describes `stored` among `templates`, which hold it.
+#[must_use]
+pub fn describe(
+    stored: &StoredTemplate,
+    templates: &[StoredTemplate],
+    problems: &[Problem],
+    requests: i64,
+    now: Timestamp,
+) -> TemplateStatus {
+    let mut conditions = Vec::new();
+    let mut set = |type_: ConditionType, status: bool, reason: Reason, message: &str| {
+        let status = if status { "True" } else { "False" };
+        let old =
+            stored.status.conditions.iter().find(|old| old.type_ == type_.as_str() && old.status == status);
+        conditions.push(Condition {
+            type_: type_.to_string(),
+            status: status.to_owned(),
+            reason: reason.to_string(),
+            message: bounded(message),
+            observed_generation: Some(stored.template.generation),
+            last_transition_time: old
+                .map_or(Time(whole_seconds(now)), |old| old.last_transition_time.clone()),
+        });
+    };
+    if problems.is_empty() {
+        set(ConditionType::Ready, true, Reason::Valid, "the template can lie below requests");
+    } else {
+        let all: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        let message = format!("{}; requests in scope are rejected until this is mended", all.join("; "));
+        set(ConditionType::Ready, false, Reason::InvalidTemplate, &message);
+        set(ConditionType::Stalled, true, Reason::InvalidTemplate, &message);
+    }
+    if stored.template.is_default() {
+        let winner = default_in(templates, stored.namespace.as_deref());
+        match winner.filter(|winner| *winner != stored.template.reference) {
+            None => set(ConditionType::InForce, true, Reason::Default, "it is the default of its scope"),
+            Some(winner) => set(
+                ConditionType::InForce,
+                false,
+                Reason::Superseded,
+                &format!(
+                    "{winner} is the default instead: of several, the newest counts (of equally old ones the first by name); defaults, presets and policy of this one count only for requests that name it"
+                ),
+            ),
+        }
+    }
+    TemplateStatus { observed_generation: stored.template.generation, conditions, requests: Some(requests) }
+}
+
+/// The described status is to be written now; `since` the last write of this process.
+#[must_use]
+pub fn is_due(stored: &TemplateStatus, described: &TemplateStatus, since: Option<Duration>) -> bool {
+    let without_count = |status: &TemplateStatus| TemplateStatus { requests: None, ..status.clone() };
+    if without_count(stored) == without_count(described) {
+        return stored.requests != described.requests && since.is_none_or(|since| since >= COUNT_PAUSE);
+    }
+    true
+}
