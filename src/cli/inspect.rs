@@ -10,8 +10,9 @@ use serde_json::Value;
 use super::check::{Checked, Checker, Found};
 use super::finding::Finding;
 use super::manifest::{self, Document, Part, Path, Step};
+use super::templates::{self, Scoped, layers_for};
 use crate::api::JobRequest;
-use crate::compile::{Identity, Layers, compile};
+use crate::compile::{Identity, Problem, check_template, compile};
 
 /// What is read.
 #[derive(Debug, Args)]
@@ -70,11 +71,16 @@ pub(super) fn inspect(input: &Input, run: i32) -> Result<Inspected, String> {
 
     let mut inspected = Inspected { findings: manifests.findings, ..Inspected::default() };
     inspected.passed_over = manifests.passed_over;
-    let outcomes: Vec<_> = (manifests.documents.iter())
-        .map(|document| {
-            let Checked { value, mut found, left_out } = checker.check(document);
+    let namespace = input.namespace.as_deref();
+    let checked: Vec<_> = manifests.documents.iter().map(|document| checker.check(document)).collect();
+    let templates: Vec<_> = (manifests.documents.iter().zip(&checked))
+        .filter_map(|(document, checked)| templates::template(document, checked.value.as_ref()?, namespace))
+        .collect();
+    let outcomes: Vec<_> = (manifests.documents.iter().zip(checked))
+        .map(|(document, checked)| {
+            let Checked { value, mut found, left_out } = checked;
             let Some(value) = value else { return (None, found) };
-            let (job, more) = job(document, &value, &manifests.documents, input.namespace.as_deref(), run);
+            let (job, more) = job(document, &value, &templates, namespace, run);
             // Where the schema has said something, the operator need not say it again, nor what comes of it.
             let is_told = |path: &[Step]| found.iter().any(|found: &Found| found.path == path);
             let more: Vec<_> = more
@@ -104,11 +110,6 @@ pub(super) fn inspect(input: &Input, run: i32) -> Result<Inspected, String> {
     Ok(inspected)
 }
 
-/// What the templates of the input put below a request.
-fn layers_for(_request: &JobRequest, _documents: &[Document]) -> Layers {
-    Layers::default()
-}
-
 /// What a problem of the operator is about.
 enum Origin {
     /// The document as a whole could not be read into its type, which the schema explains better.
@@ -119,16 +120,18 @@ enum Origin {
     Absent,
 }
 
-/// The Job of a JobRequest, or why there is none. `value` is the document with defaults.
+/// The Job of a JobRequest, or why there is none; what is wrong with a template by itself. `value` is the document with defaults.
 fn job(
     document: &Document,
     value: &Value,
-    documents: &[Document],
+    templates: &[Scoped],
     namespace: Option<&str>,
     run: i32,
 ) -> (Option<Job>, Vec<(Found, Origin)>) {
     if document.kind != "JobRequest" {
-        return (None, Vec::new());
+        let template = templates::template(document, value, namespace);
+        let problems = template.map(|scoped| check_template(&scoped.template)).unwrap_or_default();
+        return (None, problems.iter().map(|problem| place(document, problem)).collect());
     }
     let request: JobRequest = match serde_path_to_error::deserialize(value) {
         Ok(request) => request,
@@ -145,19 +148,19 @@ fn job(
         uid: None,
         generation: None,
     };
-    match compile(&identity, &request.spec, &layers_for(&request, documents), run) {
+    let layers = layers_for(&request, identity.namespace, templates);
+    match compile(&identity, &request.spec, &layers, run) {
         Ok(compiled) => (Some(compiled.job), Vec::new()),
-        Err(problems) => {
-            let found = problems.as_slice().iter().map(|problem| {
-                let (path, is_whole) = document.node.steps(&problem.field);
-                // compile names members of lists by their key, which reads better.
-                let field = Some(problem.field.clone());
-                let found = Found { path, field, part: Part::Value, message: problem.message.clone() };
-                (found, if is_whole { Origin::Field } else { Origin::Absent })
-            });
-            (None, found.collect())
-        }
+        Err(problems) => (None, problems.as_slice().iter().map(|problem| place(document, problem)).collect()),
     }
+}
+
+fn place(document: &Document, problem: &Problem) -> (Found, Origin) {
+    let (path, is_whole) = document.node.steps(&problem.field);
+    // compile names members of lists by their key, which reads better.
+    let field = Some(problem.field.clone());
+    let found = Found { path, field, part: Part::Value, message: problem.message.clone() };
+    (found, if is_whole { Origin::Field } else { Origin::Absent })
 }
 
 fn finding(document: &Document, found: Found) -> Finding {
