@@ -8,9 +8,12 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
 
 use jobrequest::api::JobRequest;
-use jobrequest::compile::{Identity, Layers, compile};
+use jobrequest::api::template::TemplateRef;
+use jobrequest::compile::{Builtin, Identity, Template, compile, select};
+use serde_json::Value;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_jobrequest");
 
@@ -79,6 +82,23 @@ fn documented_sessions_are_current() {
     }
 }
 
+/// Templates as they are known offline: without uid and generation.
+fn templates(file: &Path) -> Vec<Arc<Template>> {
+    let text = fs::read_to_string(file).unwrap_or_default();
+    let documents: Vec<Value> = serde_saphyr::from_multiple(&text).unwrap();
+    let template = |document: Value| Template {
+        uid: String::new(),
+        reference: TemplateRef {
+            kind: serde_json::from_value(document["kind"].clone()).unwrap(),
+            name: document["metadata"]["name"].as_str().unwrap().to_owned(),
+        },
+        generation: 0,
+        created: document["metadata"]["creationTimestamp"].as_str().map(|text| text.parse().unwrap()),
+        spec: serde_json::from_value(document["spec"].clone()).map_err(|error| error.to_string()),
+    };
+    documents.into_iter().map(|document| Arc::new(template(document))).collect()
+}
+
 /// `render` shows byte for byte what compile makes, which is what the controller creates.
 #[test]
 fn render_is_compile() {
@@ -89,10 +109,16 @@ fn render_is_compile() {
         let request: JobRequest = serde_saphyr::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
         let name = request.metadata.name.clone().unwrap();
         let identity = Identity { name: &name, namespace: Some("team"), uid: None, generation: None };
-        let Ok(compiled) = compile(&identity, &request.spec, &Layers::default(), 3) else { continue };
+        let beside = file.with_file_name("templates.yaml");
+        let layers = select(Builtin::default(), &request.spec, &templates(&beside));
+        let Ok(compiled) = compile(&identity, &request.spec, &layers, 3) else { continue };
         let render = |format: &str| {
-            let arguments = ["render", "--run", "3", "-n", "team", "-o", format];
-            let output = Command::new(PROGRAM).args(arguments).arg(&file).output().unwrap();
+            let mut render = Command::new(PROGRAM);
+            render.args(["render", "--run", "3", "-n", "team", "-o", format]).arg(&file);
+            if beside.exists() {
+                render.arg("--templates").arg(&beside);
+            }
+            let output = render.output().unwrap();
             assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
             String::from_utf8(output.stdout).unwrap()
         };

@@ -72,13 +72,13 @@ pub(super) fn inspect(input: &Input, run: i32) -> Result<Inspected, String> {
     let mut inspected = Inspected { findings: manifests.findings, ..Inspected::default() };
     inspected.passed_over = manifests.passed_over;
     let namespace = input.namespace.as_deref();
-    let checked: Vec<_> = manifests.documents.iter().map(|document| checker.check(document)).collect();
-    let templates: Vec<_> = (manifests.documents.iter().zip(&checked))
-        .filter_map(|(document, checked)| templates::template(document, checked.value.as_ref()?, namespace))
+    let judged: Vec<_> = manifests.documents.iter().map(|document| checker.check(document)).collect();
+    let templates: Vec<_> = (manifests.documents.iter().zip(&judged))
+        .filter_map(|(document, judged)| templates::template(document, judged.value.as_ref()?, namespace))
         .collect();
-    let outcomes: Vec<_> = (manifests.documents.iter().zip(checked))
-        .map(|(document, checked)| {
-            let Checked { value, mut found, left_out } = checked;
+    let outcomes: Vec<_> = (manifests.documents.iter().zip(judged))
+        .map(|(document, judged)| {
+            let Checked { value, mut found, left_out } = judged;
             let Some(value) = value else { return (None, found) };
             let (job, more) = job(document, &value, &templates, namespace, run);
             // Where the schema has said something, the operator need not say it again, nor what comes of it.
