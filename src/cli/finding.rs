@@ -55,7 +55,7 @@ impl Finding {
         let Position { line, column } = self.at;
         let field = if self.field.is_empty() { String::new() } else { format!("{}: ", self.field) };
         let message = printable(&self.message);
-        let mut text = format!("{}:{line}:{column}: error: {field}{message}\n", self.source.name);
+        let mut text = format!("{}:{line}:{column}: error: {field}{message}\n", printable(&self.source.name));
         if let Some(quoted) = self.source.line(line) {
             let skipped = if column > QUOTED { column - QUOTED / 2 } else { 0 };
             let shown: String = quoted.chars().skip(skipped).take(QUOTED).collect::<String>();
@@ -91,7 +91,7 @@ fn blank(character: char) -> &'static str {
 }
 
 /// Without control characters, which could do things to a terminal, and not endless.
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     let mut shown: String = text
         .chars()
         .take(SHOWN)

@@ -3,14 +3,16 @@
 use std::rc::Rc;
 
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use k8s_openapi::api::batch::v1::Job;
 use serde_json::Value;
 
-use super::check::{Checker, Found};
+use super::check::{Checked, Checker, Found};
 use super::finding::Finding;
 use super::manifest::{self, Document, Part, Path, Step};
+use super::templates::{self, Scoped, layers_for};
 use crate::api::JobRequest;
-use crate::compile::{Identity, Layers, compile};
+use crate::compile::{Identity, Problem, check_template, compile};
 
 /// What is read.
 #[derive(Debug, Args)]
@@ -28,7 +30,7 @@ pub(super) struct Input {
     #[arg(long, value_name = "FILE")]
     templates: Vec<String>,
     /// Namespace of objects that name none
-    #[arg(short, long)]
+    #[arg(short, long, value_parser = NonEmptyStringValueParser::new())]
     namespace: Option<String>,
 }
 
@@ -57,14 +59,11 @@ pub(super) struct Inspection {
 /// # Errors
 /// Something cannot be read at all, or holds nothing to judge.
 pub(super) fn inspect(input: &Input, run: i32) -> Result<Inspected, String> {
-    let names: Vec<_> = input.files.iter().chain(&input.filenames).cloned().collect();
-    let mut manifests = manifest::read(&names, input.recursive).map_err(|error| error.to_string())?;
-    if !input.templates.is_empty() {
-        let more = manifest::read(&input.templates, input.recursive).map_err(|error| error.to_string())?;
-        manifests.documents.extend(more.documents);
-        manifests.findings.extend(more.findings);
-        manifests.passed_over += more.passed_over;
+    let mut names: Vec<_> = input.files.iter().chain(&input.filenames).cloned().collect();
+    if !names.is_empty() {
+        names.extend(input.templates.iter().cloned());
     }
+    let manifests = manifest::read(&names, input.recursive).map_err(|error| error.to_string())?;
     if manifests.documents.is_empty() && manifests.findings.is_empty() {
         return Err(format!("found nothing of jobrequest.dev in {}", names.join(", ")));
     }
@@ -72,11 +71,17 @@ pub(super) fn inspect(input: &Input, run: i32) -> Result<Inspected, String> {
 
     let mut inspected = Inspected { findings: manifests.findings, ..Inspected::default() };
     inspected.passed_over = manifests.passed_over;
-    let outcomes: Vec<_> = (manifests.documents.iter())
-        .map(|document| {
-            let (value, mut found) = checker.check(document);
-            let (job, more) = job(document, &value, &manifests.documents, input.namespace.as_deref(), run);
-            // Where the schema has said something, the operator need not say it again.
+    let namespace = input.namespace.as_deref();
+    let judged: Vec<_> = manifests.documents.iter().map(|document| checker.check(document)).collect();
+    let templates: Vec<_> = (manifests.documents.iter().zip(&judged))
+        .filter_map(|(document, judged)| templates::template(document, judged.value.as_ref()?, namespace))
+        .collect();
+    let outcomes: Vec<_> = (manifests.documents.iter().zip(judged))
+        .map(|(document, judged)| {
+            let Checked { value, mut found, left_out } = judged;
+            let Some(value) = value else { return (None, found) };
+            let (job, more) = job(document, &value, &templates, namespace, run);
+            // Where the schema has said something, the operator need not say it again, nor what comes of it.
             let is_told = |path: &[Step]| found.iter().any(|found: &Found| found.path == path);
             let more: Vec<_> = more
                 .into_iter()
@@ -84,6 +89,10 @@ pub(super) fn inspect(input: &Input, run: i32) -> Result<Inspected, String> {
                     Origin::Reading => found.is_empty(),
                     Origin::Field => !is_told(&more.path),
                     Origin::Absent => true,
+                })
+                .filter(|(more, _)| {
+                    let field = more.field.as_deref().unwrap_or_default();
+                    !left_out.iter().any(|name| more.message.contains(name) || field.ends_with(name))
                 })
                 .map(|(more, _)| more)
                 .collect();
@@ -96,31 +105,9 @@ pub(super) fn inspect(input: &Input, run: i32) -> Result<Inspected, String> {
         inspected.findings.extend(found.into_iter().map(|found| finding(&document, found)));
         inspected.documents.push(Inspection { document, problems, job });
     }
-    inspected.sort();
+    // The order of the checks decides among equals.
+    inspected.findings.sort_by_key(|finding| (finding.source.number, finding.at));
     Ok(inspected)
-}
-
-impl Inspected {
-    /// By file in order of reading, then by place; the order of the checks decides among equals.
-    fn sort(&mut self) {
-        let mut names: Vec<String> = Vec::new();
-        let mut file_of = |name: &str| {
-            names.iter().position(|known| known == name).unwrap_or_else(|| {
-                names.push(name.to_owned());
-                names.len() - 1
-            })
-        };
-        let documents = self.documents.iter().map(|inspection| &inspection.document.source.name);
-        for name in documents {
-            file_of(name);
-        }
-        self.findings.sort_by_cached_key(|finding| (file_of(&finding.source.name), finding.at));
-    }
-}
-
-/// What the templates of the input put below a request.
-fn layers_for(_request: &JobRequest, _documents: &[Document]) -> Layers {
-    Layers::default()
 }
 
 /// What a problem of the operator is about.
@@ -133,16 +120,18 @@ enum Origin {
     Absent,
 }
 
-/// The Job of a JobRequest, or why there is none. `value` is the document with defaults.
+/// The Job of a JobRequest, or why there is none; what is wrong with a template by itself. `value` is the document with defaults.
 fn job(
     document: &Document,
     value: &Value,
-    documents: &[Document],
+    templates: &[Scoped],
     namespace: Option<&str>,
     run: i32,
 ) -> (Option<Job>, Vec<(Found, Origin)>) {
     if document.kind != "JobRequest" {
-        return (None, Vec::new());
+        let template = templates::template(document, value, namespace);
+        let problems = template.map(|scoped| check_template(&scoped.template)).unwrap_or_default();
+        return (None, problems.iter().map(|problem| place(document, problem)).collect());
     }
     let request: JobRequest = match serde_path_to_error::deserialize(value) {
         Ok(request) => request,
@@ -159,19 +148,19 @@ fn job(
         uid: None,
         generation: None,
     };
-    match compile(&identity, &request.spec, &layers_for(&request, documents), run) {
+    let layers = layers_for(&request, identity.namespace, templates);
+    match compile(&identity, &request.spec, &layers, run) {
         Ok(compiled) => (Some(compiled.job), Vec::new()),
-        Err(problems) => {
-            let found = problems.as_slice().iter().map(|problem| {
-                let (path, is_whole) = document.node.steps(&problem.field);
-                // compile names members of lists by their key, which reads better.
-                let field = Some(problem.field.clone());
-                let found = Found { path, field, part: Part::Value, message: problem.message.clone() };
-                (found, if is_whole { Origin::Field } else { Origin::Absent })
-            });
-            (None, found.collect())
-        }
+        Err(problems) => (None, problems.as_slice().iter().map(|problem| place(document, problem)).collect()),
     }
+}
+
+fn place(document: &Document, problem: &Problem) -> (Found, Origin) {
+    let (path, is_whole) = document.node.steps(&problem.field);
+    // compile names members of lists by their key, which reads better.
+    let field = Some(problem.field.clone());
+    let found = Found { path, field, part: Part::Value, message: problem.message.clone() };
+    (found, if is_whole { Origin::Field } else { Origin::Absent })
 }
 
 fn finding(document: &Document, found: Found) -> Finding {

@@ -14,6 +14,7 @@ mod inspect;
 mod manifest;
 mod output;
 mod render;
+mod templates;
 mod validate;
 
 use std::process::ExitCode;

@@ -53,19 +53,16 @@ pub(super) fn run(arguments: &Arguments) -> Result<Verdict, String> {
         }
         Format::Text => {
             say(&inspected.findings.iter().map(Finding::text).collect::<String>());
-            print(
-                &inspected
-                    .documents
-                    .iter()
-                    .map(|inspection| {
-                        let verdict = match inspection.problems {
-                            0 => "valid".to_owned(),
-                            problems => format!("invalid: {}", count(problems, "problem")),
-                        };
-                        format!("{} {verdict}\n", inspection.document.object())
-                    })
-                    .collect::<String>(),
-            )?;
+            let verdicts: Vec<_> = (inspected.documents.iter())
+                .map(|inspection| {
+                    let verdict = match inspection.problems {
+                        0 => "valid".to_owned(),
+                        problems => format!("invalid: {}", count(problems, "problem")),
+                    };
+                    format!("{} {verdict}\n", inspection.document.object())
+                })
+                .collect();
+            print(&verdicts.concat())?;
             if inspected.passed_over > 0 {
                 say(&format!("{} of other kinds passed over\n", count(inspected.passed_over, "object")));
             }

@@ -42,7 +42,7 @@ pub(super) fn check(
     let mut check = Check { patterns, found: Vec::new() };
     match metadata {
         None | Some(Value::Null) => {
-            check.wrong(&["name"], "Required value: name or generateName is required")
+            check.wrong(&["name"], "Required value: name or generateName is required");
         }
         Some(Value::Object(metadata)) => check.fields(metadata, is_namespaced, namespace),
         Some(_) => check.wrong(&[], "must be of type object"),
@@ -86,7 +86,7 @@ impl Check<'_> {
         }
         match text("namespace") {
             Some(_) if !is_namespaced => {
-                self.wrong(&["namespace"], "not allowed: the kind has no namespaces")
+                self.wrong(&["namespace"], "not allowed: the kind has no namespaces");
             }
             Some(own) if own.len() > 63 || !self.patterns.label.is_match(own) => {
                 self.wrong(&["namespace"], "must be at most 63 lower-case letters, digits and '-'");
@@ -196,8 +196,7 @@ impl Check<'_> {
                 let path = ["ownerReferences", index.as_str(), key];
                 match owner.get(key) {
                     Some(Value::String(text)) if place < 4 && !text.is_empty() => {}
-                    Some(Value::Bool(_) | Value::Null) if place >= 4 => {}
-                    None if place >= 4 => {}
+                    Some(Value::Bool(_) | Value::Null) | None if place >= 4 => {}
                     _ if place < 4 => self.wrong(&path, "Required value: must be a text that is not empty"),
                     _ => self.wrong(&path, "must be of type boolean"),
                 }

@@ -14,8 +14,20 @@ use self::suggest::{did_you_mean, quoted};
 use super::cel::regex;
 use super::manifest::{Document, Part, Step};
 
-/// What is wrong at a path.
+/// A document, checked.
 #[derive(Debug)]
+pub(super) struct Checked {
+    /// The document as the API server would store it, without values that cannot be read; nothing when too little
+    /// would be left.
+    pub(super) value: Option<Value>,
+    /// Everything that is wrong with it.
+    pub(super) found: Vec<Found>,
+    /// Names of the fields which `value` lacks though the document has them.
+    pub(super) left_out: Vec<String>,
+}
+
+/// What is wrong at a path.
+#[derive(Clone, Debug)]
 pub(super) struct Found {
     pub(super) path: Vec<Step>,
     /// How the path is shown, where words for it are given.
@@ -85,15 +97,15 @@ impl Checker {
         Ok(Self { kinds, patterns, namespace: namespace.map(ToOwned::to_owned) })
     }
 
-    /// The document as the API server would store it, and everything that is wrong with it.
-    pub(super) fn check(&self, document: &Document) -> (Value, Vec<Found>) {
+    /// Checks a document.
+    pub(super) fn check(&self, document: &Document) -> Checked {
         let mut value = document.node.to_value();
         let Some(kind) = self
             .kinds
             .iter()
             .find(|kind| kind.name == document.kind && kind.api_version == document.api_version)
         else {
-            return (value, vec![self.unknown_kind(document)]);
+            return Checked { value: None, found: vec![self.unknown_kind(document)], left_out: Vec::new() };
         };
         let mut found = metadata::check(
             value.get("metadata"),
@@ -101,6 +113,7 @@ impl Checker {
             self.namespace.as_deref(),
             &self.patterns,
         );
+        let metadata = if found.is_empty() { value.get("metadata").map(typed) } else { None };
 
         // The API server drops the status of what is created, but still refuses unknown fields in it.
         let status = value.as_object_mut().and_then(|object| object.remove("status"));
@@ -115,26 +128,32 @@ impl Checker {
         prepare(&mut value, &kind.schema);
 
         // Metadata has its own check; to the rules it shows its name, generated or not.
-        let mut metadata = value.get("metadata").cloned();
-        for map in ["labels", "annotations"] {
-            let entries = metadata.as_mut().and_then(|metadata| metadata.get_mut(map)?.as_object_mut());
-            // Go reads null as an empty text there.
-            entries.into_iter().flat_map(Map::values_mut).filter(|value| value.is_null()).for_each(|value| {
-                *value = Value::String(String::new());
-            });
-        }
         if let Some(object) = value.as_object_mut() {
-            object.insert("metadata".to_owned(), visible(metadata.as_ref()));
+            let name = visible(object.get("metadata"));
+            object.insert("metadata".to_owned(), name);
         }
         let mut walk = Walk::default();
         walk.check(&value, &kind.schema);
-        let is_told = |path: &[Step]| found.iter().any(|found| found.path == path);
-        let more: Vec<_> = walk.found.into_iter().filter(|more| !is_told(&more.path)).collect();
-        found.extend(more);
         if let (Some(object), Some(metadata)) = (value.as_object_mut(), metadata) {
             object.insert("metadata".to_owned(), metadata);
         }
-        (value, found)
+
+        let misfits: Vec<_> = walk.misfits.iter().map(|found| found.path.as_slice()).collect();
+        let left_out = misfits.iter().filter_map(|path| match path.last() {
+            Some(Step::Key(key)) => Some(key.clone()),
+            _ => None,
+        });
+        let left_out: Vec<_> = left_out.collect();
+        // Without a whole list or map, the rest would say little.
+        let is_telling =
+            misfits.iter().all(|path| is_scalar(&value, path)) && left_out.len() == misfits.len();
+        let value = is_telling.then(|| structure::without(&value, misfits));
+
+        let is_told = |path: &[Step]| found.iter().any(|found| found.path == path);
+        let more = walk.misfits.iter().chain(&walk.found).filter(|more| !is_told(&more.path)).cloned();
+        let more: Vec<_> = more.collect();
+        found.extend(more);
+        Checked { value, found, left_out }
     }
 
     fn unknown_kind(&self, document: &Document) -> Found {
@@ -156,6 +175,27 @@ impl Checker {
             message: format!("no kind {kind} in {api_version}{}", similar.unwrap_or_default()),
         }
     }
+}
+
+/// A single value that is not null stands at `path`.
+fn is_scalar(value: &Value, path: &[Step]) -> bool {
+    let found = path.iter().try_fold(value, |value, step| match step {
+        Step::Key(key) => value.get(key),
+        Step::Index(index) => value.get(*index),
+    });
+    matches!(found, Some(Value::Bool(_) | Value::Number(_) | Value::String(_)))
+}
+
+/// Metadata as Go reads it: null is an empty text in labels and annotations.
+fn typed(metadata: &Value) -> Value {
+    let mut metadata = metadata.clone();
+    for map in ["labels", "annotations"] {
+        let entries = metadata.get_mut(map).and_then(Value::as_object_mut);
+        for value in entries.into_iter().flat_map(Map::values_mut).filter(|value| value.is_null()) {
+            *value = Value::String(String::new());
+        }
+    }
+    metadata
 }
 
 /// The name of an object, alone.

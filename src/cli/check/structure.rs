@@ -53,13 +53,16 @@ pub(super) fn prepare(value: &mut Value, schema: &Schema) {
 #[derive(Default)]
 pub(super) struct Walk {
     path: Vec<Step>,
+    /// Values that cannot be read as what the schema says.
+    pub(super) misfits: Vec<Found>,
+    /// Whatever else is wrong.
     pub(super) found: Vec<Found>,
 }
 
 impl Walk {
-    /// Checks `value` and everything in it; rules are judged where their node is sound.
+    /// Checks `value` and everything in it.
     pub(super) fn check(&mut self, value: &Value, schema: &Schema) {
-        let before = self.found.len();
+        let before = self.misfits.len();
         if !self.check_type(value, schema) {
             return;
         }
@@ -73,11 +76,18 @@ impl Walk {
             Value::Number(number) => self.number(number.as_f64().unwrap_or_default(), schema),
             Value::Null | Value::Bool(_) => {}
         }
-        if self.found.len() == before {
-            for rule in &schema.rules {
-                self.rule(value, rule);
-            }
+        let sound = self.without_wrong_parts(value, before);
+        for rule in &schema.rules {
+            self.rule(value, sound.as_ref(), rule);
         }
+    }
+
+    /// `value` without what was found in it since `before`; nothing when nothing was.
+    fn without_wrong_parts(&self, value: &Value, before: usize) -> Option<Value> {
+        let paths: Vec<_> = (self.misfits.get(before..).unwrap_or_default().iter())
+            .filter_map(|found| found.path.get(self.path.len()..))
+            .collect();
+        if paths.is_empty() { None } else { Some(without(value, paths)) }
     }
 
     fn report(&mut self, part: Part, message: String) {
@@ -86,6 +96,11 @@ impl Walk {
 
     fn wrong(&mut self, message: String) {
         self.report(Part::Value, message);
+    }
+
+    fn misfit(&mut self, message: String) {
+        let path = self.path.clone();
+        self.misfits.push(Found { path, field: None, part: Part::Value, message });
     }
 
     fn inside(&mut self, step: Step, check: impl FnOnce(&mut Self)) {
@@ -118,7 +133,7 @@ impl Walk {
                 _ => String::new(),
             };
             let types = schema.types.join(",");
-            self.wrong(format!(
+            self.misfit(format!(
                 "Invalid value: {}: must be of type {types}, not {name}{advice}",
                 shown(value)
             ));
@@ -130,7 +145,7 @@ impl Walk {
         let names: Vec<_> = schema.allowed.iter().filter_map(Value::as_str).collect();
         let similar = value.as_str().and_then(|text| did_you_mean(text, names.iter().copied()));
         let supported: Vec<_> = schema.allowed.iter().map(shown).collect();
-        self.wrong(format!(
+        self.misfit(format!(
             "Unsupported value: {}: supported values: {}{}",
             shown(value),
             supported.join(", "),
@@ -140,7 +155,7 @@ impl Walk {
 
     fn map(&mut self, map: &Map<String, Value>, schema: &Schema) {
         for name in schema.required.iter().filter(|name| !map.contains_key(*name)) {
-            self.inside(Step::Key(name.clone()), |walk| walk.wrong("Required value".to_owned()));
+            self.inside(Step::Key(name.clone()), |walk| walk.misfit("Required value".to_owned()));
         }
         self.count(map.len(), schema.keys, ["key", "keys"]);
         for (key, value) in map {
@@ -178,7 +193,7 @@ impl Walk {
             };
             if !seen.insert(key.to_string()) && told.insert(key.to_string()) {
                 self.inside(Step::Index(index), |walk| {
-                    walk.wrong(format!("Duplicate value: {}", shown(&key)))
+                    walk.wrong(format!("Duplicate value: {}", shown(&key)));
                 });
             }
         }
@@ -223,7 +238,14 @@ impl Walk {
         }
     }
 
-    fn rule(&mut self, value: &Value, rule: &Rule) {
+    /// Judges a rule. Where a part of the node is wrong, the rule counts as broken only if that part has no say in it:
+    /// `sound` is the node without it.
+    fn rule(&mut self, value: &Value, sound: Option<&Value>, rule: &Rule) {
+        if let Some(sound) = sound
+            && (rule.program.holds(value) != Ok(false) || rule.program.holds(sound) != Ok(false))
+        {
+            return;
+        }
         let message = match rule.program.holds(value) {
             Ok(true) => return,
             Ok(false) => rule
@@ -241,6 +263,44 @@ impl Walk {
         };
         let path = self.path.iter().chain(&rule.field).cloned().collect();
         self.found.push(Found { path, field: None, part: Part::Value, message: format!("{value}{message}") });
+    }
+}
+
+/// `value` without what stands at `paths`.
+pub(super) fn without(value: &Value, mut paths: Vec<&[Step]>) -> Value {
+    // From the last member of a list to its first, so that those which are left keep their index.
+    paths.sort_by_key(|path| std::cmp::Reverse(path.iter().map(index_of).collect::<Vec<_>>()));
+    let mut sound = value.clone();
+    for path in paths {
+        remove(&mut sound, path);
+    }
+    sound
+}
+
+const fn index_of(step: &Step) -> usize {
+    match step {
+        Step::Index(index) => *index,
+        Step::Key(_) => 0,
+    }
+}
+
+fn remove(value: &mut Value, path: &[Step]) {
+    let Some((last, parents)) = path.split_last() else {
+        *value = Value::Null;
+        return;
+    };
+    let parent = parents.iter().try_fold(value, |value, step| match step {
+        Step::Key(key) => value.get_mut(key),
+        Step::Index(index) => value.get_mut(*index),
+    });
+    match (parent, last) {
+        (Some(Value::Object(map)), Step::Key(key)) => {
+            map.remove(key);
+        }
+        (Some(Value::Array(items)), Step::Index(index)) if *index < items.len() => {
+            items.remove(*index);
+        }
+        _ => {}
     }
 }
 

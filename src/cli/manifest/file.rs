@@ -29,16 +29,28 @@ pub(in crate::cli) enum FileError {
 #[derive(Debug)]
 pub(in crate::cli) struct Source {
     pub(in crate::cli) name: String,
+    /// Files are counted in order of reading.
+    pub(in crate::cli) number: usize,
     /// Up to the first byte that is not UTF-8.
     pub(in crate::cli) text: String,
     /// Where a byte stands that is not UTF-8.
     pub(in crate::cli) broken: Option<Position>,
+    /// Where each line begins.
+    lines: Vec<usize>,
 }
 
 impl Source {
+    pub(in crate::cli) fn new(name: String, number: usize, text: String, broken: Option<Position>) -> Self {
+        let ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
+        let lines = std::iter::once(0).chain(ends).collect();
+        Self { name, number, text, broken, lines }
+    }
+
     /// A line, counted from 1.
     pub(in crate::cli) fn line(&self, number: usize) -> Option<&str> {
-        Some(self.text.split('\n').nth(number.checked_sub(1)?)?.trim_end_matches('\r'))
+        let start = *self.lines.get(number.checked_sub(1)?)?;
+        let end = self.lines.get(number).map_or(self.text.len(), |next| next.saturating_sub(1));
+        Some(self.text.get(start..end)?.trim_end_matches('\r'))
     }
 }
 
@@ -50,7 +62,7 @@ pub(super) fn read(names: &[String], is_recursive: bool) -> Result<Vec<Rc<Source
     let mut sources = Vec::new();
     for name in names {
         if name == "-" {
-            sources.push(source("stdin".to_owned(), io::stdin().lock())?);
+            sources.push(source("stdin".to_owned(), sources.len(), io::stdin().lock())?);
             continue;
         }
         if name.starts_with("http://") || name.starts_with("https://") {
@@ -64,10 +76,10 @@ pub(super) fn read(names: &[String], is_recursive: bool) -> Result<Vec<Rc<Source
                 return Err(FileError::EmptyFolder(name.clone()));
             }
             for file in files {
-                sources.push(open(&file)?);
+                sources.push(open(&file, sources.len())?);
             }
         } else {
-            sources.push(open(path)?);
+            sources.push(open(path, sources.len())?);
         }
     }
     Ok(sources)
@@ -94,13 +106,13 @@ fn folder(path: &Path, is_recursive: bool, files: &mut Vec<PathBuf>) -> Result<(
     Ok(())
 }
 
-fn open(path: &Path) -> Result<Rc<Source>, FileError> {
+fn open(path: &Path, number: usize) -> Result<Rc<Source>, FileError> {
     let name = path.display().to_string();
     let file = File::open(path).map_err(|error| FileError::Read(name.clone(), error))?;
-    source(name, file)
+    source(name, number, file)
 }
 
-fn source(name: String, from: impl Read) -> Result<Rc<Source>, FileError> {
+fn source(name: String, number: usize, from: impl Read) -> Result<Rc<Source>, FileError> {
     let mut bytes = Vec::new();
     if let Err(error) = from.take(MAX_BYTES + 1).read_to_end(&mut bytes) {
         return Err(FileError::Read(name, error));
@@ -119,5 +131,5 @@ fn source(name: String, from: impl Read) -> Result<Rc<Source>, FileError> {
         text
     });
     let text = text.strip_prefix('\u{feff}').map(ToOwned::to_owned).unwrap_or(text);
-    Ok(Rc::new(Source { name, text, broken }))
+    Ok(Rc::new(Source::new(name, number, text, broken)))
 }

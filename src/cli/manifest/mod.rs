@@ -3,6 +3,7 @@
 //! Takes names of files and folders; returns every document of the project's own API group, how many others were
 //! passed over, and what could not be read.
 
+mod dialect;
 mod file;
 mod node;
 mod parse;
@@ -16,7 +17,7 @@ use serde_json::Value;
 pub(super) use file::{FileError, Source};
 pub(super) use node::{Content, Node, Part, Path, Position, Step};
 
-use super::finding::Finding;
+use super::finding::{Finding, printable};
 
 /// The API group of the project.
 const GROUP: &str = "jobrequest.dev/";
@@ -37,7 +38,7 @@ impl Document {
         let name = metadata
             .and_then(|metadata| metadata.text("name").or_else(|| metadata.text("generateName")))
             .unwrap_or("(no name)");
-        format!("{}/{name}", self.kind.to_lowercase())
+        printable(&format!("{}/{name}", self.kind.to_lowercase()))
     }
 }
 
@@ -66,7 +67,7 @@ pub(super) fn read(names: &[String], is_recursive: bool) -> Result<Manifests, Fi
 /// Reads a text without a file.
 pub(super) fn read_text(text: &str) -> Manifests {
     let mut manifests = Manifests::default();
-    manifests.add(&Rc::new(Source { name: "text".to_owned(), text: text.to_owned(), broken: None }));
+    manifests.add(&Rc::new(Source::new("text".to_owned(), 0, text.to_owned(), None)));
     manifests
 }
 

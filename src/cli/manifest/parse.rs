@@ -4,9 +4,10 @@
 
 use std::collections::HashMap;
 
-use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput};
+use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput, StructureStyle};
 use serde_json::Value;
 
+use super::dialect;
 use super::node::{Content, Entry, Node, Position};
 use super::scalar::{self, Scalar};
 use super::split::Chunk;
@@ -47,6 +48,8 @@ struct Anchored {
 struct Frame {
     at: Position,
     anchor: usize,
+    /// In brackets or braces.
+    is_flow: bool,
     kind: FrameKind,
 }
 
@@ -121,24 +124,11 @@ pub(super) fn parse(chunk: &Chunk<'_>) -> Result<Option<Node>, Unreadable> {
             ),
         ));
     }
-    if let Some((byte, character)) = chunk
-        .text
-        .char_indices()
-        .find(|(_, c)| *c == '\0' || (!chunk.is_json && matches!(c, '\u{85}' | '\u{2028}' | '\u{2029}')))
-    {
+    if let Some((byte, message)) = dialect::character(chunk.text, chunk.is_json) {
         let before = chunk.text.get(..byte).unwrap_or_default();
         let line = before.matches('\n').count();
         let column = before.rsplit('\n').next().unwrap_or_default().chars().count();
-        let code = u32::from(character);
-        return Err(Unreadable::new(
-            position(chunk, line + 1, column),
-            match character {
-                '\0' => "a NUL character cannot stand in YAML".to_owned(),
-                _ => format!(
-                    "the character U+{code:04X} is a line break to kubectl; write it as \\u{code:04x} in double quotes"
-                ),
-            },
-        ));
+        return Err(Unreadable::new(position(chunk, line + 1, column), message));
     }
     let options = granit_parser::options! {
         emit_comments: false,
@@ -185,18 +175,17 @@ impl<'a> Builder<'a, '_> {
                     }
                 }
                 Event::Scalar(text, style, anchor, tag) => {
-                    if matches!(style, ScalarStyle::DoubleQuoted) && !self.chunk.is_json {
-                        yaml_escapes(span.slice(self.chunk.text).unwrap_or_default())
-                            .map_err(|message| Unreadable::new(at, message))?;
+                    if !self.chunk.is_json {
+                        self.dialect(&span, style).map_err(|message| Unreadable::new(at, message))?;
                     }
                     let tag = tag.as_deref().map(|tag| tag.core_suffix().unwrap_or("other").to_owned());
                     self.scalar(at, &text, style, anchor, tag.as_deref())?;
                 }
-                Event::SequenceStart(_, anchor, _) => {
-                    self.open(at, anchor, FrameKind::List(Vec::new()))?;
+                Event::SequenceStart(style, anchor, _) => {
+                    self.open(at, anchor, style, FrameKind::List(Vec::new()))?;
                 }
-                Event::MappingStart(_, anchor, _) => {
-                    self.open(at, anchor, FrameKind::Map(Entries::default(), None))?;
+                Event::MappingStart(style, anchor, _) => {
+                    self.open(at, anchor, style, FrameKind::Map(Entries::default(), None))?;
                 }
                 Event::SequenceEnd | Event::MappingEnd => self.close()?,
                 Event::Alias(id) => self.alias(at, id)?,
@@ -204,6 +193,27 @@ impl<'a> Builder<'a, '_> {
             }
         }
         Ok(self.root)
+    }
+
+    /// Refuses what kubectl reads otherwise.
+    fn dialect(&self, span: &Span, style: ScalarStyle) -> Result<(), String> {
+        let Some((written, after)) = span
+            .byte_range()
+            .and_then(|range| Some((self.chunk.text.get(range.clone())?, self.chunk.text.get(range.end..)?)))
+        else {
+            return Ok(());
+        };
+        match style {
+            ScalarStyle::DoubleQuoted => dialect::escapes(written),
+            ScalarStyle::Plain if self.frames.last().is_some_and(|frame| frame.is_flow) => {
+                dialect::plain_in_flow(written, after, self.expects_key())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn expects_key(&self) -> bool {
+        matches!(self.frames.last(), Some(Frame { kind: FrameKind::Map(_, None), .. }))
     }
 
     fn at(&self, span: &Span) -> Position {
@@ -230,15 +240,22 @@ impl<'a> Builder<'a, '_> {
         Ok(())
     }
 
-    fn open(&mut self, at: Position, anchor: usize, kind: FrameKind) -> Result<(), Unreadable> {
+    fn open(
+        &mut self,
+        at: Position,
+        anchor: usize,
+        style: StructureStyle,
+        kind: FrameKind,
+    ) -> Result<(), Unreadable> {
         self.count(at, 1, 0)?;
         if self.frames.len() >= MAX_DEPTH {
             return Err(too_deep(at));
         }
-        if matches!(self.frames.last(), Some(Frame { kind: FrameKind::Map(_, None), .. })) {
+        if self.expects_key() {
             return Err(Unreadable::new(at, "the key of a map must be a single value"));
         }
-        self.frames.push(Frame { at, anchor, kind });
+        let is_flow = matches!(style, StructureStyle::Flow);
+        self.frames.push(Frame { at, anchor, is_flow, kind });
         Ok(())
     }
 
@@ -268,7 +285,7 @@ impl<'a> Builder<'a, '_> {
         self.count(at, 1, text.len())?;
         let is_plain = matches!(style, ScalarStyle::Plain);
         let wrong = |message| Unreadable::new(at, message);
-        let is_key = matches!(self.frames.last(), Some(Frame { kind: FrameKind::Map(_, None), .. }));
+        let is_key = self.expects_key();
         if is_key && is_plain && tag.is_none() && text == "<<" {
             return self.key(Key::Merge(at));
         }
@@ -302,7 +319,7 @@ impl<'a> Builder<'a, '_> {
         self.count(at, nodes, text)?;
         let Some(anchored) = self.anchors.get(&id) else { return Ok(()) };
         let node = Node { at, content: anchored.node.content.clone() };
-        if matches!(self.frames.last(), Some(Frame { kind: FrameKind::Map(_, None), .. })) {
+        if self.expects_key() {
             let key = match node.content {
                 Content::Scalar(Value::String(text)) => text,
                 Content::Scalar(Value::Bool(value)) => value.to_string(),
@@ -343,29 +360,6 @@ impl<'a> Builder<'a, '_> {
         }
         Ok(())
     }
-}
-
-/// Refuses the escapes in double quotes which JSON has, and kubectl's YAML has not.
-fn yaml_escapes(quoted: &str) -> Result<(), String> {
-    let mut characters = quoted.chars();
-    while let Some(character) = characters.next() {
-        if character != '\\' {
-            continue;
-        }
-        match characters.next() {
-            Some('/') => return Err("kubectl does not know the escape \\/; write / alone".to_owned()),
-            Some('u') => {
-                let code: String = characters.by_ref().take(4).collect();
-                if u32::from_str_radix(&code, 16).is_ok_and(|code| (0xd800..0xe000).contains(&code)) {
-                    return Err(format!(
-                        "kubectl does not know the escape \\u{code}; write the character itself"
-                    ));
-                }
-            }
-            _ => {}
-        }
-    }
-    Ok(())
 }
 
 fn too_deep(at: Position) -> Unreadable {

@@ -73,11 +73,10 @@ pub(super) fn resolve(text: &str, tag: Option<&str>) -> Result<Scalar, String> {
     };
     let found = plain(text);
     let fits = match (tag, &found) {
-        (Some("int"), Scalar::Integer(_) | Scalar::Large(_))
-        | (Some("float"), Scalar::Integer(_) | Scalar::Float(_))
-        | (Some("bool"), Scalar::Bool(_))
-        | (Some("null"), Scalar::Null) => true,
-        (Some("int" | "float" | "bool" | "null"), _) => false,
+        (Some("int"), found) => matches!(found, Scalar::Integer(_) | Scalar::Large(_)),
+        (Some("float"), found) => matches!(found, Scalar::Integer(_) | Scalar::Float(_)),
+        (Some("bool"), found) => matches!(found, Scalar::Bool(_)),
+        (Some("null"), found) => matches!(found, Scalar::Null),
         (None, _) => true,
         // Any other tag, such as !vault, makes a string.
         (Some(_), _) => return Ok(Scalar::Text(text.to_owned())),
@@ -179,7 +178,7 @@ fn float_key(value: f64) -> String {
     let scientific = format!("{value:e}");
     let Some((mantissa, exponent)) = scientific.split_once('e') else { return scientific };
     match exponent.parse::<i32>() {
-        Ok(exponent) if exponent < -4 || exponent >= 21 => {
+        Ok(exponent) if !(-4..6).contains(&exponent) => {
             let sign = if exponent < 0 { '-' } else { '+' };
             format!("{mantissa}e{sign}{:02}", exponent.abs())
         }

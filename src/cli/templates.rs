@@ -1,0 +1,55 @@
+//! Templates of the input: what lies below its requests.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::manifest::Document;
+use crate::api::template::{TemplateKind, TemplateRef};
+use crate::api::{JobRequest, JobTemplateSpec};
+use crate::compile::{Builtin, Layers, Template, select};
+
+/// A template, and the namespace whose requests it is for; none: all.
+#[derive(Debug)]
+pub(super) struct Scoped {
+    namespace: Option<String>,
+    pub(super) template: Arc<Template>,
+}
+
+/// The template that a document holds; `value` is the document with defaults, `namespace` that of objects which name
+/// none.
+pub(super) fn template(document: &Document, value: &Value, namespace: Option<&str>) -> Option<Scoped> {
+    let kind = match document.kind.as_str() {
+        "JobTemplate" => TemplateKind::JobTemplate,
+        "ClusterJobTemplate" => TemplateKind::ClusterJobTemplate,
+        _ => return None,
+    };
+    let metadata = value.get("metadata");
+    let text = |key: &str| metadata.and_then(|metadata| metadata.get(key)).and_then(Value::as_str);
+    let spec = value.get("spec").cloned().unwrap_or_else(|| Value::Object(serde_json::Map::new()));
+    let spec: Result<JobTemplateSpec, _> = serde_path_to_error::deserialize(spec);
+    Some(Scoped {
+        namespace: match kind {
+            TemplateKind::JobTemplate => Some(text("namespace").or(namespace).unwrap_or_default().to_owned()),
+            TemplateKind::ClusterJobTemplate => None,
+        },
+        template: Arc::new(Template {
+            reference: TemplateRef { kind, name: text("name").unwrap_or_default().to_owned() },
+            uid: String::new(),
+            generation: 0,
+            created: text("creationTimestamp").and_then(|time| time.parse().ok()),
+            spec: spec.map_err(|error| error.to_string()),
+        }),
+    })
+}
+
+/// What the templates of the input put below a request of `namespace`.
+pub(super) fn layers_for(request: &JobRequest, namespace: Option<&str>, templates: &[Scoped]) -> Layers {
+    let namespace = namespace.unwrap_or_default();
+    let in_scope: Vec<_> = templates
+        .iter()
+        .filter(|scoped| scoped.namespace.as_deref().is_none_or(|own| own == namespace))
+        .map(|scoped| Arc::clone(&scoped.template))
+        .collect();
+    select(Builtin::default(), &request.spec, &in_scope)
+}

@@ -1,0 +1,209 @@
+//! Golden cases of the command line: folders with a `command` and its input; `stdout`, `stderr` and `code` come out.
+//!
+//! `BLESS=1 cargo test --test cli` writes what comes out; read the difference before you commit it. Hostile inputs too
+//! long to keep in files are made here, and run with little memory.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(clippy::disallowed_types, clippy::disallowed_methods)] // tests are edges
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
+
+use jobrequest::api::JobRequest;
+use jobrequest::api::template::TemplateRef;
+use jobrequest::compile::{Builtin, Identity, Template, compile, select};
+use serde_json::Value;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_jobrequest");
+
+fn cases() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli");
+    let mut cases: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    cases.sort();
+    cases
+}
+
+fn run(case: &Path) -> Output {
+    let command = fs::read_to_string(case.join("command")).unwrap();
+    let stdin = File::open(case.join("stdin")).map_or_else(|_| Stdio::null(), Stdio::from);
+    Command::new(PROGRAM).args(command.split_whitespace()).current_dir(case).stdin(stdin).output().unwrap()
+}
+
+#[test]
+fn every_case_comes_out_as_committed() {
+    let cases = cases();
+    assert!(cases.len() >= 30, "only {} cases were found", cases.len());
+    let mut wrong = Vec::new();
+    for case in &cases {
+        let output = run(case);
+        let code = output.status.code().expect("an exit code");
+        let results = [
+            ("stdout", String::from_utf8(output.stdout).expect("UTF-8")),
+            ("stderr", String::from_utf8(output.stderr).expect("UTF-8")),
+            ("code", format!("{code}\n")),
+        ];
+        for (name, now) in results {
+            let file = case.join(name);
+            if std::env::var_os("BLESS").is_some() {
+                if now.is_empty() {
+                    let _ = fs::remove_file(&file);
+                } else {
+                    fs::write(&file, &now).unwrap();
+                }
+            }
+            let committed = fs::read_to_string(&file).unwrap_or_default();
+            if committed != now {
+                let difference = similar_asserts::SimpleDiff::from_str(&committed, &now, "committed", "now");
+                wrong.push(format!("{}/{name}\n{difference}", case.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}\nif this is meant: BLESS=1 cargo test --test cli", wrong.join("\n"));
+    println!("{} cases", cases.len());
+}
+
+/// The sessions in the documentation are real.
+#[test]
+fn documented_sessions_are_current() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("docs/command-line.md")).unwrap();
+    for (case, files) in [
+        ("documented-render", ["pi.yaml", "stdout"].as_slice()),
+        ("documented-validate", &["pi-broken.yaml", "stderr", "stdout"]),
+    ] {
+        for file in files {
+            let text = fs::read_to_string(root.join("tests/cli").join(case).join(file)).unwrap();
+            assert!(
+                page.contains(&text),
+                "docs/command-line.md does not show {case}/{file} as it is now:\n{text}"
+            );
+        }
+    }
+}
+
+/// Templates as they are known offline: without uid and generation.
+fn templates(file: &Path) -> Vec<Arc<Template>> {
+    let text = fs::read_to_string(file).unwrap_or_default();
+    let documents: Vec<Value> = serde_saphyr::from_multiple(&text).unwrap();
+    let template = |document: Value| Template {
+        uid: String::new(),
+        reference: TemplateRef {
+            kind: serde_json::from_value(document["kind"].clone()).unwrap(),
+            name: document["metadata"]["name"].as_str().unwrap().to_owned(),
+        },
+        generation: 0,
+        created: document["metadata"]["creationTimestamp"].as_str().map(|text| text.parse().unwrap()),
+        spec: serde_json::from_value(document["spec"].clone()).map_err(|error| error.to_string()),
+    };
+    documents.into_iter().map(|document| Arc::new(template(document))).collect()
+}
+
+/// `render` shows byte for byte what compile makes, which is what the controller creates.
+#[test]
+fn render_is_compile() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/compile");
+    let mut count = 0;
+    for case in fs::read_dir(folder).unwrap() {
+        let file = case.unwrap().path().join("request.yaml");
+        let request: JobRequest = serde_saphyr::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
+        let name = request.metadata.name.clone().unwrap();
+        let identity = Identity { name: &name, namespace: Some("team"), uid: None, generation: None };
+        let beside = file.with_file_name("templates.yaml");
+        let layers = select(Builtin::default(), &request.spec, &templates(&beside));
+        let Ok(compiled) = compile(&identity, &request.spec, &layers, 3) else { continue };
+        let render = |format: &str| {
+            let mut render = Command::new(PROGRAM);
+            render.args(["render", "--run", "3", "-n", "team", "-o", format]).arg(&file);
+            if beside.exists() {
+                render.arg("--templates").arg(&beside);
+            }
+            let output = render.output().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            String::from_utf8(output.stdout).unwrap()
+        };
+        let wanted = serde_saphyr::to_string(&compiled.job).unwrap();
+        similar_asserts::assert_eq!(wanted, render("yaml"), "{}", file.display());
+        let wanted = serde_json::to_string_pretty(&compiled.job).unwrap() + "\n";
+        similar_asserts::assert_eq!(wanted, render("json"), "{}", file.display());
+        count += 1;
+    }
+    assert!(count > 15, "only {count} Jobs were compared");
+}
+
+const HEAD: &str = "apiVersion: jobrequest.dev/v1alpha1\nkind: JobRequest\nmetadata: {name: a}\nspec:\n";
+
+/// Each is refused with a place and words, in little memory, and never by a panic.
+#[test]
+fn hostile_inputs_end_in_a_message() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let text = "y".repeat(2_000_000);
+    let nested = |levels: usize| {
+        (1..=levels).map(|level| format!("{}a:\n", " ".repeat(level))).collect::<Vec<_>>().concat()
+    };
+    let keys = (0..150_000).map(|i| format!("    k{i}: v\n")).collect::<Vec<_>>().concat();
+    let deeper = |i: usize| format!("a{}: &a{} {}*a{i}{}\n", i + 1, i + 1, "[".repeat(40), "]".repeat(40));
+    let inputs: Vec<(&str, Vec<u8>, &str)> = vec![
+        (
+            "a text of 10 MB",
+            format!("{HEAD}  alias: {}\n", "x".repeat(10_000_000)).into(),
+            "API server takes no object",
+        ),
+        (
+            "a million values",
+            format!("{HEAD}  x: [{}]\n", "1,".repeat(1_000_000)).into(),
+            "more than 200000 values",
+        ),
+        ("many keys", format!("{HEAD}  labels:\n{keys}").into(), "more than 200000 values"),
+        ("deep flow", format!("{HEAD}  x: {}\n", "[".repeat(100_000)).into(), "recursion limit"),
+        ("deep JSON", "{\"a\":".repeat(100_000).into(), "recursion limit"),
+        ("deep blocks", format!("{HEAD}{}", nested(400)).into(), "recursion limit"),
+        (
+            "deep by aliases",
+            format!("a0: &a0 x\n{}{HEAD}", (0..5).map(deeper).collect::<String>()).into(),
+            "nested deeper than 128",
+        ),
+        (
+            "long by aliases",
+            format!("s: &s {text}\nl: [{}]\n{HEAD}", "*s, ".repeat(1000)).into(),
+            "bytes of text",
+        ),
+        ("an alias in itself", format!("x: &x [*x]\n{HEAD}").into(), "inside of what it refers to"),
+        ("a long key", format!("{HEAD}  {}: x\n", "k".repeat(200_000)).into(), "not YAML"),
+        ("all bytes", (0..=255).collect(), "not UTF-8"),
+        ("UTF-16", HEAD.encode_utf16().flat_map(u16::to_le_bytes).collect(), "error: "),
+        (
+            "a wide file of objects",
+            format!("{HEAD}  containers: [{{image: x, imag: y}}]\n---\n").repeat(2000).into(),
+            "unknown field",
+        ),
+    ];
+    for (what, bytes, words) in inputs {
+        let file = folder.join("hostile.yaml");
+        fs::write(&file, bytes).unwrap();
+        let limited = format!("ulimit -v 400000; exec {PROGRAM} validate {}", file.display());
+        let output = Command::new("sh").args(["-c", &limited]).env("RUST_BACKTRACE", "0").output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        let first: String = stderr.lines().next().unwrap_or_default().chars().take(300).collect();
+        assert_eq!(output.status.code(), Some(1), "{what}: {first}");
+        let place =
+            first.strip_prefix(&file.display().to_string()).unwrap_or_else(|| panic!("{what}: {first}"));
+        let mut numbers = place.split(':').skip(1).take(2);
+        assert!(
+            numbers.all(|number| number.parse::<u32>().is_ok_and(|number| number > 0)),
+            "{what}: {first}"
+        );
+        assert!(first.contains(words), "{what}: does not say '{words}': {first}");
+    }
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_failure() {
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/everything.yaml");
+    let piped = format!("{PROGRAM} render {} {PROGRAM_ALREADY_SEEN}", example.display());
+    let output = Command::new("bash").args(["-c", &piped]).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stderr).matches("could not").count(), 0);
+    assert!(output.status.success());
+}
+
+const PROGRAM_ALREADY_SEEN: &str = "| true; exit ${PIPESTATUS[0]}";
