@@ -6,12 +6,15 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(clippy::disallowed_types, clippy::disallowed_methods)] // tests are edges
 
+mod crashes;
 mod figures;
 mod golden;
+mod outages;
 mod platform;
 mod runs;
 mod schema;
 mod support;
+mod two_operators;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -27,6 +30,9 @@ fn modules() -> Vec<(&'static str, Vec<Test>)> {
         ("runs", runs::tests()),
         ("schema", schema::tests()),
         ("golden", golden::tests()),
+        ("outages", outages::tests()),
+        ("crashes", crashes::tests()),
+        ("two_operators", two_operators::tests()),
         ("figures", figures::tests()),
     ]
 }
