@@ -9,6 +9,7 @@
 mod crashes;
 mod figures;
 mod golden;
+mod old_objects;
 mod outages;
 mod platform;
 mod runs;
@@ -31,6 +32,7 @@ fn modules() -> Vec<(&'static str, Vec<Test>)> {
         ("schema", schema::tests()),
         ("golden", golden::tests()),
         ("outages", outages::tests()),
+        ("old_objects", old_objects::tests()),
         ("crashes", crashes::tests()),
         ("two_operators", two_operators::tests()),
         ("figures", figures::tests()),
