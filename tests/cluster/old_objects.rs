@@ -105,7 +105,6 @@ fn install_loose_crd(cx: &Cluster) {
     fs::write(&loose, crd.to_string()).unwrap();
     let loose = loose.display().to_string();
     cx.kubectl(&["create", "-f", &loose]);
-    cx.kubectl(&["wait", "--for=condition=Established", "-f", &loose, "--timeout=60s"]);
 }
 
 /// Waits until the API server judges by the CRD that was installed last.

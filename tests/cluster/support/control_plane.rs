@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -198,8 +199,17 @@ impl ControlPlane {
         }
         let folder = crds.display().to_string();
         self.kubectl(&["apply", "--server-side", "--force-conflicts", "-f", &folder])?;
-        self.kubectl(&["wait", "--for=condition=Established", "-f", &folder, "--timeout=60s"])?;
-        Ok(())
+        // kubectl refuses to wait for an object which has no condition at all yet.
+        let wait = || self.kubectl(&["wait", "--for=condition=Established", "-f", &folder, "--timeout=60s"]);
+        let mut established = wait();
+        for _ in 0..50 {
+            if established.is_ok() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+            established = wait();
+        }
+        established.map(drop)
     }
 
     /// The output of `kubectl`, as the cluster's administrator.
