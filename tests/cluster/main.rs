@@ -15,6 +15,7 @@ mod platform;
 mod runs;
 mod schema;
 mod support;
+mod ttl;
 mod two_operators;
 
 use std::process::ExitCode;
@@ -27,6 +28,8 @@ use support::{ControlPlane, Test};
 /// Every module of tests, with the name its tests are listed under.
 fn modules() -> Vec<(&'static str, Vec<Test>)> {
     vec![
+        // It waits for long, so it begins first.
+        ("ttl", ttl::tests()),
         ("platform", platform::tests()),
         ("runs", runs::tests()),
         ("schema", schema::tests()),
