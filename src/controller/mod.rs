@@ -62,6 +62,9 @@ pub async fn run(
             Ok((request, _)) => debug!(request = %request, "reconciled"),
             // Deleted in the meantime: nothing is left to do.
             Err(kube::runtime::controller::Error::ObjectNotFound(_)) => {}
+            Err(kube::runtime::controller::Error::QueueError(error)) => {
+                watch::broke_off("JobRequests", &error);
+            }
             Err(error) => debug!(%error, "reconcile ended with an error"),
         }
     });

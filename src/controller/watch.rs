@@ -61,9 +61,12 @@ where
     while let Some(event) = events.next().await {
         match event {
             Ok(event) => take(event),
-            Err(error) => {
-                warn!(error = %chain(&error), "the watch on {what} broke off; it is taken up again");
-            }
+            Err(error) => broke_off(what, &error),
         }
     }
+}
+
+/// Says so: caches may be out of date until it is back.
+pub(super) fn broke_off(what: &str, error: &dyn std::error::Error) {
+    warn!(error = %chain(error), "the watch on {what} broke off; it is taken up again");
 }

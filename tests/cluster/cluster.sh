@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # A Kubernetes control plane on this machine, with simulated nodes: `cluster.sh up`, `cluster.sh down`.
+# An outage of it: `cluster.sh api-down` kills its API server, `cluster.sh api-up` starts it again.
 #
 # Takes the binaries which control-plane/build.sh made, the pod behaviour in stages/, and these options:
 #   --dir DIR       where everything of this cluster is kept         (default .cluster)
@@ -41,8 +42,9 @@ unset HTTP_PROXY HTTPS_PROXY ALL_PROXY http_proxy https_proxy all_proxy SSL_CERT
 # The processes of this cluster, and of no other: each has a path below $state/ among its arguments.
 # Pid files would miss what a killed `up` had started and not yet noted.
 pids() {
-    ps -axww -o pid=,command= | awk -v state="$state/" -v self="$$" '
-        $1 != self && index($0, state) && $2 ~ /\/(etcd|kube-apiserver|kube-controller-manager|kube-scheduler|kwok-controller|kwokctl)$/ { print $1 }'
+    local programs=${1:-etcd|kube-apiserver|kube-controller-manager|kube-scheduler|kwok-controller|kwokctl}
+    ps -axww -o pid=,command= | awk -v state="$state/" -v self="$$" -v programs="/($programs)\$" '
+        $1 != self && index($0, state) && $2 ~ programs { print $1 }'
 }
 
 down() {
@@ -57,6 +59,11 @@ down() {
     done
     rm -f "$dir/kubeconfig"
     [[ -n $keep ]] || rm -rf "$state" "$dir/audit.log"
+}
+
+kwokctl() {
+    # kwokctl prefers a kubectl on the PATH to the one it is told of.
+    PATH=$bin:$PATH KWOK_WORKDIR=$state/kwok "$bin/kwokctl" "$@" --name jobrequest >>"$state/kwokctl.log" 2>&1
 }
 
 kubectl() { "$bin/kubectl" --kubeconfig "$dir/kubeconfig" "$@"; }
@@ -101,12 +108,17 @@ componentsPatches:
 ${enforce:+  - {key: enable-admission-plugins, value: OwnerReferencesPermissionEnforcement\}}
 - name: kube-controller-manager
   extraArgs:
+  # There is no other to elect; without elections it outlives an outage of the API server.
+  - {key: leader-elect, value: "false"}
   # As in a real cluster: each controller acts with the rights of its own account, not as an administrator.
   - {key: use-service-account-credentials, value: "true"}
   # By default the Job controller may make 20 calls a second, which would be what a load test measures.
   - {key: kube-api-qps, value: "1000"}
   - {key: kube-api-burst, value: "2000"}
   - {key: concurrent-job-syncs, value: "20"}
+- name: kube-scheduler
+  extraArgs:
+  - {key: leader-elect, value: "false"}
 ---
 apiVersion: config.kwok.x-k8s.io/v1alpha1
 kind: KwokConfiguration
@@ -164,9 +176,7 @@ up() {
     trap 'keep=1 down; echo "cluster.sh: the cluster did not start; its logs are in $state" >&2' EXIT
     mkdir -p "$state"
     configuration >"$state/configuration.yaml"
-    # kwokctl prefers a kubectl on the PATH to the one it is told of.
-    if ! PATH=$bin:$PATH KWOK_WORKDIR=$state/kwok "$bin/kwokctl" create cluster --name jobrequest \
-        --config "$state/configuration.yaml" --kubeconfig "$dir/kubeconfig" --wait 120s >"$state/kwokctl.log" 2>&1; then
+    if ! kwokctl create cluster --config "$state/configuration.yaml" --kubeconfig "$dir/kubeconfig" --wait 120s; then
         tail -n 20 "$state/kwokctl.log" >&2
         exit 1
     fi
@@ -180,8 +190,27 @@ up() {
     echo "cluster is up: export KUBECONFIG=$dir/kubeconfig"
 }
 
+api_down() {
+    local pid
+    for pid in $(pids kube-apiserver); do
+        kill -KILL "$pid"
+    done
+    while [[ -n $(pids kube-apiserver) ]]; do sleep 0.1; done
+    # Until somebody has reaped the process, kwokctl would take it for a running one.
+    rm -f "$state/kwok/clusters/jobrequest/pids/kube-apiserver.pid"
+}
+
+api_up() {
+    if ! kwokctl start cluster --wait 60s; then
+        tail -n 20 "$state/kwokctl.log" >&2
+        exit 1
+    fi
+}
+
 case $command in
     up) up ;;
     down) down; echo "cluster is down" ;;
+    api-down) api_down ;;
+    api-up) api_up ;;
     *) usage ;;
 esac

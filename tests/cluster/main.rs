@@ -6,14 +6,19 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(clippy::disallowed_types, clippy::disallowed_methods)] // tests are edges
 
+mod crashes;
 mod figures;
 mod golden;
+mod old_objects;
+mod outages;
 mod platform;
 mod policy;
 mod reading;
 mod runs;
 mod schema;
 mod support;
+mod ttl;
+mod two_operators;
 mod verdicts;
 
 use std::process::ExitCode;
@@ -26,6 +31,8 @@ use support::{ControlPlane, Test};
 /// Every module of tests, with the name its tests are listed under.
 fn modules() -> Vec<(&'static str, Vec<Test>)> {
     vec![
+        // It waits for long, so it begins first.
+        ("ttl", ttl::tests()),
         ("platform", platform::tests()),
         ("runs", runs::tests()),
         ("schema", schema::tests()),
@@ -33,6 +40,10 @@ fn modules() -> Vec<(&'static str, Vec<Test>)> {
         ("policy", policy::tests()),
         ("reading", reading::tests()),
         ("verdicts", verdicts::tests()),
+        ("outages", outages::tests()),
+        ("old_objects", old_objects::tests()),
+        ("crashes", crashes::tests()),
+        ("two_operators", two_operators::tests()),
         ("figures", figures::tests()),
     ]
 }

@@ -10,17 +10,32 @@ use kube::api::{ObjectMeta, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config, Resource};
 
+use super::control_plane::OwnControlPlane;
 use super::{Audit, ControlPlane, DEADLINE, eventually};
 
 /// The cluster, as one test sees it.
 pub(crate) struct Cluster {
+    test: String,
     control_plane: Arc<ControlPlane>,
     logs: PathBuf,
+    /// Stops the control plane, if it is of this test only.
+    _own: Option<OwnControlPlane>,
 }
 
 impl Cluster {
     pub(crate) fn new(test: &str, control_plane: Arc<ControlPlane>) -> Self {
-        Self { logs: control_plane.logs(test), control_plane }
+        Self { test: test.to_owned(), logs: control_plane.logs(test), control_plane, _own: None }
+    }
+
+    /// A cluster of this test alone, without CRDs: for what no other test would survive. Drop it last.
+    pub(crate) async fn own(&self) -> Self {
+        let own = self.control_plane.own(&self.test).await;
+        Self {
+            test: self.test.clone(),
+            control_plane: Arc::clone(own.control_plane()),
+            logs: self.logs.clone(),
+            _own: Some(own),
+        }
     }
 
     pub(crate) fn control_plane(&self) -> &Arc<ControlPlane> {

@@ -1,16 +1,27 @@
-//! The one control plane of a test run: started before the first test, stopped after the last, however that ends.
+//! The control plane of a test run: started before the first test, stopped after the last, however that ends.
+//!
+//! A test which must break a control plane takes one of its own, in a folder below this one's; it stops with the test,
+//! and whatever stops this one stops those too.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
+use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
+
+use super::{DEADLINE, eventually};
 
 /// The programs of the cluster, as `make cluster-bin` leaves them.
 const PROGRAMS: [&str; 7] =
     ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl", "kwok", "kwokctl"];
+
+/// One at a time: each takes half a gigabyte, and two cores serve them all.
+static OWN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 /// Paths and processes of this run. Its folder is apart from the one of `make cluster-up`.
 pub(crate) struct ControlPlane {
@@ -25,7 +36,11 @@ impl ControlPlane {
     pub(crate) fn new() -> Self {
         let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
         let folder = root.join(".cluster/test");
-        Self { root, folder, namespaces: AtomicUsize::new(0), lock: Mutex::new(None) }
+        Self::at(&root, folder)
+    }
+
+    fn at(root: &Path, folder: PathBuf) -> Self {
+        Self { root: root.to_owned(), folder, namespaces: AtomicUsize::new(0), lock: Mutex::new(None) }
     }
 
     pub(crate) fn kubeconfig(&self) -> PathBuf {
@@ -38,6 +53,18 @@ impl ControlPlane {
 
     pub(crate) fn program(&self, name: &str) -> PathBuf {
         self.root.join(".cluster/bin").join(name)
+    }
+
+    /// Another one for the test of this name, without CRDs. It is started, and stops when dropped.
+    pub(crate) async fn own(&self, test: &str) -> OwnControlPlane {
+        let turn = OWN.lock().await;
+        let folder = self.folder.join("own").join(test.replace("::", "."));
+        let control_plane = Self::at(&self.root, folder);
+        fs::create_dir_all(control_plane.pids()).expect("create the folder of a control plane");
+        control_plane
+            .script("up", &["--nodes", "1"])
+            .unwrap_or_else(|problem| panic!("a control plane of its own: {problem}"));
+        OwnControlPlane { control_plane: Arc::new(control_plane), _turn: turn }
     }
 
     /// Where a test keeps its logs.
@@ -66,8 +93,7 @@ impl ControlPlane {
         *self.lock.lock().unwrap() = Some(lock);
 
         // What a killed run left behind.
-        self.stop_operators();
-        self.script("down", &[])?;
+        self.stop_all(&[])?;
         let _ = fs::remove_dir_all(&self.folder);
         fs::create_dir_all(self.pids()).map_err(|e| format!("create {}: {e}", self.folder.display()))?;
 
@@ -81,8 +107,7 @@ impl ControlPlane {
 
     /// Stops every process of this run; keeps the folder with all logs if something failed.
     pub(crate) fn stop(&self, failed: bool) {
-        self.stop_operators();
-        if let Err(problem) = self.script("down", if failed { &["--keep"] } else { &[] }) {
+        if let Err(problem) = self.stop_all(if failed { &["--keep"] } else { &[] }) {
             eprintln!("cluster tests: {problem}");
         }
         if failed {
@@ -103,6 +128,34 @@ impl ControlPlane {
 
     fn pids(&self) -> PathBuf {
         self.folder.join("pids")
+    }
+
+    /// Stops the processes of this one, and of those below it.
+    fn stop_all(&self, options: &[&str]) -> Result<(), String> {
+        let own = fs::read_dir(self.folder.join("own")).into_iter().flatten().flatten();
+        for folder in own.map(|entry| entry.path()) {
+            Self::at(&self.root, folder).stop_all(options)?;
+        }
+        self.stop_operators();
+        self.script("down", options)
+    }
+
+    /// The API server ends at once, as in a crash, until the outage is ended.
+    pub(crate) async fn outage(&self) -> Outage<'_> {
+        let kubeconfig = fs::read_to_string(self.kubeconfig()).expect("read the kubeconfig");
+        let address = kubeconfig.split("server: https://").nth(1).and_then(|rest| rest.lines().next());
+        self.script("api-down", &[]).unwrap_or_else(|problem| panic!("{problem}"));
+        // Another cluster on this machine would take the free port, and this one could not come back.
+        let address = address.expect("an address");
+        let listener =
+            eventually(DEADLINE, "the port is free, and held", async || TcpListener::bind(address).await)
+                .await;
+        let refuse = tokio::spawn(async move {
+            loop {
+                drop(listener.accept().await);
+            }
+        });
+        Outage { control_plane: self, refuse }
     }
 
     fn stop_operators(&self) {
@@ -137,16 +190,26 @@ impl ControlPlane {
         Err(format!("cluster.sh {command} failed:\n{}", String::from_utf8_lossy(&output.stderr)))
     }
 
-    fn install_crds(&self) -> Result<(), String> {
+    /// Installs the CRDs of this version, over whatever is there.
+    pub(crate) fn install_crds(&self) -> Result<(), String> {
         let crds = self.root.join("crds");
         let any = fs::read_dir(&crds).into_iter().flatten().flatten().any(|f| is_yaml(&f.path()));
         if !any {
             return Ok(());
         }
         let folder = crds.display().to_string();
-        self.kubectl(&["apply", "--server-side", "-f", &folder])?;
-        self.kubectl(&["wait", "--for=condition=Established", "-f", &folder, "--timeout=60s"])?;
-        Ok(())
+        self.kubectl(&["apply", "--server-side", "--force-conflicts", "-f", &folder])?;
+        // kubectl refuses to wait for an object which has no condition at all yet.
+        let wait = || self.kubectl(&["wait", "--for=condition=Established", "-f", &folder, "--timeout=60s"]);
+        let mut established = wait();
+        for _ in 0..50 {
+            if established.is_ok() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+            established = wait();
+        }
+        established.map(drop)
     }
 
     /// The output of `kubectl`, as the cluster's administrator.
@@ -165,12 +228,7 @@ impl ControlPlane {
 
     /// A signal ends the run at once, but not before everything is stopped.
     fn stop_on_signals(&self) {
-        let this = Self {
-            root: self.root.clone(),
-            folder: self.folder.clone(),
-            namespaces: AtomicUsize::new(0),
-            lock: Mutex::new(None),
-        };
+        let this = Self::at(&self.root, self.folder.clone());
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             let number = runtime.block_on(async {
@@ -182,6 +240,42 @@ impl ControlPlane {
             this.stop(true);
             std::process::exit(128 + number);
         });
+    }
+}
+
+/// A control plane of one test.
+pub(crate) struct OwnControlPlane {
+    control_plane: Arc<ControlPlane>,
+    _turn: tokio::sync::MutexGuard<'static, ()>,
+}
+
+impl OwnControlPlane {
+    pub(crate) fn control_plane(&self) -> &Arc<ControlPlane> {
+        &self.control_plane
+    }
+}
+
+/// The API server is away; what would connect to it is cut off.
+pub(crate) struct Outage<'a> {
+    control_plane: &'a ControlPlane,
+    refuse: JoinHandle<()>,
+}
+
+impl Outage<'_> {
+    /// The API server is there again, with all that it had stored.
+    pub(crate) async fn end(self) {
+        self.refuse.abort();
+        let _ = self.refuse.await;
+        self.control_plane.script("api-up", &[]).unwrap_or_else(|problem| panic!("{problem}"));
+    }
+}
+
+impl Drop for OwnControlPlane {
+    fn drop(&mut self) {
+        let options: &[&str] = if std::thread::panicking() { &["--keep"] } else { &[] };
+        if let Err(problem) = self.control_plane.stop_all(options) {
+            eprintln!("cluster tests: {problem}");
+        }
     }
 }
 

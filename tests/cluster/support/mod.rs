@@ -11,6 +11,7 @@ mod control_plane;
 mod eventually;
 mod operator;
 pub(crate) mod requests;
+pub(crate) mod witness;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
