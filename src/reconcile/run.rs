@@ -198,7 +198,7 @@ fn reserved(
         return Move::stay(runs, Standing::Held, Next::AwaitChange);
     }
     if let Some((_, until)) = observed.memory.forbidden.filter(|(_, until)| clock.uptime < *until) {
-        let standing = waiting_as_before(request);
+        let standing = waiting_as_before(request, newest.number);
         return Move::stay(runs, standing, Next::After(until.saturating_sub(clock.uptime)));
     }
     match observed.answers.request_at.map(|at| at.saturating_add(PERMIT)) {
@@ -583,10 +583,17 @@ pub(super) fn forbidden_pause(count: u32) -> Duration {
     first.saturating_mul(2_u32.saturating_pow(count.saturating_sub(1))).min(longest)
 }
 
-/// What the status says it waits for, while the pause lasts.
-fn waiting_as_before(request: &StoredRequest) -> Standing {
+/// What the status says that run `number` waits for, while the pause lasts. Told without the words that the status
+/// puts before it, or they would be put there again with each look.
+fn waiting_as_before(request: &StoredRequest, number: i32) -> Standing {
     let status = request.known_status();
     let ready =
         status.conditions.iter().find(|c| c.type_ == "Ready" && c.reason == Reason::JobForbidden.as_str());
-    ready.map_or(Standing::Due, |ready| Standing::Waiting(Reason::JobForbidden, ready.message.clone()))
+    let told = ready.and_then(|ready| ready.message.strip_prefix(&waits_prefix(number)));
+    told.map_or(Standing::Due, |told| Standing::Waiting(Reason::JobForbidden, told.to_owned()))
+}
+
+/// How the status begins to tell what run `number` waits for.
+pub(super) fn waits_prefix(number: i32) -> String {
+    format!("run {number} waits: ")
 }

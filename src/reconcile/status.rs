@@ -11,7 +11,7 @@ use super::change;
 use super::diagnosis;
 use super::observed::{JobConditionView, JobView, PodView, StoredRequest};
 use super::plan::{Judged, Rejection};
-use super::run::{Course, Standing};
+use super::run::{Course, Standing, waits_prefix};
 use crate::api::JobRequestStatus;
 use crate::api::condition::{ConditionType, Phase, Reason, RunResult};
 use crate::api::status::Run;
@@ -140,7 +140,7 @@ fn verdict<'a>(
             format!("run {number} is reserved, Job {} is being created", newest.job_name),
         ),
         Standing::Waiting(reason, message) => {
-            working(Phase::Waiting, *reason, format!("run {number} waits: {message}"))
+            working(Phase::Waiting, *reason, waits_prefix(number) + message)
         }
         Standing::Ended => ended(newest),
         Standing::Live(job) if job.spec.suspend == Some(true) => {

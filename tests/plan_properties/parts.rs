@@ -206,9 +206,9 @@ pub fn job_choice() -> BoxedStrategy<JobChoice> {
         proptest::bool::weighted(0.3),
         proptest::bool::weighted(0.1),
         proptest::bool::weighted(0.9),
-        proptest::option::weighted(0.1, 1..5_i32),
+        proptest::option::weighted(0.1, -1..5_i32),
     );
-    (0..JOB_NAMES.len(), owner, job_status(), flags, digest_choice(), in_place)
+    (prop_oneof![Just(0), 0..JOB_NAMES.len()], owner, job_status(), flags, digest_choice(), in_place)
         .prop_map(
             |(name, owner, status, (is_suspended, is_terminating, is_labelled, run), digest, in_place)| {
                 JobChoice {
@@ -286,7 +286,9 @@ pub struct RequestChoice {
 
 fn conditions() -> BoxedStrategy<Value> {
     let status = select(["True", "True", "False", "Unknown"].as_slice());
-    let reason = prop_oneof![select(Reason::ALL).prop_map(|reason| reason.to_string()), text()];
+    // The schema demands at least one character of a stored reason, and at most 1024.
+    let odd = text().prop_map(|text| format!("R{}", text.chars().take(1000).collect::<String>()));
+    let reason = prop_oneof![select(Reason::ALL).prop_map(|reason| reason.to_string()), odd];
     let one = (status, reason, text(), offset(), 0..4_i64);
     proptest::collection::btree_map(select(ConditionType::ALL), one, 0..7)
         .prop_map(|conditions| {

@@ -131,9 +131,13 @@ impl AnswerChoice {
                 let creation = match creation {
                     // The answer of a create is the Job that was sent.
                     CreationChoice::Created(mut job) => {
-                        job.name = name;
-                        job.owner = Owner::Us;
-                        Creation::Created(Box::new(see(&job)))
+                        (job.name, job.owner) = (name, Owner::Us);
+                        let mut created = see(&job);
+                        if !created.is_of(parts::UID) || !created.is_controlled_by(parts::UID) {
+                            created = view(&parts::job(&job, &Value::Null));
+                            created.metadata.uid = Some(format!("created-{name}"));
+                        }
+                        Creation::Created(Box::new(created))
                     }
                     CreationChoice::Other(creation) => creation,
                 };
