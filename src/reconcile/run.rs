@@ -336,7 +336,9 @@ fn record(
     let Some(newest) = runs.first_mut() else {
         return Move::stay(&runs, Standing::NoRun, Next::AwaitChange);
     };
-    record_uid(newest, job);
+    if newest.job_uid.is_none() {
+        record_uid(newest, job);
+    }
     record_progress(newest, job);
     if !record_result(newest, job) {
         let standing = Standing::Live(Box::new(job.clone()));
