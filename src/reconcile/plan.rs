@@ -165,7 +165,7 @@ pub fn plan(observed: &Observed, layers: &Layers, clock: Clock) -> Plan {
         }
     }
     if let (Err(rejection), false) = (&judged, is_rejected_as(&stored, &judged)) {
-        plan.events.push(Event::new(EventReason::Rejected, rejection.message.clone()));
+        plan.events.push(Event::new(EventReason::Rejected, &rejection.message));
     }
     plan.status = Some(Box::new(described));
     plan

@@ -280,7 +280,7 @@ fn name_taken(
         runs: moved,
         standing: Standing::Due,
         ended_as: None,
-        events: vec![Event::new(EventReason::NameTaken, note)],
+        events: vec![Event::new(EventReason::NameTaken, &note)],
         next: Next::Again,
     })
 }
@@ -558,7 +558,7 @@ fn shorten(mut run: Run) -> Run {
 }
 
 fn created_event(run: &Run) -> Event {
-    Event::new(EventReason::RunCreated, format!("run {} started as Job {}", run.number, run.job_name))
+    Event::new(EventReason::RunCreated, &format!("run {} started as Job {}", run.number, run.job_name))
 }
 
 fn ended_event(run: &Run) -> Event {
@@ -566,16 +566,16 @@ fn ended_event(run: &Run) -> Event {
     let (number, name) = (run.number, &run.job_name);
     match run.result {
         Some(RunResult::Succeeded) | None => {
-            Event::new(EventReason::Completed, format!("run {number} (Job {name}) has completed"))
+            Event::new(EventReason::Completed, &format!("run {number} (Job {name}) has completed"))
         }
         Some(RunResult::Failed) => {
             let reason = run.reason.as_deref().unwrap_or_default();
             Event::new(
                 EventReason::Failed,
-                format!("run {number} (Job {name}) has failed: {reason}: {cause}"),
+                &format!("run {number} (Job {name}) has failed: {reason}: {cause}"),
             )
         }
-        Some(RunResult::Lost) => Event::new(EventReason::Lost, format!("run {number} is lost: {cause}")),
+        Some(RunResult::Lost) => Event::new(EventReason::Lost, &format!("run {number} is lost: {cause}")),
     }
 }
 
