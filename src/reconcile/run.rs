@@ -108,14 +108,18 @@ pub(super) fn records(
         .iter()
         .filter(|job| job.is_of(request.uid()))
         .filter_map(|job| {
-            let mut run = reservation(request, job.run()?, Trigger::Created, String::new());
+            let number = job.run().filter(|number| *number > 0)?;
+            let mut run = reservation(request, number, Trigger::Created, String::new());
             job.name().clone_into(&mut run.job_name);
             record_uid(&mut run, job);
             record_result(&mut run, job);
             Some(run)
         })
         .collect();
-    runs.sort_by_key(|run| std::cmp::Reverse(run.number));
+    // People copy Jobs, annotations and all: the one that bears the name of the run is that run.
+    let is_renamed = |run: &Run| run.job_name != job_name(request.name(), run.number);
+    runs.sort_by_key(|run| (std::cmp::Reverse(run.number), is_renamed(run)));
+    runs.dedup_by_key(|run| run.number);
     runs.truncate(MAX_RUNS);
     Ok(runs)
 }
@@ -537,7 +541,8 @@ fn record_result(run: &mut Run, job: &JobView) -> bool {
     };
     record_progress(run, job);
     run.result = Some(result);
-    run.reason = Some(if condition.reason.is_empty() { &condition.type_ } else { &condition.reason }.clone());
+    let reason = if condition.reason.is_empty() { &condition.type_ } else { &condition.reason };
+    run.reason = Some(bounded_to(reason, 1024));
     run.message = (!condition.message.is_empty()).then(|| bounded_to(&condition.message, 1024));
     let end = job.status.completion_time.as_ref().or(condition.last_transition_time.as_ref());
     if let Some(Time(end)) = end {

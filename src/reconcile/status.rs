@@ -19,6 +19,9 @@ use crate::api::status::Run;
 /// Longest message of a condition, in bytes.
 const MESSAGE: usize = 4096;
 
+/// Longest reason of a condition, in bytes, as the schema has it.
+const REASON: usize = 1024;
+
 /// Conditions which the Job has under the same name, mirrored unchanged.
 const MIRRORED: [ConditionType; 5] = [
     ConditionType::Suspended,
@@ -325,6 +328,10 @@ impl Writer<'_> {
         let Some(type_) = MIRRORED.into_iter().find(|type_| type_.as_str() == native.type_) else {
             return;
         };
+        // The schema takes no other status; one bad condition must not stop every write.
+        if !["True", "False", "Unknown"].contains(&native.status.as_str()) {
+            return;
+        }
         // Older Job controllers leave the reason empty; a condition of ours must have one.
         let reason = if native.reason.is_empty() { &native.type_ } else { &native.reason };
         let at = native.last_transition_time.as_ref().map(|time| time.0);
@@ -353,7 +360,7 @@ impl Writer<'_> {
         let condition = Condition {
             type_: type_.as_str().to_owned(),
             status: status.to_owned(),
-            reason: reason.to_owned(),
+            reason: bounded_to(reason, REASON),
             message: bounded(message),
             observed_generation: Some(self.generation),
             last_transition_time: Time(whole_seconds(since)),

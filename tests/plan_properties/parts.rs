@@ -194,6 +194,18 @@ pub struct JobChoice {
     in_place: Option<String>,
 }
 
+impl JobChoice {
+    fn uid(&self) -> String {
+        let kind = match self.owner {
+            Owner::Us | Owner::Stripped => "job",
+            Owner::Predecessor => "old",
+            Owner::Copy => "copy",
+            Owner::Nobody => "foreign",
+        };
+        format!("{kind}-{}", self.name)
+    }
+}
+
 /// A Job; its run is mostly the one that its name says.
 pub fn job_choice() -> BoxedStrategy<JobChoice> {
     let owner = prop_oneof![
@@ -248,10 +260,12 @@ pub fn job(choice: &JobChoice, spec: &Value) -> Value {
         }
     }
     let marks = json!({labels::MANAGED_BY: labels::FIELD_MANAGER, labels::REQUEST: NAME});
+    // What differs in metadata is another version, or another Job.
+    let version = 7 + u8::from(choice.owner == Owner::Stripped) + 2 * u8::from(choice.is_terminating);
     let metadata = object([
         ("name", Some(choice.name.into())),
-        ("uid", Some(format!("job-{}", choice.name).into())),
-        ("resourceVersion", Some("7".into())),
+        ("uid", Some(choice.uid().into())),
+        ("resourceVersion", Some(version.to_string().into())),
         ("labels", choice.is_labelled.then_some(marks)),
         ("annotations", Some(annotations.into())),
         ("ownerReferences", owners),
