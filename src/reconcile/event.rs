@@ -1,6 +1,10 @@
 //! Events: on transitions only, sent after the status write that records the transition.
 
+use super::status::bounded_to;
 use crate::api::condition::EventReason;
+
+/// Longest note that the API server takes, in bytes.
+const NOTE: usize = 1024;
 
 /// One event on a JobRequest.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,9 +16,9 @@ pub struct Event {
 }
 
 impl Event {
-    /// An event of `reason`.
-    pub(super) fn new(reason: EventReason, note: String) -> Self {
-        Self { reason, note }
+    /// An event of `reason`; a note that is too long is cut.
+    pub(super) fn new(reason: EventReason, note: &str) -> Self {
+        Self { reason, note: bounded_to(note, NOTE) }
     }
 
     /// Something went wrong.

@@ -267,5 +267,5 @@ fn verdict_event(stored: &JobRequestStatus, judged: &Judged<'_>) -> Option<Event
     let is_told = accepted.is_some_and(|accepted| {
         accepted.reason == reason.as_str() && accepted.message == status::bounded(&message)
     });
-    (!is_told).then(|| Event::new(event, message))
+    (!is_told).then(|| Event::new(event, &message))
 }

@@ -110,14 +110,18 @@ pub(super) fn records(
         .iter()
         .filter(|job| job.is_of(request.uid()))
         .filter_map(|job| {
-            let mut run = reservation(request, job.run()?, Trigger::Created, String::new(), Vec::new());
+            let number = job.run().filter(|number| *number > 0)?;
+            let mut run = reservation(request, number, Trigger::Created, String::new(), Vec::new());
             job.name().clone_into(&mut run.job_name);
             record_uid(&mut run, job);
             record_result(&mut run, job);
             Some(run)
         })
         .collect();
-    runs.sort_by_key(|run| std::cmp::Reverse(run.number));
+    // People copy Jobs, annotations and all: the one that bears the name of the run is that run.
+    let is_renamed = |run: &Run| run.job_name != job_name(request.name(), run.number);
+    runs.sort_by_key(|run| (std::cmp::Reverse(run.number), is_renamed(run)));
+    runs.dedup_by_key(|run| run.number);
     runs.truncate(MAX_RUNS);
     Ok(runs)
 }
@@ -204,7 +208,7 @@ fn reserved(
         return Move::stay(runs, Standing::Due, Next::After(TEMPLATE_LAG));
     }
     if let Some((_, until)) = observed.memory.forbidden.filter(|(_, until)| clock.uptime < *until) {
-        let standing = waiting_as_before(request);
+        let standing = waiting_as_before(request, newest.number);
         return Move::stay(runs, standing, Next::After(until.saturating_sub(clock.uptime)));
     }
     match observed.answers.request_at.map(|at| at.saturating_add(PERMIT)) {
@@ -293,7 +297,7 @@ fn name_taken(
         runs: moved,
         standing: Standing::Due,
         ended_as: None,
-        events: vec![Event::new(EventReason::NameTaken, note)],
+        events: vec![Event::new(EventReason::NameTaken, &note)],
         next: Next::Again,
     })
 }
@@ -349,7 +353,9 @@ fn record(
     let Some(newest) = runs.first_mut() else {
         return Move::stay(&runs, Standing::NoRun, Next::AwaitChange);
     };
-    record_uid(newest, job);
+    if newest.job_uid.is_none() {
+        record_uid(newest, job);
+    }
     record_progress(newest, job);
     if !record_result(newest, job) {
         let standing = Standing::Live(Box::new(job.clone()));
@@ -557,7 +563,8 @@ fn record_result(run: &mut Run, job: &JobView) -> bool {
     };
     record_progress(run, job);
     run.result = Some(result);
-    run.reason = Some(if condition.reason.is_empty() { &condition.type_ } else { &condition.reason }.clone());
+    let reason = if condition.reason.is_empty() { &condition.type_ } else { &condition.reason };
+    run.reason = Some(bounded_to(reason, 1024));
     run.message = (!condition.message.is_empty()).then(|| bounded_to(&condition.message, 1024));
     let end = job.status.completion_time.as_ref().or(condition.last_transition_time.as_ref());
     if let Some(Time(end)) = end {
@@ -578,7 +585,7 @@ fn shorten(mut run: Run) -> Run {
 }
 
 fn created_event(run: &Run) -> Event {
-    Event::new(EventReason::RunCreated, format!("run {} started as Job {}", run.number, run.job_name))
+    Event::new(EventReason::RunCreated, &format!("run {} started as Job {}", run.number, run.job_name))
 }
 
 fn ended_event(run: &Run) -> Event {
@@ -586,16 +593,16 @@ fn ended_event(run: &Run) -> Event {
     let (number, name) = (run.number, &run.job_name);
     match run.result {
         Some(RunResult::Succeeded) | None => {
-            Event::new(EventReason::Completed, format!("run {number} (Job {name}) has completed"))
+            Event::new(EventReason::Completed, &format!("run {number} (Job {name}) has completed"))
         }
         Some(RunResult::Failed) => {
             let reason = run.reason.as_deref().unwrap_or_default();
             Event::new(
                 EventReason::Failed,
-                format!("run {number} (Job {name}) has failed: {reason}: {cause}"),
+                &format!("run {number} (Job {name}) has failed: {reason}: {cause}"),
             )
         }
-        Some(RunResult::Lost) => Event::new(EventReason::Lost, format!("run {number} is lost: {cause}")),
+        Some(RunResult::Lost) => Event::new(EventReason::Lost, &format!("run {number} is lost: {cause}")),
     }
 }
 
@@ -605,10 +612,17 @@ pub(super) fn forbidden_pause(count: u32) -> Duration {
     first.saturating_mul(2_u32.saturating_pow(count.saturating_sub(1))).min(longest)
 }
 
-/// What the status says it waits for, while the pause lasts.
-fn waiting_as_before(request: &StoredRequest) -> Standing {
+/// What the status says that run `number` waits for, while the pause lasts. Told without the words that the status
+/// puts before it, or they would be put there again with each look.
+fn waiting_as_before(request: &StoredRequest, number: i32) -> Standing {
     let status = request.known_status();
     let ready =
         status.conditions.iter().find(|c| c.type_ == "Ready" && c.reason == Reason::JobForbidden.as_str());
-    ready.map_or(Standing::Due, |ready| Standing::Waiting(Reason::JobForbidden, ready.message.clone()))
+    let told = ready.and_then(|ready| ready.message.strip_prefix(&waits_prefix(number)));
+    told.map_or(Standing::Due, |told| Standing::Waiting(Reason::JobForbidden, told.to_owned()))
+}
+
+/// How the status begins to tell what run `number` waits for.
+pub(super) fn waits_prefix(number: i32) -> String {
+    format!("run {number} waits: ")
 }

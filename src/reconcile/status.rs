@@ -11,7 +11,7 @@ use super::change;
 use super::diagnosis;
 use super::observed::{JobConditionView, JobView, PodView, StoredRequest};
 use super::plan::{Judged, Rejection, Sound};
-use super::run::{Course, Standing};
+use super::run::{Course, Standing, waits_prefix};
 use crate::api::JobRequestStatus;
 use crate::api::condition::{ConditionType, Phase, Reason, RunResult};
 use crate::api::status::{Run, TemplatePin};
@@ -19,6 +19,9 @@ use crate::compile::Compiled;
 
 /// Longest message of a condition, in bytes.
 const MESSAGE: usize = 4096;
+
+/// Longest reason of a condition, in bytes, as the schema has it.
+const REASON: usize = 1024;
 
 /// Conditions which the Job has under the same name, mirrored unchanged.
 const MIRRORED: [ConditionType; 5] = [
@@ -157,7 +160,7 @@ fn verdict<'a>(
             format!("run {number} is reserved, Job {} is being created", newest.job_name),
         ),
         Standing::Waiting(reason, message) => {
-            working(Phase::Waiting, *reason, format!("run {number} waits: {message}"))
+            working(Phase::Waiting, *reason, waits_prefix(number) + message)
         }
         Standing::Ended => ended(newest),
         Standing::Live(job) if job.spec.suspend == Some(true) => {
@@ -379,6 +382,10 @@ impl Writer<'_> {
         let Some(type_) = MIRRORED.into_iter().find(|type_| type_.as_str() == native.type_) else {
             return;
         };
+        // The schema takes no other status; one bad condition must not stop every write.
+        if !["True", "False", "Unknown"].contains(&native.status.as_str()) {
+            return;
+        }
         // Older Job controllers leave the reason empty; a condition of ours must have one.
         let reason = if native.reason.is_empty() { &native.type_ } else { &native.reason };
         let at = native.last_transition_time.as_ref().map(|time| time.0);
@@ -407,7 +414,7 @@ impl Writer<'_> {
         let condition = Condition {
             type_: type_.as_str().to_owned(),
             status: status.to_owned(),
-            reason: reason.to_owned(),
+            reason: bounded_to(reason, REASON),
             message: bounded(message),
             observed_generation: Some(self.generation),
             last_transition_time: Time(whole_seconds(since)),

@@ -1,0 +1,441 @@
+//! The parts that worlds are made of, as JSON: what an API server could hold, and what it should not.
+//!
+//! Everything is built from small choices, so that a failing case shrinks to the choice that matters.
+
+use jobrequest::api::condition::{ConditionType, Phase, Reason, RunResult};
+use jobrequest::api::{JobRequestSpec, labels};
+use jobrequest::compile::digest::digest;
+use k8s_openapi::jiff::Timestamp;
+use proptest::prelude::*;
+use proptest::sample::select;
+use serde_json::{Map, Value, json};
+
+/// uid of the request.
+pub const UID: &str = "request-1";
+/// Its usual name.
+pub const NAME: &str = "pi";
+/// Seconds of the usual present.
+pub const NOW: i64 = 1_790_000_000;
+/// Names of Jobs: those of the first runs, and one more.
+pub const JOB_NAMES: [&str; 5] = ["pi-1", "pi-2", "pi-3", "pi-4", "other"];
+
+/// The second `offset` from the present.
+pub fn second(offset: i64) -> Value {
+    json!(Timestamp::from_second(NOW + offset).unwrap().to_string())
+}
+
+/// What people and programs may have written anywhere.
+pub fn text() -> BoxedStrategy<String> {
+    let odd = ["", " ", "\0", "-1", "2147483648", "\u{202e}", "{}", "null", "圆周率", "a b", "True", "pi-1"];
+    prop_oneof![
+        4 => any::<String>(),
+        3 => select(odd.to_vec()).prop_map(ToOwned::to_owned),
+        1 => (1..6000_usize).prop_map(|length| "é".repeat(length)),
+    ]
+    .boxed()
+}
+
+fn offset() -> BoxedStrategy<i64> {
+    prop_oneof![-100_000..0_i64, -90..90_i64, Just(0), 0..100_000_i64].boxed()
+}
+
+fn object(fields: impl IntoIterator<Item = (&'static str, Option<Value>)>) -> Value {
+    fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
+}
+
+/// A spec that is usually good.
+pub fn spec() -> BoxedStrategy<Value> {
+    let settings = (
+        proptest::option::of(0..3),
+        proptest::option::of(0..3),
+        proptest::option::of(select([0, 2_592_000].as_slice())),
+        any::<bool>(),
+    );
+    let good = (0..2_u8, proptest::option::of(any::<bool>()), settings, proptest::option::of(text()));
+    let good = good.prop_map(|(program, suspend, (parallelism, completions, ttl, is_queue), alias)| {
+        let is_queue = is_queue && completions.is_none();
+        let settings = object([
+            ("parallelism", parallelism.map(Into::into)),
+            ("completions", completions.map(Into::into)),
+            ("ttlSecondsAfterFinished", ttl.map(Into::into)),
+            ("completionMode", is_queue.then(|| "WorkQueue".into())),
+        ]);
+        object([
+            ("containers", Some(json!([{"name": "main", "image": format!("program:{program}")}]))),
+            ("settings", Some(settings)),
+            ("suspend", suspend.map(Into::into)),
+            ("alias", alias.map(Into::into)),
+        ])
+    });
+    let odd = (text(), text(), text()).prop_map(|(name, image, value)| {
+        json!({
+            "containers": [{"name": name, "image": image, "env": [{"name": value, "value": value}]}],
+            "labels": {&name: value}, "annotations": {&value: name}, "serviceAccountName": image,
+            "overrides": {"template": {"spec": {&name: {&value: null}}}},
+        })
+    });
+    let bad = select(vec![
+        json!({}),
+        json!({"containers": [{"name": "main"}], "suspend": true}),
+        json!({"containers": 7}),
+        json!("nothing"),
+        Value::Null,
+    ]);
+    prop_oneof![8 => good, 1 => odd, 1 => bad].boxed()
+}
+
+/// The digest of what `spec` holds, if it can be read.
+fn digest_of(spec: &Value) -> String {
+    serde_json::from_value::<JobRequestSpec>(spec.clone()).map(|spec| digest(&spec)).unwrap_or_default()
+}
+
+/// Which digest a record or a Job carries.
+#[derive(Clone, Copy, Debug)]
+pub enum Digest {
+    Same,
+    Other,
+    OtherScheme,
+    Odd,
+}
+
+fn digest_choice() -> BoxedStrategy<Digest> {
+    prop_oneof![
+        6 => Just(Digest::Same), 3 => Just(Digest::Other), 1 => Just(Digest::OtherScheme), 1 => Just(Digest::Odd)
+    ].boxed()
+}
+
+impl Digest {
+    fn of(self, spec: &Value) -> String {
+        match self {
+            Self::Same => digest_of(spec),
+            Self::Other => "1:0123456789abcdef".to_owned(),
+            Self::OtherScheme => "0:0123456789abcdef".to_owned(),
+            Self::Odd => "圆:周:率".to_owned(),
+        }
+    }
+}
+
+/// Native conditions of Jobs and pods: usual ones, as a real Job controller writes them, or odd ones.
+fn native(type_: &str, reason: &str) -> Value {
+    json!({"type": type_, "status": "True", "reason": reason, "message": format!("Job has {reason}"),
+        "lastProbeTime": second(-3), "lastTransitionTime": second(-3)})
+}
+
+fn job_status() -> BoxedStrategy<Value> {
+    let reasons = [
+        "BackoffLimitExceeded",
+        "DeadlineExceeded",
+        "PodFailurePolicy",
+        "MaxFailedIndexesExceeded",
+        "FailedIndexes",
+        "",
+    ];
+    let start = second(-60);
+    let ended = second(-3);
+    let failing = select(reasons.to_vec()).prop_flat_map(move |reason| {
+        let target = native("FailureTarget", reason);
+        let failed = native("Failed", reason);
+        let start = second(-60);
+        select(vec![
+            json!({"active": 1, "ready": 0, "startTime": start, "conditions": [target]}),
+            json!({"failed": 1, "ready": 0, "startTime": start, "conditions": [target, failed]}),
+            json!({"conditions": [failed]}),
+        ])
+    });
+    let met = native("SuccessCriteriaMet", "CompletionsReached");
+    let complete = native("Complete", "CompletionsReached");
+    let resumed = json!({"type": "Suspended", "status": "False", "reason": "JobResumed", "message": "",
+        "lastTransitionTime": start});
+    let usual = select(vec![
+        json!({}),
+        json!({"active": 1, "ready": 0, "startTime": start}),
+        json!({"active": 1, "ready": 1, "startTime": start}),
+        json!({"active": 0, "conditions": [native("Suspended", "JobSuspended")]}),
+        json!({"active": 1, "startTime": start, "conditions": [resumed]}),
+        json!({"active": 1, "ready": 0, "succeeded": 1, "startTime": start, "conditions": [met]}),
+        json!({"succeeded": 1, "startTime": start, "completionTime": ended, "conditions": [met, complete]}),
+    ]);
+    let odd = (text(), text(), text(), text(), any::<i32>()).prop_map(
+        move |(type_, status, reason, message, count)| {
+            json!({"active": count, "failed": count, "conditions": [
+                {"type": type_, "status": "True", "reason": reason},
+                {"type": "Suspended", "status": status, "reason": reason, "message": message},
+                {"type": "Failed", "status": "True", "reason": reason, "message": message},
+            ]})
+        },
+    );
+    prop_oneof![6 => usual, 4 => failing, 1 => odd].boxed()
+}
+
+/// Whose a Job is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owner {
+    Us,
+    /// Ours, but somebody took the owner reference off.
+    Stripped,
+    /// Of a deleted JobRequest of the same name.
+    Predecessor,
+    /// A copy of a Job of ours under another owner.
+    Copy,
+    Nobody,
+}
+
+/// The choices behind one Job.
+#[derive(Clone, Debug)]
+pub struct JobChoice {
+    pub name: &'static str,
+    pub run: i32,
+    pub owner: Owner,
+    status: Value,
+    is_suspended: bool,
+    is_terminating: bool,
+    is_labelled: bool,
+    digest: Digest,
+    in_place: Option<String>,
+}
+
+impl JobChoice {
+    fn uid(&self) -> String {
+        let kind = match self.owner {
+            Owner::Us | Owner::Stripped => "job",
+            Owner::Predecessor => "old",
+            Owner::Copy => "copy",
+            Owner::Nobody => "foreign",
+        };
+        format!("{kind}-{}", self.name)
+    }
+}
+
+/// A Job; its run is mostly the one that its name says.
+pub fn job_choice() -> BoxedStrategy<JobChoice> {
+    let owner = prop_oneof![
+        6 => Just(Owner::Us), 1 => Just(Owner::Stripped), 1 => Just(Owner::Predecessor),
+        1 => Just(Owner::Copy), 2 => Just(Owner::Nobody)
+    ];
+    let record = |suspend: bool| Some(json!({"suspend": suspend, "parallelism": 1}).to_string());
+    let in_place = prop_oneof![2 => Just(record(false)), 2 => Just(record(true)), 1 => Just(None), 1 => text().prop_map(Some)];
+    let flags = (
+        proptest::bool::weighted(0.3),
+        proptest::bool::weighted(0.1),
+        proptest::bool::weighted(0.9),
+        proptest::option::weighted(0.1, -1..5_i32),
+    );
+    (prop_oneof![Just(0), 0..JOB_NAMES.len()], owner, job_status(), flags, digest_choice(), in_place)
+        .prop_map(
+            |(name, owner, status, (is_suspended, is_terminating, is_labelled, run), digest, in_place)| {
+                JobChoice {
+                    name: JOB_NAMES[name],
+                    run: run.unwrap_or_else(|| i32::try_from(name % 4 + 1).unwrap()),
+                    owner,
+                    status,
+                    is_suspended,
+                    is_terminating,
+                    is_labelled,
+                    digest,
+                    in_place,
+                }
+            },
+        )
+        .boxed()
+}
+
+/// The Job of `choice`, under a request with `spec`.
+pub fn job(choice: &JobChoice, spec: &Value) -> Value {
+    let owner = |name: &str, uid: &str, kind: &str| json!([{"apiVersion": labels::API_VERSION, "kind": kind, "name": name, "uid": uid, "controller": true}]);
+    let (owners, request) = match choice.owner {
+        Owner::Us => (Some(owner(NAME, UID, "JobRequest")), UID),
+        Owner::Stripped => (None, UID),
+        Owner::Predecessor => (Some(owner(NAME, "request-0", "JobRequest")), "request-0"),
+        Owner::Copy => (Some(owner("nightly", "cron-1", "CronJob")), UID),
+        Owner::Nobody => (None, ""),
+    };
+    let mut annotations = Map::new();
+    if !request.is_empty() {
+        annotations.insert(labels::REQUEST_UID.to_owned(), request.into());
+        annotations.insert(labels::RUN.to_owned(), choice.run.to_string().into());
+        annotations.insert(labels::DIGEST.to_owned(), choice.digest.of(spec).into());
+        annotations.insert(labels::GENERATION.to_owned(), "1".into());
+        if let Some(in_place) = &choice.in_place {
+            annotations.insert(labels::IN_PLACE.to_owned(), in_place.as_str().into());
+        }
+    }
+    let marks = json!({labels::MANAGED_BY: labels::FIELD_MANAGER, labels::REQUEST: NAME});
+    // What differs in metadata is another version, or another Job.
+    let version = 7 + u8::from(choice.owner == Owner::Stripped) + 2 * u8::from(choice.is_terminating);
+    let metadata = object([
+        ("name", Some(choice.name.into())),
+        ("uid", Some(choice.uid().into())),
+        ("resourceVersion", Some(version.to_string().into())),
+        ("labels", choice.is_labelled.then_some(marks)),
+        ("annotations", Some(annotations.into())),
+        ("ownerReferences", owners),
+        ("deletionTimestamp", choice.is_terminating.then(|| second(-1))),
+    ]);
+    json!({"metadata": metadata, "spec": {"completions": 1, "suspend": choice.is_suspended},
+        "status": choice.status})
+}
+
+/// Where the newest run of a stored status stands.
+#[derive(Clone, Copy, Debug)]
+enum Newest {
+    Reserved,
+    Recorded,
+    Ended(RunResult),
+}
+
+/// The choices behind the request.
+#[derive(Clone, Debug)]
+pub struct RequestChoice {
+    name: String,
+    spec: Value,
+    age: i64,
+    generation: i64,
+    is_deleting: bool,
+    status: Option<Value>,
+    newest: Newest,
+    count: i32,
+    digest: Digest,
+    end: i64,
+}
+
+fn conditions() -> BoxedStrategy<Value> {
+    let status = select(["True", "True", "False", "Unknown"].as_slice());
+    // The schema demands at least one character of a stored reason, and at most 1024.
+    let odd = text().prop_map(|text| format!("R{}", text.chars().take(1000).collect::<String>()));
+    let reason = prop_oneof![select(Reason::ALL).prop_map(|reason| reason.to_string()), odd];
+    let one = (status, reason, text(), offset(), 0..4_i64);
+    proptest::collection::btree_map(select(ConditionType::ALL), one, 0..7)
+        .prop_map(|conditions| {
+            conditions
+                .into_iter()
+                .map(|(type_, (status, reason, message, at, generation))| {
+                    json!({"type": type_.as_str(), "status": status, "reason": reason, "message": message,
+                    "lastTransitionTime": second(at), "observedGeneration": generation})
+                })
+                .collect()
+        })
+        .boxed()
+}
+
+/// A request with any status: none, wiped, one that cannot be read, or one with runs.
+pub fn request_choice() -> BoxedStrategy<RequestChoice> {
+    let written = (conditions(), proptest::option::of(select(Phase::ALL)), 0..4_i64).prop_map(
+        |(conditions, phase, generation)| {
+            json!({"observedGeneration": generation, "phase": phase, "conditions": conditions})
+        },
+    );
+    let status = prop_oneof![
+        8 => written.prop_map(Some),
+        1 => Just(None),
+        1 => Just(Some(json!({"observedGeneration": -1}))),
+        1 => Just(Some(json!({"runs": "none"}))),
+    ];
+    let newest = prop_oneof![
+        2 => Just(Newest::Reserved),
+        3 => Just(Newest::Recorded),
+        3 => select(RunResult::ALL).prop_map(Newest::Ended),
+    ];
+    let name = prop_oneof![9 => Just(NAME.to_owned()), 1 => text()];
+    let age = select([5, 100_000].as_slice());
+    let runs = (newest, 0..4_i32, digest_choice(), offset());
+    (name, spec(), age, 1..4_i64, proptest::bool::weighted(0.05), status, runs)
+        .prop_map(|(name, spec, age, generation, is_deleting, status, (newest, count, digest, end))| {
+            RequestChoice { name, spec, age, generation, is_deleting, status, newest, count, digest, end }
+        })
+        .boxed()
+}
+
+impl RequestChoice {
+    /// The spec as it is stored.
+    pub const fn spec(&self) -> &Value {
+        &self.spec
+    }
+
+    /// The request; `may_record` tells whether a Job of this name could have been recorded.
+    pub fn stored(&self, may_record: impl Fn(&str) -> bool) -> Value {
+        let mut status = self.status.clone();
+        if let Some(Value::Object(fields)) = &mut status
+            && fields.contains_key("phase")
+        {
+            let runs: Vec<_> = (1..=self.count).rev().map(|number| self.run(number, &may_record)).collect();
+            fields.insert("run".to_owned(), if self.count > 0 { self.count.into() } else { Value::Null });
+            fields.insert("runs".to_owned(), runs.into());
+        }
+        let metadata = object([
+            ("name", Some(self.name.as_str().into())),
+            ("namespace", Some("lab".into())),
+            ("uid", Some(UID.into())),
+            ("resourceVersion", Some("5".into())),
+            ("generation", Some(self.generation.into())),
+            ("creationTimestamp", Some(second(-self.age))),
+            ("deletionTimestamp", self.is_deleting.then(|| second(-1))),
+        ]);
+        object([("metadata", Some(metadata)), ("spec", Some(self.spec.clone())), ("status", status)])
+    }
+
+    fn run(&self, number: i32, may_record: &impl Fn(&str) -> bool) -> Value {
+        let newest = if number == self.count { self.newest } else { Newest::Ended(RunResult::Succeeded) };
+        let name = format!("{NAME}-{number}");
+        let uid = if may_record(&name) { format!("job-{name}") } else { format!("gone-{name}") };
+        let (uid, result) = match newest {
+            Newest::Reserved => (None, None),
+            Newest::Recorded => (Some(uid), None),
+            Newest::Ended(result) => (Some(uid), Some(result)),
+        };
+        object([
+            ("number", Some(number.into())),
+            ("jobName", Some(name.into())),
+            ("jobUid", uid.map(Into::into)),
+            ("trigger", Some("Created".into())),
+            ("digest", Some(self.digest.of(&self.spec).into())),
+            ("generation", Some(1.into())),
+            ("startTime", Some(second(self.end - 60))),
+            ("endTime", result.map(|_| second(self.end))),
+            ("result", result.map(|result| json!(result))),
+            ("reason", result.map(|_| "BackoffLimitExceeded".into())),
+            ("message", result.map(|_| "Job has reached the specified backoff limit".into())),
+        ])
+    }
+}
+
+/// A pod in any state, controlled by the Job of any name, or by nobody.
+pub fn pod() -> BoxedStrategy<Value> {
+    let waiting = |reason: &str, message: &str| json!({"waiting": {"reason": reason, "message": message}});
+    let pull = "Back-off pulling image \"perl:5.34.0-nosuch\": ErrImagePull: not found";
+    let usual = select(vec![
+        json!({}),
+        waiting("ContainerCreating", ""),
+        waiting("ErrImagePull", "rpc error: code = NotFound"),
+        waiting("ImagePullBackOff", pull),
+        waiting("CreateContainerConfigError", "configmap \"missing-config\" not found"),
+        waiting("CreateContainerError", ""),
+        json!({"running": {"startedAt": second(-9)}}),
+        json!({"terminated": {"exitCode": 137, "reason": "OOMKilled", "startedAt": second(-9)}}),
+        json!({"terminated": {"exitCode": 128, "reason": "StartError", "startedAt": "1970-01-01T00:00:00Z"}}),
+    ]);
+    let odd = (text(), text())
+        .prop_map(|(reason, message)| json!({"waiting": {"reason": reason, "message": message}}));
+    let state = prop_oneof![6 => usual, 1 => odd];
+    let scheduled = proptest::option::of(prop_oneof![
+        Just("0/3 nodes are available: 3 node(s) didn't match Pod's node affinity/selector.".to_owned()),
+        text()
+    ]);
+    (0..4_u8, 0..=JOB_NAMES.len(), state, scheduled, any::<bool>())
+        .prop_map(|(name, job, state, unscheduled, is_init)| {
+            let owners = JOB_NAMES.get(job).map(|job| {
+                json!([{"apiVersion": "batch/v1", "kind": "Job", "name": job, "uid": format!("job-{job}"),
+                    "controller": true}])
+            });
+            let condition = unscheduled.map(|message| {
+                json!([{"type": "PodScheduled", "status": "False", "reason": "Unschedulable",
+                    "message": message}])
+            });
+            let container = json!([{"name": "main", "state": state, "lastState": {}}]);
+            let metadata =
+                object([("name", Some(format!("pod-{name}").into())), ("ownerReferences", owners)]);
+            let statuses = if is_init { "initContainerStatuses" } else { "containerStatuses" };
+            let status = object([("conditions", condition), (statuses, Some(container))]);
+            json!({"metadata": metadata, "status": status})
+        })
+        .boxed()
+}

@@ -1,0 +1,200 @@
+//! Worlds: consistent ones, in which everybody sees what is, and looks at them in which nothing need fit together.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jobrequest::reconcile::{Answers, Clock, Creation, JobView, Memory, Observed, StoredRequest};
+use k8s_openapi::jiff::Timestamp;
+use proptest::prelude::*;
+use proptest::sample::select;
+use serde_json::Value;
+
+use crate::lab::{Admission, Lab, view};
+use crate::parts::{self, JOB_NAMES, JobChoice, NOW, Owner, RequestChoice};
+
+fn stored_jobs(choices: &[JobChoice], request: &RequestChoice) -> BTreeMap<String, Value> {
+    choices.iter().map(|choice| (choice.name.to_owned(), parts::job(choice, request.spec()))).collect()
+}
+
+/// Only a Job that says it is that run can have been recorded for it.
+fn may_record(choices: &[JobChoice], name: &str) -> bool {
+    let last = choices.iter().rev().find(|choice| choice.name == name);
+    last.is_some_and(|choice| {
+        matches!(choice.owner, Owner::Us | Owner::Stripped) && name == format!("pi-{}", choice.run)
+    })
+}
+
+/// A cluster in any state.
+pub fn lab() -> BoxedStrategy<Lab> {
+    let admission = prop_oneof![
+        4 => Just(Admission::Allowed),
+        1 => parts::text().prop_map(Admission::Forbidden),
+        1 => parts::text().prop_map(Admission::Invalid),
+    ];
+    let jobs = proptest::collection::vec(parts::job_choice(), 0..4);
+    let pods = proptest::collection::vec(parts::pod(), 0..4);
+    (parts::request_choice(), jobs, pods, admission)
+        .prop_map(|(request, choices, pods, admission)| {
+            let jobs = stored_jobs(&choices, &request);
+            Lab::new(request.stored(|name| may_record(&choices, name)), jobs, pods, admission)
+        })
+        .boxed()
+}
+
+/// A look: what is cached, asked and remembered, each chosen by itself.
+pub fn look() -> BoxedStrategy<(Observed, Clock)> {
+    let jobs = || proptest::collection::vec(parts::job_choice(), 0..5);
+    let pods = proptest::collection::vec(parts::pod(), 0..4);
+    (proptest::option::weighted(0.95, parts::request_choice()), jobs(), pods, answers(), memory(), clock())
+        .prop_map(|(request, cached, pods, answers, memory, clock)| {
+            let Some(request) = request else {
+                let (answers, memory) = (Answers::default(), Memory::default());
+                return (
+                    Observed { request: None, jobs: Vec::new(), pods: Vec::new(), answers, memory },
+                    clock,
+                );
+            };
+            let stored: StoredRequest = view(&request.stored(|name| may_record(&cached, name)));
+            // One uid is one Job: whoever shows it shows the same.
+            let known = stored_jobs(&cached, &request);
+            let see = |choice: &JobChoice| -> JobView {
+                view(known.get(choice.name).unwrap_or(&parts::job(choice, request.spec())))
+            };
+            let observed = Observed {
+                jobs: known.values().map(|job| view(job)).collect(),
+                pods: pods.iter().map(|pod| view(pod)).collect(),
+                answers: answers.seen(&see),
+                memory: memory.seen(&see),
+                request: Some(stored),
+            };
+            (observed, clock)
+        })
+        .boxed()
+}
+
+fn clock() -> BoxedStrategy<Clock> {
+    let extremes = [Timestamp::MIN, Timestamp::MAX, Timestamp::UNIX_EPOCH];
+    let now = prop_oneof![
+        8 => (-100_000..100_000_i64).prop_map(|offset| Timestamp::from_second(NOW + offset).unwrap()),
+        1 => select(extremes.to_vec()),
+    ];
+    (now, uptime()).prop_map(|(now, uptime)| Clock { now, uptime }).boxed()
+}
+
+fn uptime() -> BoxedStrategy<Duration> {
+    prop_oneof![
+        8 => (0..400_u64).prop_map(Duration::from_secs), 1 => Just(Duration::MAX), 1 => Just(Duration::ZERO)
+    ]
+    .boxed()
+}
+
+/// Choices behind [`Answers`].
+#[derive(Clone, Debug)]
+struct AnswerChoice {
+    request_at: Option<Duration>,
+    job: Option<(&'static str, Option<JobChoice>)>,
+    jobs: Option<Vec<JobChoice>>,
+    creation: Option<(&'static str, CreationChoice)>,
+}
+
+#[derive(Clone, Debug)]
+enum CreationChoice {
+    Created(Box<JobChoice>),
+    Other(Creation),
+}
+
+fn answers() -> BoxedStrategy<AnswerChoice> {
+    let name = || select(JOB_NAMES.as_slice());
+    let creation = prop_oneof![
+        parts::job_choice().prop_map(|job| CreationChoice::Created(Box::new(job))),
+        Just(CreationChoice::Other(Creation::NameTaken)),
+        parts::text().prop_map(|message| CreationChoice::Other(Creation::Invalid(message))),
+        parts::text().prop_map(|message| CreationChoice::Other(Creation::Forbidden(message))),
+    ];
+    (
+        proptest::option::of(uptime()),
+        proptest::option::of((name(), proptest::option::of(parts::job_choice()))),
+        proptest::option::of(proptest::collection::vec(parts::job_choice(), 0..4)),
+        proptest::option::of((name(), creation)),
+    )
+        .prop_map(|(request_at, job, jobs, creation)| AnswerChoice { request_at, job, jobs, creation })
+        .boxed()
+}
+
+impl AnswerChoice {
+    fn seen(self, see: &impl Fn(&JobChoice) -> JobView) -> Answers {
+        Answers {
+            request_at: self.request_at,
+            job: self.job.map(|(name, job)| (name.to_owned(), job.as_ref().map(see))),
+            jobs: self.jobs.map(|jobs| jobs.iter().map(see).collect()),
+            creation: self.creation.map(|(name, creation)| {
+                let creation = match creation {
+                    // The answer of a create is the Job that was sent.
+                    CreationChoice::Created(mut job) => {
+                        (job.name, job.owner) = (name, Owner::Us);
+                        let mut created = see(&job);
+                        if !created.is_of(parts::UID) || !created.is_controlled_by(parts::UID) {
+                            created = view(&parts::job(&job, &Value::Null));
+                            created.metadata.uid = Some(format!("created-{name}"));
+                        }
+                        Creation::Created(Box::new(created))
+                    }
+                    CreationChoice::Other(creation) => creation,
+                };
+                (name.to_owned(), creation)
+            }),
+        }
+    }
+}
+
+/// Choices behind [`Memory`].
+#[derive(Clone, Debug)]
+struct MemoryChoice {
+    created: Option<(Duration, JobChoice)>,
+    recorded_since: BTreeMap<&'static str, Duration>,
+    last_words: Option<JobChoice>,
+    forbidden: Option<(u32, Duration)>,
+    written_at: Option<Duration>,
+}
+
+fn memory() -> BoxedStrategy<MemoryChoice> {
+    let seen = proptest::collection::btree_map(select(JOB_NAMES.as_slice()), uptime(), 0..3);
+    (
+        proptest::option::weighted(0.2, (uptime(), parts::job_choice())),
+        seen,
+        proptest::option::weighted(0.2, parts::job_choice()),
+        proptest::option::weighted(0.2, (any::<u32>(), uptime())),
+        proptest::option::of(uptime()),
+    )
+        .prop_map(|(created, recorded_since, last_words, forbidden, written_at)| MemoryChoice {
+            created,
+            recorded_since,
+            last_words,
+            forbidden,
+            written_at,
+        })
+        .boxed()
+}
+
+impl MemoryChoice {
+    fn seen(self, see: &impl Fn(&JobChoice) -> JobView) -> Memory {
+        Memory {
+            created: self.created.map(|(at, job)| (at, Box::new(see(&job)))),
+            recorded_since: self
+                .recorded_since
+                .into_iter()
+                .map(|(name, since)| (format!("job-{name}"), since))
+                .collect(),
+            last_words: self
+                .last_words
+                .map(|job| see(&job))
+                .filter(JobView::is_terminal)
+                .map(|job| (job.uid().to_owned(), job))
+                .into_iter()
+                .collect(),
+            forbidden: self.forbidden,
+            written_at: self.written_at,
+            written: None,
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! What the words of a status must keep: the table of the product contract, section 5, written a second time, and the
+//! schema by which the API server takes or refuses a status.
+
+use serde_json::Value;
+
+use crate::kstatus::Kstatus;
+
+/// What kstatus is to say of a status with this phase.
+pub fn kstatus_of(status: &Value) -> Kstatus {
+    match status["phase"].as_str().unwrap() {
+        "Completed" => Kstatus::Current,
+        "Suspended" if find(status, "Ready").is_some_and(|ready| ready["status"] == "True") => {
+            Kstatus::Current
+        }
+        "Failed" | "Rejected" => Kstatus::Failed,
+        _ => Kstatus::InProgress,
+    }
+}
+
+fn find<'a>(status: &'a Value, type_: &str) -> Option<&'a Value> {
+    status["conditions"].as_array()?.iter().find(|condition| condition["type"] == type_)
+}
+
+/// Phase and conditions are one row of the table.
+pub fn agree(status: &Value) -> Result<(), String> {
+    let phase = status["phase"].as_str().ok_or("no phase")?;
+    let word =
+        |type_: &str| find(status, type_).map_or("-", |condition| condition["status"].as_str().unwrap());
+    let reason =
+        |type_: &str| find(status, type_).map_or("-", |condition| condition["reason"].as_str().unwrap());
+    let told = (word("Accepted"), word("Ready"), word("Reconciling"), word("Stalled"), word("Finished"));
+    let is_queued = reason("Ready") == "Queued";
+    let row = match phase {
+        "Pending" | "Waiting" | "Updating" | "Running" => ("True", "False", "True", "-", "False"),
+        "Suspended" if is_queued => ("True", "False", "True", "-", "False"),
+        "Suspended" => ("True", "True", "-", "-", "False"),
+        "Completed" => ("True", "True", "-", "-", "True"),
+        "Failed" => ("True", "False", "-", "True", "True"),
+        "Rejected" => ("False", "False", "-", "True", "-"),
+        other => return Err(format!("phase {other:?}")),
+    };
+    if told != row {
+        return Err(format!("{phase}: {told:?} is told, not {row:?}: {status:#}"));
+    }
+    for summary in ["Reconciling", "Stalled"] {
+        if word(summary) != "-" && reason(summary) != reason("Ready") {
+            return Err(format!("{summary} has another reason than Ready: {status:#}"));
+        }
+    }
+    let is_ended = matches!(phase, "Completed" | "Failed");
+    let newest = &status["runs"][0];
+    if is_ended && newest["result"].is_null() {
+        return Err(format!("{phase}, and the newest run has no result: {status:#}"));
+    }
+    if phase == "Failed" && reason("Ready") != newest["reason"] {
+        return Err(format!("the reason of Ready is not that of the run: {status:#}"));
+    }
+    if matches!(phase, "Pending" | "Waiting" | "Updating" | "Running")
+        && (word("Complete") == "True" || word("Failed") == "True")
+    {
+        return Err(format!("{phase}, with the terminal conditions of another run: {status:#}"));
+    }
+    Ok(())
+}
+
+/// The API server takes it: what the CRD demands of conditions, and what the contract bounds.
+pub fn fits_schema(status: &Value) -> Result<(), String> {
+    let mut types = std::collections::BTreeSet::new();
+    for condition in status["conditions"].as_array().ok_or("no conditions")? {
+        let text = |field: &str| condition[field].as_str().unwrap_or_default();
+        let is_valid = ["True", "False", "Unknown"].contains(&text("status"))
+            && (1..=1024).contains(&text("reason").chars().count())
+            && text("message").chars().count() <= 32_768
+            && condition["observedGeneration"] == status["observedGeneration"]
+            && !text("lastTransitionTime").contains('.');
+        if !is_valid || !types.insert(text("type")) {
+            return Err(format!("the API server refuses {condition:#}"));
+        }
+    }
+    let runs = status["runs"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let numbers: Vec<_> = runs.iter().map(|run| run["number"].as_i64().unwrap()).collect();
+    if numbers.len() > 25 || !numbers.windows(2).all(|pair| pair[0] > pair[1]) {
+        return Err(format!("runs are numbered {numbers:?}"));
+    }
+    for (place, run) in runs.iter().enumerate() {
+        let length = run["message"].as_str().unwrap_or_default().len();
+        if length > if place == 0 { 1024 } else { 256 } {
+            return Err(format!("the message of run {} has {length} bytes", run["number"]));
+        }
+    }
+    Ok(())
+}
+
+/// Orders of `conditions`: every one of those that kstatus reads, and one of the whole list, drawn from `seed`.
+pub fn orders(conditions: &[Value], seed: u64) -> Vec<Vec<Value>> {
+    let is_read = |condition: &&Value| {
+        ["Ready", "Reconciling", "Stalled"].contains(&condition["type"].as_str().unwrap())
+    };
+    let (read, rest): (Vec<&Value>, Vec<&Value>) = conditions.iter().partition(is_read);
+    let mut orders = Vec::new();
+    permute(&read, &mut Vec::new(), &mut |order| {
+        // The others stand before, behind and between.
+        let place = usize::try_from(seed % (rest.len() as u64 + 1)).unwrap();
+        let (before, behind) = rest.split_at(place);
+        orders.push(before.iter().chain(order).chain(behind).map(|condition| (*condition).clone()).collect());
+    });
+    let mut whole = conditions.to_vec();
+    whole.sort_by_key(|condition| {
+        condition["type"]
+            .as_str()
+            .unwrap()
+            .bytes()
+            .fold(seed, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3).rotate_left(17))
+    });
+    orders.push(whole);
+    orders
+}
+
+fn permute<'a>(rest: &[&'a Value], order: &mut Vec<&'a Value>, take: &mut impl FnMut(&[&'a Value])) {
+    if rest.is_empty() {
+        take(order);
+    }
+    for place in 0..rest.len() {
+        let mut others = rest.to_vec();
+        order.push(others.remove(place));
+        permute(&others, order, take);
+        order.pop();
+    }
+}

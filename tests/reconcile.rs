@@ -1,0 +1,141 @@
+//! Golden cases of plan: folders with what is observed in, and what is planned out, one idea each.
+//!
+//! `in.yaml` holds `now`, the `request` with its stored status, its `jobs` and `pods`, and, where one was answered, the
+//! `creation`. Digests are written as `same` (of the request's spec) or `other`. `out.yaml` holds what one reconcile
+//! comes to. `BLESS=1 cargo test --test reconcile` writes what comes out; read the difference before you commit it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(clippy::disallowed_types, clippy::disallowed_methods)] // tests are edges
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jobrequest::api::JobRequestSpec;
+use jobrequest::compile::Layers;
+use jobrequest::compile::digest::digest;
+use jobrequest::reconcile::{
+    Answers, Change, Clock, Creation, JobView, Memory, Next, Observed, Plan, Read, StoredRequest, plan,
+};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value, json};
+
+/// All cases, by name.
+fn cases() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reconcile");
+    let mut cases: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    cases.sort();
+    cases
+}
+
+fn read<V: DeserializeOwned>(value: &Value) -> V {
+    serde_json::from_value(value.clone()).unwrap_or_else(|error| panic!("{error}: {value:#}"))
+}
+
+fn list<V: DeserializeOwned>(value: &Value) -> Vec<V> {
+    value.as_array().into_iter().flatten().map(read).collect()
+}
+
+/// Puts the digest of the spec where a case says `same`.
+fn with_digests(value: &mut Value, same: &str) {
+    match value {
+        Value::Object(fields) => {
+            for (name, field) in fields.iter_mut() {
+                if name.ends_with("digest") && *field == "same" {
+                    *field = same.into();
+                } else if name.ends_with("digest") && *field == "other" {
+                    *field = "1:0123456789abcdef".into();
+                }
+                with_digests(field, same);
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| with_digests(item, same)),
+        _ => {}
+    }
+}
+
+/// What a case shows, and when.
+fn observed(case: &Path) -> (Observed, Clock) {
+    let text = fs::read_to_string(case.join("in.yaml")).unwrap();
+    let mut input: Value =
+        serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", case.display()));
+    let spec = serde_json::from_value::<JobRequestSpec>(input["request"]["spec"].clone());
+    with_digests(&mut input, &spec.map(|spec| digest(&spec)).unwrap_or_default());
+    let clock = Clock { now: read(&input["now"]), uptime: Duration::from_secs(1000) };
+    let request: StoredRequest = read(&input["request"]);
+    let newest = request.known_status().runs.first().map(|run| run.job_name.clone()).unwrap_or_default();
+    let creation = input["creation"].as_object().and_then(|answer| answer.iter().next()).map(|(kind, of)| {
+        let message = of.as_str().unwrap_or_default().to_owned();
+        match kind.as_str() {
+            "forbidden" => Creation::Forbidden(message),
+            "invalid" => Creation::Invalid(message),
+            "nameTaken" => Creation::NameTaken,
+            other => panic!("{other} is no answer of a create"),
+        }
+    });
+    let found: Option<Vec<JobView>> = input["found"].is_array().then(|| list(&input["found"]));
+    let answers = Answers {
+        job: found.map(|jobs| (newest.clone(), jobs.into_iter().next())),
+        creation: creation.map(|creation| (newest, creation)),
+        ..Answers::default()
+    };
+    let (jobs, pods) = (list(&input["jobs"]), list(&input["pods"]));
+    (Observed { request: Some(request), jobs, pods, answers, memory: Memory::default() }, clock)
+}
+
+/// A plan as people read it.
+fn written(plan: &Plan) -> Value {
+    let mut out = Map::new();
+    if let Some(read) = &plan.read {
+        let read = match read {
+            Read::Request => "GET the JobRequest".to_owned(),
+            Read::Job(name) => format!("GET Job {name}"),
+            Read::Jobs => "LIST the Jobs".to_owned(),
+        };
+        out.insert("read".to_owned(), read.into());
+    }
+    let changes = plan.changes.iter().map(|change| match change {
+        Change::Create { job, .. } => json!({"create": job.metadata.name}),
+        Change::Patch { name, patch } => json!({"patch": name, "with": patch}),
+        Change::Delete { name, uid, resource_version } => {
+            json!({"delete": name, "uid": uid, "resourceVersion": resource_version})
+        }
+    });
+    out.insert("changes".to_owned(), changes.collect());
+    if let Some(status) = &plan.status {
+        out.insert("status".to_owned(), serde_json::to_value(status).unwrap());
+    }
+    let events = plan.events.iter().map(|event| {
+        let type_ = if event.is_warning() { "Warning" } else { "Normal" };
+        json!({"type": type_, "reason": event.reason.as_str(), "note": event.note})
+    });
+    out.insert("events".to_owned(), events.collect());
+    let next = match plan.next {
+        Next::Again => "again".to_owned(),
+        Next::After(pause) => format!("after {pause:?}"),
+        Next::AwaitChange => "on a change".to_owned(),
+    };
+    out.insert("next".to_owned(), next.into());
+    Value::Object(out)
+}
+
+#[test]
+fn every_case_comes_out_as_committed() {
+    let cases = cases();
+    assert!(cases.len() >= 25, "only {} cases were found", cases.len());
+    for case in &cases {
+        let (observed, clock) = observed(case);
+        let now = serde_saphyr::to_string(&written(&plan(&observed, &Layers::default(), clock))).unwrap();
+        let file = case.join("out.yaml");
+        if std::env::var_os("BLESS").is_some() {
+            fs::write(&file, &now).unwrap();
+        }
+        let committed = fs::read_to_string(&file).unwrap_or_default();
+        similar_asserts::assert_eq!(
+            committed,
+            now,
+            "{}; if this is meant: BLESS=1 cargo test --test reconcile",
+            case.display()
+        );
+    }
+    println!("{} cases", cases.len());
+}
