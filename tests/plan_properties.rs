@@ -67,7 +67,7 @@ proptest! {
         let parts = [plan.read.is_some(), !plan.changes.is_empty(), plan.status.is_some()];
         prop_assert!(parts.iter().filter(|part| **part).count() <= 1, "{:#?}", plan);
         prop_assert!(plan.events.is_empty() || plan.status.is_some(), "events without a write: {:#?}", plan);
-        let is_going = observed.request.as_ref().is_none_or(|request| request.is_deleting());
+        let is_going = observed.request.as_ref().is_none_or(jobrequest::reconcile::StoredRequest::is_deleting);
         prop_assert!(!is_going || plan == jobrequest::reconcile::Plan::rest(), "{:#?}", plan);
     }
 

@@ -61,8 +61,8 @@ pub fn look() -> BoxedStrategy<(Observed, Clock)> {
                 view(known.get(choice.name).unwrap_or(&parts::job(choice, request.spec())))
             };
             let observed = Observed {
-                jobs: known.values().map(|job| view(job)).collect(),
-                pods: pods.iter().map(|pod| view(pod)).collect(),
+                jobs: known.values().map(view).collect(),
+                pods: pods.iter().map(view).collect(),
                 answers: answers.seen(&see),
                 memory: memory.seen(&see),
                 request: Some(stored),
