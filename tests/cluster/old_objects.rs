@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 use crate::support::requests::{Requests, condition, spec, try_create};
 use crate::support::{Cluster, DEADLINE, Operator, Test, eventually};
 
+const CRD: &str = "crds/jobrequests.jobrequest.dev.yaml";
+
 pub(crate) fn tests() -> Vec<Test> {
     vec![Test::new("unreadable_specs_are_reported_once", unreadable_specs_are_reported_once)]
 }
@@ -35,7 +37,8 @@ async fn unreadable_specs_are_reported_once(cx: Arc<Cluster>) {
     let odd = r#"{"status": {"runs": "one", "observedGeneration": 1}}"#;
     let patch = ["patch", "jobrequest", "odd-status", "--subresource=status", "--type=merge", "-p", odd];
     cx.kubectl(&[&["-n", at.namespace.name()], patch.as_slice()].concat());
-    cx.kubectl(&["replace", "-f", "crds/"]);
+    cx.kubectl(&["replace", "-f", CRD]);
+    cx.control_plane().install_crds().unwrap();
     until_verdict(&at, false).await;
 
     let audit = cx.audit().await;
@@ -92,7 +95,7 @@ fn tells_of(log: &str, name: &str) -> bool {
 
 /// The CRD without a schema, as an early version might have been.
 fn install_loose_crd(cx: &Cluster) {
-    let real = cx.kubectl(&["create", "--dry-run=client", "-o", "json", "-f", "crds/"]);
+    let real = cx.kubectl(&["create", "--dry-run=client", "-o", "json", "-f", CRD]);
     let mut crd: Value = serde_json::from_str(&real).expect("one CRD");
     for version in crd["spec"]["versions"].as_array_mut().expect("versions") {
         let version = version.as_object_mut().expect("a version");
