@@ -40,7 +40,13 @@ async fn api_server_goes_and_comes_back(cx: Arc<Cluster>) {
         at.until_phase(name, 1, "Completed").await;
     }
     assert!(operator.is_running(), "{}", operator.log());
-    assert_eq!(jobs_created(&audit, mark).await, ["active-1", "cut-1", "later-1"]);
+    assert_eq!(at.job_names().await, ["active-1", "cut-1", "later-1"]);
+    // An API server that is killed after the create and before its answer leaves a Job, and no line in the audit log.
+    let answered = jobs_created(&audit, mark).await;
+    assert!(
+        answered == ["active-1", "cut-1", "later-1"] || answered == ["active-1", "later-1"],
+        "each is created once: {answered:?}"
+    );
 }
 
 async fn missing_crds_are_waited_for(cx: Arc<Cluster>) {
