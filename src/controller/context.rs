@@ -14,6 +14,9 @@ use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Api, Client, Resource};
 
 use super::cache::Cache;
+use super::leadership::Leadership;
+use super::lease::Election;
+use super::metrics::Metrics;
 use super::templates::Templates;
 use crate::api::labels;
 use crate::reconcile::{Answers, Clock, JobView, Memory, Observed, PodView, StoredRequest};
@@ -25,6 +28,8 @@ pub struct Settings {
     pub namespace: Option<String>,
     /// How many JobRequests are reconciled at once.
     pub concurrency: u16,
+    /// How replicas agree on who leads; `None`: this process is the only one, and leads.
+    pub election: Option<Election>,
 }
 
 impl Settings {
@@ -59,6 +64,8 @@ pub(super) struct Context {
     pub(super) jobs: Cache<JobView>,
     pub(super) pods: Cache<PodView>,
     pub(super) templates: Templates,
+    pub(super) leadership: Leadership,
+    pub(super) metrics: Metrics,
     started: Instant,
     remembered: Mutex<HashMap<String, Remembered>>,
 }
@@ -67,7 +74,8 @@ impl Context {
     /// A context with empty caches, and the stream of requests whose Jobs or pods changed.
     pub(super) fn new(
         client: Client,
-        settings: &Settings,
+        leadership: Leadership,
+        metrics: Metrics,
     ) -> (Arc<Self>, impl Stream<Item = ObjectRef<StoredRequest>> + Send + use<>) {
         let (changed, touched) = mpsc::unbounded();
         let reporter = Reporter { controller: labels::FIELD_MANAGER.to_owned(), instance: None };
@@ -77,10 +85,11 @@ impl Context {
             jobs: Cache::new(changed.clone()),
             pods: Cache::new(changed),
             templates: Templates::new(),
+            leadership,
+            metrics,
             started: Instant::now(),
             remembered: Mutex::default(),
         };
-        tracing::debug!(?settings, "starting");
         (Arc::new(context), touched)
     }
 
@@ -155,7 +164,9 @@ impl Context {
                 let known: std::collections::HashSet<String> =
                     requests.state().iter().map(|request| request.uid().to_owned()).collect();
                 let mut all = context.remembered.lock().unwrap_or_else(PoisonError::into_inner);
-                all.retain(|uid, _| known.contains(uid));
+                // One who stands by looks at no request, so nothing else tells which last words are of use.
+                let leads = context.leadership.leads();
+                all.retain(|uid, _| leads && known.contains(uid));
             }
         }
     }

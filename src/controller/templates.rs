@@ -141,6 +141,7 @@ pub(super) async fn keep_statuses(context: Arc<Context>, requests: Store<StoredR
     let mut changes = context.templates.changes();
     let mut written: HashMap<String, Instant> = HashMap::new();
     loop {
+        context.leadership.begins().await;
         let templates = context.templates.all();
         let requests = requests.state();
         let readable = requests
@@ -152,7 +153,7 @@ pub(super) async fn keep_statuses(context: Arc<Context>, requests: Store<StoredR
             let count = usage.get(&stored.key()).copied().unwrap_or_default();
             let described = describe(stored, &templates, &problems, count, context.clock().now);
             let since = written.get(&stored.template.uid).map(Instant::elapsed);
-            if is_due(&stored.status, &described, since) {
+            if is_due(&stored.status, &described, since) && context.leadership.leads() {
                 written.insert(stored.template.uid.clone(), Instant::now());
                 write(&context.client, stored, &described).await;
             }
