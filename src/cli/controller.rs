@@ -19,7 +19,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing::info;
 
 use crate::controller::{Election, Operator, Settings, Times};
-use crate::http::{Told, serve as serve_http};
+use crate::http::{Told, register_process_metrics, serve as serve_http};
 
 /// Flags of the operator; each has an environment variable.
 #[derive(Debug, Args)]
@@ -39,7 +39,7 @@ pub(super) struct Arguments {
     #[command(flatten)]
     election: ElectionArguments,
     #[command(flatten)]
-    log: log::Arguments,
+    log: log::LogArguments,
 }
 
 /// Flags of the leader election.
@@ -115,8 +115,9 @@ async fn operate(arguments: &Arguments) -> Result<(), String> {
     let version = env!("CARGO_PKG_VERSION");
     info!(version, namespace = arguments.namespace.as_deref().unwrap_or("(all)"), "jobrequest controller");
     let mut registry = Registry::default();
-    let operator = Operator::new(config, settings, &mut registry)
-        .map_err(failed("make a client of the kubeconfig"))?;
+    register_process_metrics(&mut registry);
+    let operator =
+        Operator::new(config, settings, &mut registry).map_err(failed("make a client of the kubeconfig"))?;
     if let Some(listener) = listener(&arguments.http_address).await? {
         let told = Told { ready: operator.ready(), metrics: Arc::new(registry) };
         tokio::spawn(serve_http(listener, told));
@@ -142,7 +143,9 @@ async fn listener(address: &str) -> Result<Option<TcpListener>, String> {
         return Ok(None);
     }
     let listener = TcpListener::bind(address).await.map_err(|error| {
-        format!("could not listen on {address}: {error}; name another --http-address, or an empty one for none")
+        format!(
+            "could not listen on {address}: {error}; name another --http-address, or an empty one for none"
+        )
     })?;
     let address = listener.local_addr().map_err(failed("tell the address of probes and metrics"))?;
     info!("probes and metrics at http://{address}");

@@ -44,8 +44,13 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (verb, resource) = classify(request.method(), request.uri());
-        let mut count =
-            Count { metrics: self.metrics.clone(), verb, resource, code: Code::NoAnswer, began: Instant::now() };
+        let mut count = Count {
+            metrics: self.metrics.clone(),
+            verb,
+            resource,
+            code: Code::NoAnswer,
+            began: Instant::now(),
+        };
         let answer = self.inner.call(request);
         Box::pin(async move {
             let answer = answer.await;

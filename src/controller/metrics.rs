@@ -30,9 +30,8 @@ use crate::reconcile::StoredRequest;
 /// From a millisecond to the longest that a pass may take.
 const PASS_SECONDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
 /// From a second to a day.
-const RUN_SECONDS: [f64; 13] = [
-    1.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 7200.0, 21_600.0, 86_400.0,
-];
+const RUN_SECONDS: [f64; 13] =
+    [1.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 7200.0, 21_600.0, 86_400.0];
 
 /// The metrics. Clones are the same metrics.
 #[derive(Clone, Debug)]
@@ -171,11 +170,7 @@ impl Metrics {
             "Watches that broke off and were taken up again, by kind",
             metrics.watch_interruptions.clone(),
         );
-        registry.register(
-            "runs",
-            "Runs whose end this process recorded, by result",
-            metrics.runs.clone(),
-        );
+        registry.register("runs", "Runs whose end this process recorded, by result", metrics.runs.clone());
         registry.register_with_unit(
             "run_duration",
             "From the start of a run's Job to its end, of runs whose end this process recorded, by result",
@@ -297,6 +292,39 @@ mod tests {
             })
             .collect();
         serde_json::from_value(json!({"observedGeneration": 1, "runs": runs})).unwrap()
+    }
+
+    #[test]
+    fn documented_metrics_are_told() {
+        let mut registry = Registry::default();
+        let (_term, leadership) = Leadership::elected();
+        let metrics = Metrics::register(&mut registry, leadership, 16, Arc::default());
+        // A family without a series is not told.
+        let (verb, resource) = ("get", "jobs");
+        let code = Code::NoAnswer;
+        metrics.api_requests.get_or_create(&ApiLabels { verb, resource, code }).inc();
+        metrics.api_seconds.get_or_create(&VerbLabel { verb }).observe(1.0);
+        metrics.reconcile_errors.get_or_create(&ReasonLabel { reason: "Deadline" }).inc();
+        metrics.count_interruption("Jobs");
+        metrics.count_ended_runs(&status(&[(1, None)]), &status(&[(1, Some("Failed"))]));
+        let mut text = String::new();
+        prometheus_client::encoding::prometheus_text::encode(&mut text, &registry).unwrap();
+        let mut told: Vec<String> = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("# TYPE "))
+            .map(|line| line.replace(' ', "` | "))
+            .collect();
+        told.sort();
+        let mut documented: Vec<String> = include_str!("../../docs/operating.md")
+            .lines()
+            .filter_map(|line| line.strip_prefix("| `jobrequest_"))
+            .map(|line| {
+                let mut cells = line.split(" | ");
+                format!("jobrequest_{} | {}", cells.next().unwrap(), cells.next().unwrap())
+            })
+            .collect();
+        documented.sort();
+        assert_eq!(told, documented, "docs/operating.md names each metric with its type: {text}");
     }
 
     #[test]

@@ -65,7 +65,11 @@ impl Operator {
     ///
     /// # Errors
     /// The configuration makes no client.
-    pub fn new(config: ClientConfig, settings: Settings, registry: &mut Registry) -> Result<Self, kube::Error> {
+    pub fn new(
+        config: ClientConfig,
+        settings: Settings,
+        registry: &mut Registry,
+    ) -> Result<Self, kube::Error> {
         let (term, leadership) = Leadership::elected();
         let requests = Arc::default();
         let metrics =
@@ -117,18 +121,17 @@ impl Operator {
         let forget = context.forget_deleted(store.clone());
         let counts_all = settings.namespace.is_none();
         let statuses = templates::keep_statuses(Arc::clone(&context), store.clone(), counts_all);
-        let work =
-            controller.run(reconcile, error_policy, Arc::clone(&context)).for_each(|outcome| async {
-                match outcome {
-                    Ok((request, _)) => debug!(request = %request, "reconciled"),
-                    // Deleted in the meantime: nothing is left to do.
-                    Err(kube::runtime::controller::Error::ObjectNotFound(_)) => {}
-                    Err(kube::runtime::controller::Error::QueueError(error)) => {
-                        watch::broke_off(&context, "JobRequests", &error);
-                    }
-                    Err(error) => debug!(%error, "reconcile ended with an error"),
+        let work = controller.run(reconcile, error_policy, Arc::clone(&context)).for_each(|outcome| async {
+            match outcome {
+                Ok((request, _)) => debug!(request = %request, "reconciled"),
+                // Deleted in the meantime: nothing is left to do.
+                Err(kube::runtime::controller::Error::ObjectNotFound(_)) => {}
+                Err(kube::runtime::controller::Error::QueueError(error)) => {
+                    watch::broke_off(&context, "JobRequests", &error);
                 }
-            });
+                Err(error) => debug!(%error, "reconcile ended with an error"),
+            }
+        });
         let (step_down, stepping_down) = oneshot::channel::<()>();
         let stepping_down = stepping_down.map(drop);
         let campaign = tokio::spawn(async move {

@@ -3,6 +3,8 @@
 //! [`serve`] takes a listener and what to tell; it knows nothing of the controller. Read-only, without arguments, and
 //! bounded: few connections at once, each with little time to say what it wants.
 
+mod process;
+
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +21,8 @@ use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tracing::{debug, warn};
+
+pub use process::register as register_process_metrics;
 
 /// Most connections at once; the next ones wait.
 const CONNECTIONS: usize = 64;

@@ -12,7 +12,7 @@ use super::failed;
 
 /// Flags of the log.
 #[derive(Debug, Args)]
-pub(super) struct Arguments {
+pub(super) struct LogArguments {
     /// What is logged: error, warn, info, debug, trace, or a filter such as jobrequest=debug
     #[arg(long, env = "JOBREQUEST_LOG_LEVEL", default_value = "info")]
     log_level: String,
@@ -50,7 +50,7 @@ impl Log {
     }
 }
 
-impl Arguments {
+impl LogArguments {
     pub(super) fn start(&self) -> Result<Log, String> {
         let filter = EnvFilter::try_new(directives(&self.log_level))
             .map_err(failed("understand --log-level; try info, debug or jobrequest=debug"))?;
@@ -62,8 +62,7 @@ impl Arguments {
         let registry = tracing_subscriber::registry().with(lines.with_filter(filter));
         #[cfg(feature = "otel")]
         {
-            let traces =
-                self.otlp_endpoint.as_deref().map(super::traces::Traces::to).transpose()?;
+            let traces = self.otlp_endpoint.as_deref().map(super::traces::Traces::to).transpose()?;
             registry.with(traces.as_ref().map(super::traces::Traces::layer)).init();
             Ok(Log { traces })
         }

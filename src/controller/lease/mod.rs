@@ -118,7 +118,11 @@ impl Candidate {
         };
         let Some(lease) = written else {
             return Ok(Outcome::Elsewhere(
-                self.seen.as_ref().and_then(Seen::holder).filter(|holder| *holder != self.identity).map(str::to_owned),
+                self.seen
+                    .as_ref()
+                    .and_then(Seen::holder)
+                    .filter(|holder| *holder != self.identity)
+                    .map(str::to_owned),
             ));
         };
         self.seen = Some(Seen::look(self.seen.as_ref(), lease, self.started.elapsed()));
@@ -135,10 +139,7 @@ impl Candidate {
 
     fn with(&self, spec: LeaseSpec, resource_version: Option<String>) -> Lease {
         let name = Some(self.election.name.clone());
-        Lease {
-            metadata: ObjectMeta { name, resource_version, ..ObjectMeta::default() },
-            spec: Some(spec),
-        }
+        Lease { metadata: ObjectMeta { name, resource_version, ..ObjectMeta::default() }, spec: Some(spec) }
     }
 
     fn leads_from(&mut self, began: Instant) {
