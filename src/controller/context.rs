@@ -17,6 +17,7 @@ use super::cache::Cache;
 use super::leadership::Leadership;
 use super::lease::Election;
 use super::metrics::Metrics;
+use super::packed::PackedRequest;
 use super::templates::Templates;
 use crate::api::labels;
 use crate::reconcile::{Answers, Clock, JobView, Memory, Observed, PodView, StoredRequest};
@@ -76,7 +77,7 @@ impl Context {
         client: Client,
         leadership: Leadership,
         metrics: Metrics,
-    ) -> (Arc<Self>, impl Stream<Item = ObjectRef<StoredRequest>> + Send + use<>) {
+    ) -> (Arc<Self>, impl Stream<Item = ObjectRef<PackedRequest>> + Send + use<>) {
         let (changed, touched) = mpsc::unbounded();
         let reporter = Reporter { controller: labels::FIELD_MANAGER.to_owned(), instance: None };
         let context = Self {
@@ -155,7 +156,7 @@ impl Context {
     /// Drops, for ever and now and then, what is remembered of requests that are gone.
     pub(super) fn forget_deleted(
         self: &Arc<Self>,
-        requests: Store<StoredRequest>,
+        requests: Store<PackedRequest>,
     ) -> impl Future<Output = ()> + use<> {
         let context = Arc::clone(self);
         async move {

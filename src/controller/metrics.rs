@@ -22,10 +22,10 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::leadership::Leadership;
+use super::packed::PackedRequest;
 use crate::api::JobRequestStatus;
 use crate::api::condition::{Phase, RunResult};
 use crate::api::status::Run;
-use crate::reconcile::StoredRequest;
 
 /// From a millisecond to the longest that a pass may take.
 const PASS_SECONDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
@@ -111,7 +111,7 @@ impl Metrics {
         registry: &mut Registry,
         leadership: Leadership,
         concurrency: u16,
-        requests: Arc<OnceLock<Store<StoredRequest>>>,
+        requests: Arc<OnceLock<Store<PackedRequest>>>,
     ) -> Self {
         let metrics = Self {
             reconcile_seconds: Histogram::new(PASS_SECONDS),
@@ -233,7 +233,7 @@ fn seconds(run: &Run) -> Option<f64> {
 /// What is counted when somebody asks, instead of at each event.
 struct AtScrape {
     leadership: Leadership,
-    requests: Arc<OnceLock<Store<StoredRequest>>>,
+    requests: Arc<OnceLock<Store<PackedRequest>>>,
 }
 
 impl Collector for AtScrape {
@@ -247,8 +247,7 @@ impl Collector for AtScrape {
         )?)?;
         let mut counts = Phase::ALL.iter().map(|phase| (*phase, 0_u64)).collect::<Vec<_>>();
         for request in self.requests.get().map(Store::state).unwrap_or_default() {
-            let phase = request.status.0.as_ref().ok().and_then(|status| status.phase);
-            let phase = phase.unwrap_or(Phase::Pending);
+            let phase = request.phase().unwrap_or(Phase::Pending);
             if let Some((_, count)) = counts.iter_mut().find(|(of, _)| *of == phase) {
                 *count += 1;
             }

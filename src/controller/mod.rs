@@ -14,6 +14,7 @@ mod leadership;
 mod lease;
 mod meter;
 mod metrics;
+mod packed;
 mod start;
 mod templates;
 mod watch;
@@ -36,12 +37,13 @@ pub use context::Settings;
 pub use error::Error;
 pub use lease::{Election, Times};
 
-use crate::reconcile::{Call, Pass, Rest, Step, StoredRequest};
+use crate::reconcile::{Call, Pass, Rest, Step};
 use context::Context;
 use leadership::{Leadership, Term};
 use lease::Candidate;
 use meter::MeterLayer;
 use metrics::{Metrics, ReasonLabel};
+use packed::PackedRequest;
 
 /// How long passes may go on after the end was asked for: less than the 30 s after which Kubernetes kills a pod.
 const GRACE: Duration = Duration::from_secs(20);
@@ -57,7 +59,7 @@ pub struct Operator {
     term: channel::Sender<Option<Term>>,
     ready: channel::Sender<bool>,
     /// The cache of JobRequests, once there is one.
-    requests: Arc<OnceLock<Store<StoredRequest>>>,
+    requests: Arc<OnceLock<Store<PackedRequest>>>,
 }
 
 impl Operator {
@@ -110,7 +112,7 @@ impl Operator {
             () = context.caches_are_filled() => {}
             () = shutdown.clone() => return,
         }
-        let controller = Controller::new(settings.api::<StoredRequest>(&client), watch::config())
+        let controller = Controller::new(settings.api::<PackedRequest>(&client), watch::config())
             .with_config(Config::default().concurrency(settings.concurrency))
             .reconcile_on(changed)
             .reconcile_all_on(context.templates.changed())
@@ -169,11 +171,12 @@ impl Operator {
 }
 
 /// Performs one pass over one JobRequest.
-async fn reconcile(request: Arc<StoredRequest>, context: Arc<Context>) -> Result<Action, Error> {
+async fn reconcile(packed: Arc<PackedRequest>, context: Arc<Context>) -> Result<Action, Error> {
     if !context.leadership.leads() {
         // All are looked at when this process begins to lead.
         return Ok(Action::await_change());
     }
+    let request = packed.unpack();
     let span = info_span!("reconcile", namespace = request.namespace(), name = request.name());
     let _underway = context.metrics.time_reconcile();
     let outcome = async {
@@ -226,7 +229,8 @@ fn count(metrics: &Metrics, pass: &Pass, call: &Call, answer: &crate::reconcile:
 }
 
 #[allow(clippy::needless_pass_by_value)] // the signature that the runtime asks for
-fn error_policy(request: Arc<StoredRequest>, error: &Error, context: Arc<Context>) -> Action {
+fn error_policy(packed: Arc<PackedRequest>, error: &Error, context: Arc<Context>) -> Action {
+    let request = packed.unpack();
     let pause = context.pause_after_failure(request.uid());
     let reason = error.reason();
     context.metrics.reconcile_errors.get_or_create(&ReasonLabel { reason }).inc();
