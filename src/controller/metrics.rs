@@ -24,7 +24,7 @@ use prometheus_client::registry::{Registry, Unit};
 use super::leadership::Leadership;
 use super::packed::PackedRequest;
 use crate::api::JobRequestStatus;
-use crate::api::condition::{Phase, RunResult};
+use crate::api::condition::{FailureCategory, Phase, RunResult};
 use crate::api::status::Run;
 
 /// From a millisecond to the longest that a pass may take.
@@ -75,6 +75,8 @@ pub(super) struct WatchLabel {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RunLabels {
     result: &'static str,
+    /// Of a run that did not succeed; else empty.
+    category: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -123,9 +125,11 @@ impl Metrics {
             runs: Family::default(),
             run_seconds: Family::new_with_constructor(|| Histogram::new(RUN_SECONDS)),
         };
-        for result in RunResult::ALL {
+        let failed = FailureCategory::ALL.iter().map(|category| (RunResult::Failed, category.as_str()));
+        let others = RunResult::ALL.iter().map(|result| (*result, ""));
+        for (result, category) in failed.chain(others) {
             // A series that is there from the start lets rate() see the first run.
-            drop(metrics.runs.get_or_create(&RunLabels { result: result.as_str() }));
+            drop(metrics.runs.get_or_create(&RunLabels { result: result.as_str(), category }));
         }
         let registry = registry.sub_registry_with_prefix("jobrequest");
         registry.register(
@@ -170,7 +174,11 @@ impl Metrics {
             "Watches that broke off and were taken up again, by kind",
             metrics.watch_interruptions.clone(),
         );
-        registry.register("runs", "Runs whose end this process recorded, by result", metrics.runs.clone());
+        registry.register(
+            "runs",
+            "Runs whose end this process recorded, by result and by category of the failure",
+            metrics.runs.clone(),
+        );
         registry.register_with_unit(
             "run_duration",
             "From the start of a run's Job to its end, of runs whose end this process recorded, by result",
@@ -187,7 +195,8 @@ impl Metrics {
             let Some(result) = run.result.map(RunResult::as_str) else {
                 continue;
             };
-            self.runs.get_or_create(&RunLabels { result }).inc();
+            let category = run.failure.as_ref().map_or("", |failure| failure.category.as_str());
+            self.runs.get_or_create(&RunLabels { result, category }).inc();
             if let Some(seconds) = seconds(run) {
                 self.run_seconds.get_or_create(&ResultLabel { result }).observe(seconds);
             }

@@ -145,12 +145,11 @@ impl Operator {
             }
             info!("caches are filled");
             ready.send_replace(true);
-            match settings.election {
-                Some(election) => Candidate::new(lease_client, election, term).campaign(stepping_down).await,
-                None => {
-                    term.send_replace(Some(Term { since: Instant::now(), until: None }));
-                    stepping_down.await;
-                }
+            if let Some(election) = settings.election {
+                Candidate::new(lease_client, election, term).campaign(stepping_down).await;
+            } else {
+                term.send_replace(Some(Term { since: Instant::now(), until: None }));
+                stepping_down.await;
             }
         });
         let overtime = shutdown.then(|()| tokio::time::sleep(GRACE));

@@ -16,7 +16,7 @@ use super::observed::{Lenient, trimmed};
 use super::text::{bounded, whole_seconds};
 use crate::api::condition::{ConditionType, Reason};
 use crate::api::template::{TemplateKind, TemplateRef, TemplateStatus};
-use crate::api::{ClusterJobTemplate, JobRequestSpec, JobTemplate, JobTemplateSpec};
+use crate::api::{ClusterJobTemplate, JobTemplate, JobTemplateSpec};
 use crate::compile::{Problem, Template, default_of};
 
 /// How far apart writes are that only bring the number of requests up to date.

@@ -68,8 +68,10 @@ async fn tell_what_happened(cx: Arc<Cluster>) {
     {
         assert_eq!(value(&scrape, "jobrequest_requests", &[("phase", phase)]), count, "{phase}");
     }
-    for (result, count) in [("Succeeded", 1.0), ("Failed", 1.0), ("Lost", 0.0)] {
-        assert_eq!(value(&scrape, "jobrequest_runs_total", &[("result", result)]), count, "{result}");
+    for (result, category, count) in [("Succeeded", "", 1.0), ("Failed", "AppError", 1.0), ("Lost", "", 0.0)]
+    {
+        let labels = [("result", result), ("category", category)];
+        assert_eq!(value(&scrape, "jobrequest_runs_total", &labels), count, "{labels:?}");
     }
     assert_eq!(value(&scrape, "jobrequest_leader", &[]), 1.0);
     assert_eq!(value(&scrape, "jobrequest_reconciles_active", &[]), 0.0);
