@@ -78,13 +78,13 @@ mod tests {
         let (sender, leadership) = Leadership::elected();
         assert!(!leadership.leads());
         let now = Instant::now();
-        sender.send_replace(Some(term(now, Some(now)));
+        sender.send_replace(Some(term(now, Some(now))));
         assert!(!leadership.leads(), "nobody has told it yet");
-        sender.send_replace(Some(term(now, Some(now + Duration::from_secs(3600))));
+        sender.send_replace(Some(term(now, Some(now + Duration::from_secs(3600)))));
         assert!(leadership.leads());
         sender.send_replace(None);
         assert!(!leadership.leads());
-        sender.send_replace(Some(term(now, None));
+        sender.send_replace(Some(term(now, None)));
         assert!(leadership.leads());
     }
 
@@ -94,13 +94,13 @@ mod tests {
         let mut beginnings = std::pin::pin!(leadership.beginnings());
         assert!(beginnings.next().now_or_never().is_none());
         let now = Instant::now();
-        sender.send_replace(Some(term(now, None));
+        sender.send_replace(Some(term(now, None)));
         assert!(beginnings.next().now_or_never().is_some());
-        sender.send_replace(Some(term(now, Some(now + Duration::from_secs(9))));
+        sender.send_replace(Some(term(now, Some(now + Duration::from_secs(9)))));
         assert!(beginnings.next().now_or_never().is_none());
         sender.send_replace(None);
         assert!(beginnings.next().now_or_never().is_none());
-        sender.send_replace(Some(term(now + Duration::from_secs(1), None));
+        sender.send_replace(Some(term(now + Duration::from_secs(1), None)));
         assert!(beginnings.next().now_or_never().is_some());
     }
 }
