@@ -134,17 +134,23 @@ impl Operator {
                 Err(error) => debug!(%error, "reconcile ended with an error"),
             }
         });
+        // In one task with the controller: the store wakes only one of those who wait for it.
+        let announce = async {
+            // It fails only when the store is gone.
+            let _ = store.wait_until_ready().await;
+            info!("caches are filled");
+            ready.send_replace(true);
+            std::future::pending::<()>().await;
+        };
         let (step_down, stepping_down) = oneshot::channel::<()>();
         let stepping_down = stepping_down.map(drop);
+        let mut is_ready = ready.subscribe();
         let campaign = tokio::spawn(async move {
             let mut stepping_down = std::pin::pin!(stepping_down);
             tokio::select! {
-                // It fails only when the store is gone.
-                _ = store.wait_until_ready() => {}
+                _ = is_ready.wait_for(|is_ready| *is_ready) => {}
                 () = &mut stepping_down => return,
             }
-            info!("caches are filled");
-            ready.send_replace(true);
             if let Some(election) = settings.election {
                 Candidate::new(lease_client, election, term).campaign(stepping_down).await;
             } else {
@@ -157,6 +163,7 @@ impl Operator {
             () = work => {}
             () = forget => {}
             () = statuses => {}
+            () = announce => {}
             () = overtime => warn!("gave up on passes which did not end within {} s", GRACE.as_secs()),
         }
         // Only now: until here passes were under way.
