@@ -183,7 +183,8 @@ async fn reconcile(packed: Arc<PackedRequest>, context: Arc<Context>) -> Result<
         return Ok(Action::await_change());
     }
     let request = packed.unpack();
-    let span = info_span!("reconcile", namespace = request.namespace(), name = request.name());
+    // Not `name`: in JSON that is the name of the span.
+    let span = info_span!("reconcile", namespace = request.namespace(), request = request.name());
     let _underway = context.metrics.time_reconcile();
     let outcome = async {
         let mut pass =
@@ -242,7 +243,7 @@ fn error_policy(packed: Arc<PackedRequest>, error: &Error, context: Arc<Context>
     context.metrics.reconcile_errors.get_or_create(&ReasonLabel { reason }).inc();
     warn!(
         namespace = request.namespace(),
-        name = request.name(),
+        request = request.name(),
         run = request.status.0.as_ref().ok().and_then(|status| status.run),
         reason,
         error = %error::chain(error),
