@@ -145,6 +145,7 @@ impl Operator {
         let (step_down, stepping_down) = oneshot::channel::<()>();
         let stepping_down = stepping_down.map(drop);
         let mut is_ready = ready.subscribe();
+        let has_begun = ready.subscribe();
         let campaign = tokio::spawn(async move {
             let mut stepping_down = std::pin::pin!(stepping_down);
             tokio::select! {
@@ -158,13 +159,20 @@ impl Operator {
                 stepping_down.await;
             }
         });
-        let overtime = shutdown.then(|()| tokio::time::sleep(GRACE));
+        let overtime = async {
+            shutdown.await;
+            // Before the caches are filled no pass is under way, and the runtime would wait for them for ever.
+            if *has_begun.borrow() {
+                tokio::time::sleep(GRACE).await;
+                warn!("gave up on passes which did not end within {} s", GRACE.as_secs());
+            }
+        };
         tokio::select! {
             () = work => {}
             () = forget => {}
             () = statuses => {}
             () = announce => {}
-            () = overtime => warn!("gave up on passes which did not end within {} s", GRACE.as_secs()),
+            () = overtime => {}
         }
         // Only now: until here passes were under way.
         let _ = step_down.send(());
