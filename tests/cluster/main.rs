@@ -16,6 +16,7 @@ mod outages;
 mod platform;
 mod policy;
 mod reading;
+mod reruns;
 mod runs;
 mod scale;
 mod schema;
@@ -38,6 +39,7 @@ fn modules() -> Vec<(&'static str, Vec<Test>)> {
         ("ttl", ttl::tests()),
         ("platform", platform::tests()),
         ("runs", runs::tests()),
+        ("reruns", reruns::tests()),
         ("schema", schema::tests()),
         ("golden", golden::tests()),
         ("policy", policy::tests()),
