@@ -22,9 +22,12 @@ headline() { printf '\n== %s (%s s)\n' "$1" "$SECONDS"; }
 
 mkdir -p .cluster
 log=.cluster/build.log
-nice tests/cluster/control-plane/build.sh >"$log" 2>&1 &
+# In a process group of its own, so that whichever of the two is building can be stopped.
+set -m
+{ nice tests/cluster/control-plane/build.sh && nice tests/cluster/tools/build.sh; } >"$log" 2>&1 &
 control_plane=$!
-trap 'kill "$control_plane" 2>/dev/null || true' EXIT
+set +m
+trap 'kill -- "-$control_plane" 2>/dev/null || true' EXIT
 trap 'exit 130' INT TERM
 
 headline 'format'
@@ -35,6 +38,12 @@ cargo clippy --all-targets -- -D warnings
 
 headline 'tests are built'
 cargo test --no-run
+
+# A static binary is a Linux one.
+if [[ $(uname -s) == Linux ]]; then
+    headline 'the image is built'
+    .image/build.sh
+fi
 
 headline 'test cluster'
 said=$SECONDS
