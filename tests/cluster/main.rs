@@ -8,7 +8,10 @@
 
 mod crashes;
 mod figures;
+mod gitops;
 mod golden;
+#[cfg(target_os = "linux")]
+mod image;
 mod old_objects;
 mod outages;
 mod platform;
@@ -33,6 +36,9 @@ fn modules() -> Vec<(&'static str, Vec<Test>)> {
     vec![
         // It waits for long, so it begins first.
         ("ttl", ttl::tests()),
+        ("gitops", gitops::tests()),
+        #[cfg(target_os = "linux")]
+        ("image", image::tests()),
         ("platform", platform::tests()),
         ("runs", runs::tests()),
         ("schema", schema::tests()),
