@@ -45,7 +45,7 @@ const fn state(
 }
 
 /// The table.
-pub(super) const STATES: [State; 14] = [
+pub(super) const STATES: [State; 15] = [
     state("unseen", None, "InProgress", "Progressing"),
     state("pending", Some("Pending"), "InProgress", "Progressing"),
     state("waiting", Some("Waiting"), "InProgress", "Progressing"),
@@ -57,6 +57,7 @@ pub(super) const STATES: [State; 14] = [
     state("suspended", Some("Suspended"), "Current", "Suspended"),
     state("suspended-later", Some("Suspended"), "Current", "Suspended"),
     state("completed", Some("Completed"), "Current", "Healthy"),
+    state("changes-held", Some("Completed"), "Current", "Healthy"),
     state("failed", Some("Failed"), "Failed", "Degraded"),
     state("lost", Some("Failed"), "Failed", "Degraded"),
     state("rejected", Some("Rejected"), "Failed", "Degraded"),
@@ -135,6 +136,8 @@ async fn produce(cx: &Cluster) -> (BTreeMap<&'static str, Value>, Vec<Value>) {
     for name in ["pending", "completed", "edited"] {
         at.create(name, spec(&json!({}), &json!({}))).await;
     }
+    let hold = json!({"runPolicy": {"onSpecChange": "Hold"}});
+    at.create("changes-held", spec(&json!({}), &hold)).await;
     at.create("updating", spec(&json!({"pull": "never"}), &json!({}))).await;
     at.create("suspended", spec(&json!({}), &json!({"suspend": true}))).await;
     at.create("failed", spec(&json!({"exit-code": "3"}), &json!({"settings": {"backoffLimit": 0}}))).await;
@@ -167,6 +170,12 @@ async fn produce(cx: &Cluster) -> (BTreeMap<&'static str, Value>, Vec<Value>) {
     ] {
         at.until_phase(name, 1, phase).await;
     }
+    at.until_phase("changes-held", 1, "Completed").await;
+    at.change("changes-held", image.clone()).await;
+    at.until("changes-held", "waits for a rerun", |status| {
+        condition(status, "PendingChanges").starts_with("True")
+    })
+    .await;
     // Nobody looks at this change.
     operator.stop().await;
     at.change("edited", image).await;
