@@ -24,6 +24,7 @@ crds: require-rust ## Write the CRDs into crds/
 
 cluster-bin: require-go ## Build the programs of the test cluster: .cluster/bin
 	@tests/cluster/control-plane/build.sh
+	@tests/cluster/tools/build.sh
 
 cluster-up: cluster-bin ## Start a cluster with simulated nodes: .cluster/kubeconfig
 	@tests/cluster/cluster.sh up
