@@ -27,7 +27,7 @@ image: require-rust ## Build the image, without a container engine: target/jobre
 
 deny: require-rust ## Check the dependencies: advisories, licenses, duplicates, sources
 	@command -v cargo-deny >/dev/null || { echo "make: cargo-deny is missing: cargo install --locked cargo-deny (it reads .deny.toml)" >&2; exit 1; }
-	$(CARGO) deny --all-features check
+	$(CARGO) deny check
 
 cluster-bin: require-go ## Build the programs of the test cluster: .cluster/bin
 	@tests/cluster/control-plane/build.sh

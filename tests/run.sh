@@ -22,12 +22,15 @@ headline() { printf '\n== %s (%s s)\n' "$1" "$SECONDS"; }
 
 mkdir -p .cluster
 log=.cluster/build.log
-# In a process group of its own, so that whichever of the two is building can be stopped.
-set -m
-{ nice tests/cluster/control-plane/build.sh && nice tests/cluster/tools/build.sh; } >"$log" 2>&1 &
+(
+    trap 'kill "$!" 2>/dev/null; exit 143' TERM
+    for programs in control-plane tools; do
+        nice "tests/cluster/$programs/build.sh" &
+        wait "$!"
+    done
+) >"$log" 2>&1 &
 control_plane=$!
-set +m
-trap 'kill -- "-$control_plane" 2>/dev/null || true' EXIT
+trap 'kill "$control_plane" 2>/dev/null || true' EXIT
 trap 'exit 130' INT TERM
 
 headline 'format'
@@ -60,7 +63,7 @@ if ! wait "$control_plane"; then
     exit 1
 fi
 trap - EXIT
-tail -n 1 "$log"
+tail -n 2 "$log"
 
 headline 'tests'
 printf 'everything before the tests took %s s\n' "$SECONDS"
