@@ -20,8 +20,10 @@ esac
 
 binary=${IMAGE_BINARY:-}
 if [[ -z $binary ]]; then
-    # With --target, so that the flags do not reach build scripts and procedural macros, which cannot be static.
-    RUSTFLAGS="${RUSTFLAGS:-} -C target-feature=+crt-static" ${CARGO:-cargo} build --release --locked --target "$target"
+    # With --target, so that the flags do not reach build scripts and procedural macros, which cannot be static. In a
+    # static binary getrandom does not find libc's function and would read /dev/urandom, a file: so the system call.
+    RUSTFLAGS="${RUSTFLAGS:-} -C target-feature=+crt-static --cfg getrandom_backend=\"linux_getrandom\"" \
+        ${CARGO:-cargo} build --release --locked --target "$target"
     binary=${CARGO_TARGET_DIR:-target}/$target/release/jobrequest
 fi
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)

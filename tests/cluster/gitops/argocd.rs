@@ -149,7 +149,7 @@ async fn on_the_cluster(cx: Arc<Cluster>) {
     assert_eq!(object["metadata"]["generation"], generation, "the spec is as Git has it: no drift");
 }
 
-async fn config_map(_cx: Arc<Cluster>) {
+async fn config_map(cx: Arc<Cluster>) {
     let path = samples::folder("").join("../../argocd-cm.yaml");
     let mut expected = Map::new();
     let read =
@@ -178,4 +178,21 @@ async fn config_map(_cx: Arc<Cluster>) {
     let actions = data.remove(key).expect("actions");
     assert_eq!(serde_saphyr::from_str::<Value>(text(&actions)).expect("YAML"), expected_actions);
     assert_eq!(data, expected);
+
+    // The command of the README keeps what else is set there.
+    cx.kubectl(&["create", "namespace", "argocd"]);
+    cx.kubectl(&[
+        "-n",
+        "argocd",
+        "create",
+        "configmap",
+        "argocd-cm",
+        "--from-literal=url=https://cd.invalid",
+    ]);
+    let file = path.display().to_string();
+    cx.kubectl(&["-n", "argocd", "patch", "configmap", "argocd-cm", "--patch-file", &file]);
+    let patched = cx.kubectl(&["-n", "argocd", "get", "configmap", "argocd-cm", "-o", "json"]);
+    let data = serde_json::from_str::<Value>(&patched).expect("JSON")["data"].clone();
+    assert_eq!(data["url"], "https://cd.invalid");
+    assert_eq!(data.as_object().map(Map::len), Some(expected.len() + 2));
 }

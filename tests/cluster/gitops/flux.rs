@@ -217,7 +217,7 @@ async fn runs(cx: Arc<Cluster>) {
     let _operator = Operator::start(&cx, &at.namespace, &[]);
     let witness = Witness::of(at).await;
     let mut wanted = spec(&json!({"run-seconds": "4"}), &json!({}));
-    flux.push(&[("nightly.json", &in_git(&wanted))]).await;
+    flux.push(&[("nightly.yaml", &in_git(&wanted))]).await;
     // With no more rights than the page says.
     let role = cx.log("role.json");
     let mut wanted_role = documented("Role");
@@ -241,7 +241,7 @@ async fn runs(cx: Arc<Cluster>) {
 
     // A new image in Git is run 2, and health is that of run 2.
     wanted["containers"][0]["image"] = json!("perl:5.40");
-    let revision = flux.push(&[("nightly.json", &in_git(&wanted))]).await;
+    let revision = flux.push(&[("nightly.yaml", &in_git(&wanted))]).await;
     flux.until_applied(&revision).await;
     let status = at.get("nightly").await["status"].clone();
     assert_eq!((&status["phase"], &status["run"]), (&json!("Completed"), &json!(2)), "{status:#}");
@@ -267,11 +267,21 @@ async fn runs(cx: Arc<Cluster>) {
     assert_eq!(at.get("nightly").await["status"], status);
     witness.saw_exactly(["nightly-1", "nightly-2"].map(str::to_owned));
 
+    // A rerun by hand. Flux takes away what kubectl wrote and Git does not have; that is no further rerun.
+    kubectl(&["annotate", "jobrequest/nightly", "jobrequest.dev/rerun=by-hand", "--overwrite"]);
+    let status = at.until_phase("nightly", 3, "Completed").await;
+    flux.reconcile("after-rerun").await;
+    flux.reconcile("after-rerun-again").await;
+    let now = at.get("nightly").await;
+    println!("figure: after Flux came by, the annotations are {}", now["metadata"]["annotations"]);
+    assert_eq!(now["status"], status);
+    witness.saw_exactly(["nightly-1", "nightly-2", "nightly-3"].map(str::to_owned));
+
     // Taken out of Git, all of it goes: request, Jobs, pods. So does what is left with the Kustomization itself.
-    let revision = flux.push(&[("kustomization.yaml", &json!({"resources": []}))]).await;
+    let revision = flux.push(&[("README.md", &json!("Nothing to run"))]).await;
     flux.until_applied(&revision).await;
     all_gone(at).await;
-    let revision = flux.push(&[("nightly.json", &in_git(&wanted))]).await;
+    let revision = flux.push(&[("nightly.yaml", &in_git(&wanted))]).await;
     flux.until_applied(&revision).await;
     assert_eq!(at.get("nightly").await["status"]["run"], 1, "a new request counts from one");
     flux.kustomizations().delete("jobs", &DeleteParams::default()).await.unwrap();
@@ -297,7 +307,7 @@ async fn fails_fast(cx: Arc<Cluster>) {
     let at = &flux.at;
     let _operator = Operator::start(&cx, &at.namespace, &[]);
     let broken = spec(&json!({"exit-code": "3"}), &json!({"settings": {"backoffLimit": 0}}));
-    flux.push(&[("nightly.json", &in_git(&broken))]).await;
+    flux.push(&[("nightly.yaml", &in_git(&broken))]).await;
     flux.apply_kustomization(None).await;
     // Its timeout is an hour, longer than anything here waits.
     let status = flux
@@ -310,7 +320,7 @@ async fn fails_fast(cx: Arc<Cluster>) {
     assert_eq!(at.get("nightly").await["status"]["phase"], "Failed");
 
     // Mended in Git, it becomes healthy with the next run.
-    let revision = flux.push(&[("nightly.json", &in_git(&spec(&json!({}), &json!({}))))]).await;
+    let revision = flux.push(&[("nightly.yaml", &in_git(&spec(&json!({}), &json!({}))))]).await;
     flux.until_applied(&revision).await;
     let status = at.get("nightly").await["status"].clone();
     assert_eq!((&status["phase"], &status["run"]), (&json!("Completed"), &json!(2)), "{status:#}");
@@ -322,7 +332,7 @@ async fn ttl(cx: Arc<Cluster>) {
     let _operator = Operator::start(&cx, &at.namespace, &[]);
     let witness = Witness::of(at).await;
     let wanted = spec(&json!({}), &json!({"settings": {"ttlSecondsAfterFinished": 1}}));
-    let revision = flux.push(&[("nightly.json", &in_git(&wanted))]).await;
+    let revision = flux.push(&[("nightly.yaml", &in_git(&wanted))]).await;
     flux.apply_kustomization(None).await;
     flux.until_applied(&revision).await;
     eventually(BEYOND_GRACE, "the Job is deleted by TTL", async || {
@@ -336,7 +346,7 @@ async fn ttl(cx: Arc<Cluster>) {
     }
     // Another commit which changes something else applies everything anew.
     let other = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "other"}});
-    let revision = flux.push(&[("nightly.json", &in_git(&wanted)), ("other.json", &other)]).await;
+    let revision = flux.push(&[("nightly.yaml", &in_git(&wanted)), ("other.yaml", &other)]).await;
     flux.until_applied(&revision).await;
     assert_eq!(at.get("nightly").await["status"], status, "the record stays");
     witness.saw_exactly(["nightly-1".to_owned()]);

@@ -9,6 +9,9 @@ use std::sync::LazyLock;
 use regex::Regex;
 use serde_json::{Value, json};
 
+use super::argo_health;
+use crate::support::Cluster;
+
 /// The folder of a kind, in Argo CD's own layout.
 pub(super) fn folder(kind: &str) -> PathBuf {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
@@ -59,6 +62,25 @@ pub(super) fn are_current(kind: &str, live: &BTreeMap<&'static str, Value>) {
     }
 }
 
+/// With `BLESS=1`, writes the file that Argo CD's own tests read: the healths of the table, with what the script says
+/// of each sample.
+pub(super) async fn bless_health_tests(cx: &Cluster, kind: &str, table: &[(&str, &str)]) {
+    if std::env::var_os("BLESS").is_none() {
+        return;
+    }
+    let samples = read(kind);
+    let objects: Vec<Value> = table.iter().map(|(name, _)| samples[*name].clone()).collect();
+    let told = argo_health(cx, &script(kind), &objects).await;
+    let tests: Vec<Value> = (table.iter().zip(told))
+        .map(|((name, health), (_, message))| {
+            let health = json!({"status": health, "message": message});
+            json!({"inputPath": format!("testdata/{name}.yaml"), "healthStatus": health})
+        })
+        .collect();
+    let text = serde_saphyr::to_string(&json!({"tests": tests})).expect("YAML");
+    fs::write(folder(kind).join("health_test.yaml"), text).expect("write the tests");
+}
+
 static TIME: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$").unwrap());
 static UID: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}").unwrap());
@@ -75,6 +97,13 @@ fn timeless(mut object: Value) -> Value {
     let metadata = object["metadata"].as_object_mut().expect("metadata");
     metadata.remove("managedFields");
     metadata.insert("resourceVersion".to_owned(), json!("1"));
+    // What the simulated node was told.
+    if let Some(annotations) = object["spec"].get_mut("annotations").and_then(Value::as_object_mut) {
+        annotations.retain(|key, _| !key.starts_with("sim.jobrequest.dev/"));
+        if annotations.is_empty() {
+            object["spec"].as_object_mut().expect("a spec").remove("annotations");
+        }
+    }
     if let Some(status) = object.get_mut("status").and_then(Value::as_object_mut) {
         // How far the pods were when the operator last looked.
         for count in ["active", "ready"] {

@@ -104,6 +104,8 @@ async fn every_state(cx: Arc<Cluster>) {
     assert!(history.len() > 2 * STATES.len(), "the watch saw more than the last versions: {}", history.len());
 
     samples::are_current("JobRequest", &live);
+    let table = STATES.each_ref().map(|state| (state.name, state.argo_cd));
+    samples::bless_health_tests(&cx, "JobRequest", &table).await;
 }
 
 /// Brings a JobRequest into each state; returns them, and every version of any that ever was.
@@ -250,4 +252,6 @@ async fn templates(cx: Arc<Cluster>) {
         }
     }
     samples::are_current("JobTemplate", &live);
+    let table = cases.map(|(name, .., health)| (name, health));
+    samples::bless_health_tests(&cx, "JobTemplate", &table).await;
 }

@@ -76,9 +76,11 @@ async fn marks_stay(cx: Arc<Cluster>) {
         // Whatever the tools of tomorrow write: nothing but the spec's and ours is there.
         for key in labels.keys().chain(annotations.keys()) {
             let domain = key.split_once('/').map_or("", |(domain, _)| domain);
-            let known =
-                ["", "jobrequest.dev", "sim.jobrequest.dev", "app.kubernetes.io", "batch.kubernetes.io"];
-            assert!(known.contains(&domain) || domain.ends_with("kwok.x-k8s.io"), "{what} has {key}");
+            // Of the spec and of the operator; of the Job controller, the scheduler and the simulated node.
+            let known = ["", "sim.jobrequest.dev", "jobrequest.dev", "app.kubernetes.io"];
+            let native = ["batch.kubernetes.io", "topology.kubernetes.io"];
+            let is_known = known.contains(&domain) || native.contains(&domain);
+            assert!(is_known || domain.ends_with("kwok.x-k8s.io"), "{what} has {key}");
         }
     }
 }
