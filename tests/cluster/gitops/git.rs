@@ -29,10 +29,10 @@ impl Repository {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address").to_string();
         let artifact = Arc::new(Mutex::new(Vec::new()));
-        let served = Arc::clone(&artifact);
+        let newest = Arc::clone(&artifact);
         let server = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let bytes = served.lock().expect("the artifact").clone();
+                let bytes = newest.lock().expect("the artifact").clone();
                 tokio::spawn(answer(stream, bytes));
             }
         });
