@@ -56,9 +56,9 @@ layer="{\"mediaType\":\"application/vnd.oci.image.layer.v1.tar+gzip\",\"digest\"
 
 # What the Containerfile says, as JSON. Its values hold neither quotes nor backslashes.
 labels=$(sed -n 's/^LABEL \([^=]*\)=\(".*"\)$/"\1":\2/p' .image/Containerfile | paste -s -d ,)
-labels=${labels//'${VERSION}'/$version}
-labels=${labels//'${REVISION}'/$revision}
-labels=${labels//'${SOURCE}'/${IMAGE_SOURCE:-unknown}}
+labels=${labels//"\${VERSION}"/$version}
+labels=${labels//"\${REVISION}"/$revision}
+labels=${labels//"\${SOURCE}"/${IMAGE_SOURCE:-unknown}}
 user=$(sed -n 's/^USER //p' .image/Containerfile)
 entrypoint=$(sed -n 's/^ENTRYPOINT //p' .image/Containerfile)
 printf '%s' "{\"created\":\"$created\",\"architecture\":\"$arch\",\"os\":\"linux\",\"config\":{\"User\":\"$user\",\"Entrypoint\":$entrypoint,\"Labels\":{$labels}},\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[\"sha256:$diff_id\"]},\"history\":[{\"created\":\"$created\",\"created_by\":\".image/build.sh\"}]}" >"$work/config.json"

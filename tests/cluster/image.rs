@@ -9,10 +9,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 use crate::support::requests::{Requests, spec};
-use crate::support::{Cluster, ControlPlane, Test};
+use crate::support::{Cluster, ControlPlane, Test, sha256};
 
 pub(crate) fn tests() -> Vec<Test> {
     vec![
@@ -46,8 +45,7 @@ fn read(path: &Path) -> Value {
 }
 
 fn digest(bytes: &[u8]) -> String {
-    let hex: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("sha256:{hex}")
+    format!("sha256:{}", sha256(bytes))
 }
 
 /// The blob of a descriptor, after its digest and size are checked.

@@ -6,12 +6,11 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-use crate::support::Cluster;
+use crate::support::{Cluster, sha256};
 
 /// A repository with a web server beside it, which answers any path with the artifact of the newest commit.
 pub(super) struct Repository {
@@ -53,7 +52,7 @@ impl Repository {
         let revision = String::from_utf8(self.git(&["rev-parse", "HEAD"])).expect("a revision");
         let revision = revision.trim();
         let tarball = self.git(&["archive", "--format=tar.gz", "HEAD"]);
-        let digest: String = Sha256::digest(&tarball).iter().map(|byte| format!("{byte:02x}")).collect();
+        let digest = sha256(&tarball);
         let size = tarball.len();
         *self.artifact.lock().expect("the artifact") = tarball;
         json!({
