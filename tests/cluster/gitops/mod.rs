@@ -46,7 +46,7 @@ async fn judge(cx: &Cluster, name: &str, arguments: &[&str], objects: &[Value]) 
     command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("start the tool");
     let mut input = child.stdin.take().expect("stdin");
-    let text: String = objects.iter().map(|object| format!("{object}\n")).collect();
+    let text = objects.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
     let feed = tokio::spawn(async move { input.write_all(text.as_bytes()).await });
     let output = child.wait_with_output().await.expect("the tool ends");
     assert!(output.status.success(), "{name} failed: {}", String::from_utf8_lossy(&output.stderr));
