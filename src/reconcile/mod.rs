@@ -23,4 +23,5 @@ pub use event::Event;
 pub use observed::{Answers, Clock, Creation, JobView, Memory, Observed, OwnRun, PodView, StoredRequest};
 pub use pass::{Answer, Call, Pass, Rest, Step};
 pub use plan::{Change, Next, Plan, Propagation, Read, plan};
+pub use status::{found_invalid, outdated};
 pub use template::StoredTemplate;

@@ -202,6 +202,7 @@ impl MemoryChoice {
                 .into_iter()
                 .collect(),
             own_run: None,
+            only_creates: BTreeMap::new(),
             forbidden: self.forbidden,
             written_at: self.written_at,
             written: None,

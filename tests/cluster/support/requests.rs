@@ -49,6 +49,25 @@ impl Requests {
             .expect("change the JobRequest");
     }
 
+    /// Sets an annotation on it.
+    pub(crate) async fn annotate(&self, name: &str, key: &str, value: &str) {
+        let patch = json!({"metadata": {"annotations": {key: value}}});
+        self.api()
+            .patch(name, &PatchParams::default(), &Patch::Merge(patch))
+            .await
+            .expect("annotate the JobRequest");
+    }
+
+    /// Names and notes of its events, oldest first.
+    pub(crate) async fn events(&self, name: &str) -> Vec<(String, String)> {
+        let events: Api<k8s_openapi::api::events::v1::Event> = self.namespace.api(&self.client);
+        let mut events = events.list(&ListParams::default()).await.expect("list the events").items;
+        events.retain(|event| event.regarding.as_ref().is_some_and(|it| it.name.as_deref() == Some(name)));
+        events.sort_by_key(|event| event.event_time.as_ref().map(|time| time.0));
+        let told = events.into_iter();
+        told.map(|event| (event.reason.unwrap_or_default(), event.note.unwrap_or_default())).collect()
+    }
+
     /// Removes its status.
     pub(crate) async fn wipe_status(&self, name: &str) {
         let patch = json!({"status": null});
