@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build demo test bench figures crds cluster-bin cluster-up cluster-down require-rust require-go
+.PHONY: help build demo test bench figures crds image deny cluster-bin cluster-up cluster-down require-rust require-go
 
 CARGO ?= cargo
 
@@ -28,8 +28,16 @@ figures: build cluster-bin ## Measure memory and writes with 10,000 finished Job
 crds: require-rust ## Write the CRDs into crds/
 	BLESS=1 $(CARGO) test -q --test crds committed_files_are_current
 
+image: require-rust ## Build the image, without a container engine: target/jobrequest-image.tar
+	@.image/build.sh
+
+deny: require-rust ## Check the dependencies: advisories, licenses, duplicates, sources
+	@command -v cargo-deny >/dev/null || { echo "make: cargo-deny is missing: cargo install --locked cargo-deny (it reads .deny.toml)" >&2; exit 1; }
+	$(CARGO) deny check
+
 cluster-bin: require-go ## Build the programs of the test cluster: .cluster/bin
 	@tests/cluster/control-plane/build.sh
+	@tests/cluster/tools/build.sh
 
 cluster-up: cluster-bin ## Start a cluster with simulated nodes: .cluster/kubeconfig
 	@tests/cluster/cluster.sh up

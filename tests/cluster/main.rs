@@ -9,7 +9,10 @@
 mod both_ways;
 mod crashes;
 mod figures;
+mod gitops;
 mod golden;
+#[cfg(target_os = "linux")]
+mod image;
 mod leadership;
 mod metrics;
 mod old_objects;
@@ -39,6 +42,9 @@ fn modules() -> Vec<(&'static str, Vec<Test>)> {
     vec![
         // These wait for long, so they begin first.
         ("ttl", ttl::tests()),
+        ("gitops", gitops::tests()),
+        #[cfg(target_os = "linux")]
+        ("image", image::tests()),
         ("templates", templates::tests()),
         ("platform", platform::tests()),
         ("runs", runs::tests()),
