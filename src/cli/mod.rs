@@ -14,6 +14,7 @@ mod inspect;
 mod manifest;
 mod output;
 mod render;
+mod self_test;
 mod templates;
 mod validate;
 
@@ -39,6 +40,8 @@ enum Command {
     Crds,
     /// Print the Jobs which the controller would create, without a cluster
     Render(render::Arguments),
+    /// Run one JobRequest on the cluster, show its states, and delete it: does all of it work?
+    SelfTest(self_test::Arguments),
     /// Say what the API server and the operator would refuse, without a cluster
     Validate(validate::Arguments),
 }
@@ -69,6 +72,7 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         Command::Controller(arguments) => controller::run(arguments).map(|()| Verdict::Valid),
         Command::Crds => crds::run().map(|()| Verdict::Valid),
         Command::Render(arguments) => render::run(arguments),
+        Command::SelfTest(arguments) => self_test::run(arguments),
         Command::Validate(arguments) => validate::run(arguments),
     };
     match outcome {
