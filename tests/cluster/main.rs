@@ -6,6 +6,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(clippy::disallowed_types, clippy::disallowed_methods)] // tests are edges
 
+mod admission;
+mod chart;
 mod crashes;
 mod figures;
 mod golden;
@@ -14,11 +16,13 @@ mod outages;
 mod platform;
 mod policy;
 mod reading;
+mod rights;
 mod runs;
 mod schema;
 mod support;
 mod ttl;
 mod two_operators;
+mod upgrade;
 mod verdicts;
 
 use std::process::ExitCode;
@@ -33,6 +37,10 @@ fn modules() -> Vec<(&'static str, Vec<Test>)> {
     vec![
         // It waits for long, so it begins first.
         ("ttl", ttl::tests()),
+        ("rights", rights::tests()),
+        ("upgrade", upgrade::tests()),
+        ("chart", chart::tests()),
+        ("admission", admission::tests()),
         ("platform", platform::tests()),
         ("runs", runs::tests()),
         ("schema", schema::tests()),

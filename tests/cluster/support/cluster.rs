@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::{Namespace as CoreNamespace, ServiceAccount};
+use k8s_openapi::api::rbac::v1::RoleBinding;
 use kube::api::{ObjectMeta, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config, Resource};
 
-use super::control_plane::OwnControlPlane;
+use super::control_plane::{LEASES_OF_TESTS, OPERATOR, OwnControlPlane};
 use super::{Audit, ControlPlane, DEADLINE, eventually};
 
 /// The cluster, as one test sees it.
@@ -46,6 +47,11 @@ impl Cluster {
         self.control_plane.kubeconfig()
     }
 
+    /// With the rights that the chart gives the operator.
+    pub(crate) fn operator_kubeconfig(&self) -> PathBuf {
+        self.control_plane.operator_kubeconfig()
+    }
+
     /// The folder of this test's logs. It exists once something was logged.
     pub(crate) fn logs(&self) -> &PathBuf {
         &self.logs
@@ -72,6 +78,21 @@ impl Cluster {
         Client::try_from(self.config().await).expect("a client")
     }
 
+    /// A client with the operator's token.
+    pub(crate) async fn operator_client(&self) -> Client {
+        let kubeconfig = Kubeconfig::read_from(self.operator_kubeconfig()).expect("read the kubeconfig");
+        let mut config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
+            .await
+            .expect("a usable kubeconfig");
+        config.proxy_url = None;
+        Client::try_from(config).expect("a client")
+    }
+
+    /// A namespace that is there.
+    pub(crate) fn existing_namespace(&self, name: &str) -> Namespace {
+        Namespace { name: name.to_owned() }
+    }
+
     /// A namespace of its own, in which pods can be created at once.
     pub(crate) async fn namespace(&self, hint: &str) -> Namespace {
         let client = self.client().await;
@@ -84,6 +105,15 @@ impl Cluster {
             .create(&PostParams::default(), &namespace)
             .await
             .expect("create a namespace");
+        // In a cluster the Lease is in the release's namespace, in tests each operator may have one of its own.
+        let leases: RoleBinding = serde_json::from_value(serde_json::json!({
+            "metadata": {"name": LEASES_OF_TESTS},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": LEASES_OF_TESTS},
+            "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": OPERATOR}],
+        }))
+        .expect("a binding");
+        let bindings: Api<RoleBinding> = Api::namespaced(client.clone(), &name);
+        bindings.create(&PostParams::default(), &leases).await.expect("allow Leases");
         // Without it pods are forbidden, and the Job controller waits long before it tries again.
         let accounts: Api<ServiceAccount> = Api::namespaced(client, &name);
         eventually(DEADLINE, "the namespace has its service account", async || {

@@ -10,6 +10,7 @@ mod cluster;
 mod control_plane;
 mod eventually;
 mod operator;
+pub(crate) mod people;
 pub(crate) mod requests;
 pub(crate) mod witness;
 
@@ -23,7 +24,7 @@ use libtest_mimic::Failed;
 
 pub(crate) use audit::{Audit, Mark, Request, Requests};
 pub(crate) use cluster::{Cluster, Namespace};
-pub(crate) use control_plane::ControlPlane;
+pub(crate) use control_plane::{ControlPlane, OPERATOR, RELEASE_NAMESPACE};
 pub(crate) use eventually::{Outcome, eventually};
 pub(crate) use operator::Operator;
 
