@@ -108,7 +108,8 @@ fn render_is_compile() {
         let file = case.unwrap().path().join("request.yaml");
         let request: JobRequest = serde_saphyr::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
         let name = request.metadata.name.clone().unwrap();
-        let identity = Identity { name: &name, namespace: Some("team"), uid: None, generation: None };
+        let identity =
+            Identity { name: &name, namespace: Some("team"), uid: None, generation: None, handled: None };
         let beside = file.with_file_name("templates.yaml");
         let layers = select(Builtin::default(), &request.spec, &templates(&beside));
         let Ok(compiled) = compile(&identity, &request.spec, &layers, 3) else { continue };

@@ -52,6 +52,7 @@ fn outcome(case: &Path) -> BTreeMap<&'static str, String> {
         namespace: Some("team"),
         uid: Some("8f4c2f5e-6f0e-4d0a-9a55-0d6a3c1d7b11"),
         generation: Some(1),
+        handled: None,
     };
     let templates = templates(case);
     let layers = select(Builtin::default(), &request.spec, &templates);

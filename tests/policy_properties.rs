@@ -385,6 +385,7 @@ fn start(spec: &Value, (finished, failed): (Option<i32>, Option<i32>)) -> (Job, 
         active_deadline_seconds: in_force.active_deadline_seconds,
         ttl_seconds_after_finished: finished,
         ttl_seconds_after_failed: failed.or(finished),
+        ..EffectiveSettings::default()
     };
     (job, settings)
 }

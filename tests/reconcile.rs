@@ -79,7 +79,10 @@ fn observed(case: &Path) -> (Observed, Clock) {
         ..Answers::default()
     };
     let (jobs, pods) = (list(&input["jobs"]), list(&input["pods"]));
-    (Observed { request: Some(request), jobs, pods, answers, memory: Memory::default() }, clock)
+    (
+        Observed { request: Some(request), jobs, pods, answers, memory: Memory::default(), sole_since: None },
+        clock,
+    )
 }
 
 /// A plan as people read it.
@@ -90,14 +93,15 @@ fn written(plan: &Plan) -> Value {
             Read::Request => "GET the JobRequest".to_owned(),
             Read::Job(name) => format!("GET Job {name}"),
             Read::Jobs => "LIST the Jobs".to_owned(),
+            Read::Template(template) => format!("GET {template}"),
         };
         out.insert("read".to_owned(), read.into());
     }
     let changes = plan.changes.iter().map(|change| match change {
         Change::Create { job, .. } => json!({"create": job.metadata.name}),
         Change::Patch { name, patch } => json!({"patch": name, "with": patch}),
-        Change::Delete { name, uid, resource_version } => {
-            json!({"delete": name, "uid": uid, "resourceVersion": resource_version})
+        Change::Delete { name, uid, resource_version, propagation } => {
+            json!({"delete": name, "uid": uid, "resourceVersion": resource_version, "propagation": format!("{propagation:?}")})
         }
     });
     out.insert("changes".to_owned(), changes.collect());

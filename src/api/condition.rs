@@ -57,6 +57,8 @@ spelled! {
         Failed,
         /// The templates in force are not those which the newest run was made with; absent when not true.
         TemplateOutdated,
+        /// The spec has changed and runPolicy.onSpecChange holds it until a rerun is asked for; absent when not true.
+        PendingChanges,
         /// On a template: it is the default of its scope.
         InForce,
     }
@@ -139,8 +141,14 @@ spelled! {
         Default,
         /// On a template: another one is the default instead.
         Superseded,
-        /// A newer spec waits until the active run has ended.
-        WaitingForRun,
+        /// The active run is being stopped, a newer one takes its place.
+        Replacing,
+        /// The newest run was stopped for a newer one.
+        Replaced,
+        /// No container had started when startDeadlineSeconds had passed.
+        StartDeadlineExceeded,
+        /// PendingChanges: runPolicy.onSpecChange is Hold.
+        Held,
     }
 }
 
@@ -153,6 +161,50 @@ spelled! {
         Failed,
         /// The Job was deleted before its result was seen.
         Lost,
+        /// The operator stopped it for a newer run.
+        Replaced,
+    }
+}
+
+spelled! {
+    /// Why the operator stops a run.
+    Stop {
+        /// A newer run takes its place.
+        Replace,
+        /// No container had started in time.
+        StartDeadline,
+    }
+}
+
+spelled! {
+    /// What kind of failure it was.
+    FailureCategory {
+        /// A container exited with another code than 0, or could not run its command.
+        AppError,
+        /// A container used more memory than its limit.
+        OOMKilled,
+        /// An image cannot be pulled.
+        ImagePull,
+        /// A ConfigMap, Secret, key, volume claim or service account is missing, or the container's settings do not work.
+        ConfigMissing,
+        /// No node takes the pod.
+        Unschedulable,
+        /// The Job may not make pods: quota, Pod Security, a policy or a webhook.
+        PodsForbidden,
+        /// activeDeadlineSeconds has passed.
+        Deadline,
+        /// startDeadlineSeconds has passed.
+        StartDeadline,
+        /// A pod was evicted, preempted or deleted.
+        Evicted,
+        /// The node of a pod was lost.
+        NodeLost,
+        /// A rule of the Job's own policies ended the run.
+        PolicyRule,
+        /// The Job was deleted before its result was seen.
+        Lost,
+        /// None of these could be told.
+        Unknown,
     }
 }
 
@@ -163,6 +215,10 @@ spelled! {
         Created,
         /// The spec changed.
         SpecChange,
+        /// A rerun was asked for.
+        Rerun,
+        /// A template changed, and runPolicy.onTemplateChange is Rerun.
+        TemplateChange,
     }
 }
 
@@ -177,6 +233,8 @@ spelled! {
         Failed,
         /// The spec was rejected.
         Rejected,
+        /// A rerun was asked for, and waits.
+        RerunRequested,
         /// Policies have cut numbers of the spec.
         Clamped,
         /// A Job was gone before its result was seen.

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use super::container::Container;
 use super::rules;
+use super::run_policy::RunPolicy;
 use super::settings::Settings;
 use super::status::JobRequestStatus;
 use super::template::TemplateRef;
@@ -115,6 +116,15 @@ pub struct JobRequestSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "rules::dns_subdomain")]
     pub node_name: Option<String>,
+    /// Any text of at most 253 characters. A value that was not handled before starts one run, at once or after the
+    /// active one (see runPolicy.whileActive). To ask without a change in Git, set the annotation
+    /// jobrequest.dev/rerun in the same way. Default: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    pub rerun: Option<String>,
+    /// What starts a run, and how many Jobs of finished runs are kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run_policy: Option<RunPolicy>,
     /// Everything else a Job can have: a partial batch/v1 Job spec, merged last by the API's own merge keys. Not
     /// what the operator owns: selector, manualSelector, managedBy, suspend, ttlSecondsAfterFinished and reserved
     /// labels and annotations.

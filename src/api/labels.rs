@@ -27,6 +27,9 @@ pub const GENERATION: &str = "jobrequest.dev/generation";
 /// Annotation on Jobs: the templates which the Job was compiled with, lowest layer first, as a JSON list of kind, name,
 /// uid and generation.
 pub const TEMPLATES: &str = "jobrequest.dev/templates";
+/// Annotation on JobRequests: any new value asks for a run, as `spec.rerun` does, without a change in Git. On Jobs: the
+/// values of both doors which were handled with the run, as JSON.
+pub const RERUN: &str = "jobrequest.dev/rerun";
 /// Annotation on Jobs: `spec.alias`.
 pub const ALIAS: &str = "jobrequest.dev/alias";
 /// Annotation on Jobs: `spec.description`.

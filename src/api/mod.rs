@@ -4,10 +4,12 @@
 
 pub mod condition;
 pub mod container;
+pub mod failure;
 pub mod job_request;
 pub mod labels;
 pub mod policy;
 mod rules;
+pub mod run_policy;
 mod schema;
 pub mod settings;
 pub mod status;

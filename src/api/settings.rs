@@ -42,6 +42,12 @@ pub struct Settings {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 2_147_483_647))]
     pub active_deadline_seconds: Option<i64>,
+    /// Seconds after the Job's start within which a container must have started; else the run is stopped and fails
+    /// with StartDeadlineExceeded and the cause. Suspended time does not count. 0 means no deadline. Default: no
+    /// deadline.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 2_147_483_647))]
+    pub start_deadline_seconds: Option<i64>,
     /// Seconds after its end at which the operator deletes the Job and its pods; the result stays in status.runs.
     /// The Job itself carries no TTL. Not before 2 minutes after the run's Job was recorded. Default: never.
     #[serde(skip_serializing_if = "Option::is_none")]

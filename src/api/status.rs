@@ -4,7 +4,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
-use super::condition::{Phase, RunResult, Trigger};
+use super::condition::{Phase, RunResult, Stop, Trigger};
+use super::failure::Failure;
+use super::run_policy::RunPolicy;
 use super::template::TemplateKind;
 
 /// Most records of runs that are kept.
@@ -60,6 +62,15 @@ pub struct JobRequestStatus {
     /// The job settings in force, defaults included.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub settings: Option<EffectiveSettings>,
+    /// What starts a run and how many Jobs stay, defaults included.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run_policy: Option<RunPolicy>,
+    /// The rerun tokens which were handled last, one for each door.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_handled_rerun: Option<HandledRerun>,
+    /// Why the newest run failed, or what keeps it from getting on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
     /// Where each value comes from that the user did not write, at most 64; `jobrequest explain` tells all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "atomic"))]
@@ -104,12 +115,27 @@ pub struct EffectiveSettings {
     /// Deadline in seconds; absent: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub active_deadline_seconds: Option<i64>,
+    /// Seconds within which a container must have started; absent: no deadline.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start_deadline_seconds: Option<i64>,
     /// Seconds a completed run's Job is kept; absent: for ever.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ttl_seconds_after_finished: Option<i32>,
     /// Seconds a failed run's Job is kept; absent: for ever.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ttl_seconds_after_failed: Option<i32>,
+}
+
+/// Rerun tokens, one for each door. A value longer than 253 bytes is kept by its beginning and its hash.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HandledRerun {
+    /// Of spec.rerun.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spec: Option<String>,
+    /// Of the annotation jobrequest.dev/rerun.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub annotation: Option<String>,
 }
 
 /// Most entries of `defaulted` that are kept.
@@ -152,6 +178,12 @@ pub struct Run {
     pub job_uid: Option<String>,
     /// Why the run was made.
     pub trigger: Trigger,
+    /// The rerun token that asked for it; absent when nothing but a change did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
+    /// The operator has decided to stop it, and why; written before anything is done about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stop: Option<Stop>,
     /// Digest of the fields that it ran with; provisional while the run is only reserved.
     pub digest: String,
     /// metadata.generation that it ran with; provisional while the run is only reserved.
@@ -187,6 +219,9 @@ pub struct Run {
     /// What happened, in words; at most 1 KiB for the newest run, 256 bytes for older ones.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// Why it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
 }
 
 impl Run {

@@ -19,7 +19,7 @@ use super::policy::Policy;
 use super::{rules, status};
 
 /// Fields of a JobRequest which no template can supply: they are about one request.
-pub const OWN_FIELDS: [&str; 4] = ["alias", "description", "templateRef", "suspend"];
+pub const OWN_FIELDS: [&str; 5] = ["alias", "description", "templateRef", "suspend", "rerun"];
 
 /// The two kinds of template.
 #[derive(

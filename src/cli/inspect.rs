@@ -147,6 +147,7 @@ fn job(
         namespace: request.metadata.namespace.as_deref().or(namespace),
         uid: None,
         generation: None,
+        handled: None,
     };
     let layers = layers_for(&request, identity.namespace, templates);
     match compile(&identity, &request.spec, &layers, run) {

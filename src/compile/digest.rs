@@ -19,12 +19,15 @@ pub fn digest(spec: &JobRequestSpec) -> String {
     relevant.alias = None;
     relevant.description = None;
     relevant.suspend = None;
+    relevant.rerun = None;
+    relevant.run_policy = None;
     if let Some(settings) = &mut relevant.settings {
         settings.parallelism = None;
         settings.backoff_limit = None;
         settings.active_deadline_seconds = None;
         settings.max_failed_indexes = None;
         settings.pod_replacement_policy = None;
+        settings.start_deadline_seconds = None;
         settings.ttl_seconds_after_finished = None;
         settings.ttl_seconds_after_failed = None;
         if *settings == crate::api::settings::Settings::default() {
@@ -71,6 +74,8 @@ mod tests {
             "{alias: 圆周率, containers: [{name: pi, image: 'perl:5.24.4'}]}",
             "{description: x, suspend: true, containers: [{name: pi, image: 'perl:5.24.4'}]}",
             "{settings: {parallelism: 3, backoffLimit: 1, activeDeadlineSeconds: 9}, containers: [{name: pi, image: 'perl:5.24.4'}]}",
+            "{rerun: today, runPolicy: {onSpecChange: Hold}, containers: [{name: pi, image: 'perl:5.24.4'}]}",
+            "{settings: {startDeadlineSeconds: 9}, containers: [{name: pi, image: 'perl:5.24.4'}]}",
             "{settings: {ttlSecondsAfterFinished: 3, ttlSecondsAfterFailed: 1}, containers: [{name: pi, image: 'perl:5.24.4'}]}",
         ] {
             assert_eq!(digest(&spec(same)), digest(&plain), "{same}");

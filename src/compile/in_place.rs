@@ -38,6 +38,9 @@ pub struct InPlace {
     /// Hash of alias and description, which are annotations of the Job.
     #[serde(default)]
     pub note: String,
+    /// The start deadline has passed, and `activeDeadlineSeconds` was lowered to end the Job: it stays so.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stopped: bool,
     /// Hash of what the request itself says of these fields: what only a template changed is not for live Jobs.
     #[serde(default)]
     pub asked: String,
@@ -55,6 +58,7 @@ impl InPlace {
             max_failed_indexes: fields.and_then(|fields| fields.max_failed_indexes),
             pod_replacement_policy: fields.and_then(|fields| fields.pod_replacement_policy.clone()),
             note: note(spec),
+            stopped: false,
             asked: asked(spec),
         }
     }
@@ -69,6 +73,11 @@ impl InPlace {
         if self.asked == last.asked {
             return Self { suspend: self.suspend, note: self.note.clone(), ..last.clone() };
         }
+        if last.stopped {
+            let live = Self { stopped: false, ..last.clone() };
+            let rest = self.for_live(Some(&live), spec, same_templates);
+            return Self { stopped: true, active_deadline_seconds: last.active_deadline_seconds, ..rest };
+        }
         if same_templates {
             return self.clone();
         }
@@ -76,6 +85,7 @@ impl InPlace {
         Self {
             suspend: self.suspend,
             note: self.note.clone(),
+            stopped: false,
             asked: self.asked.clone(),
             parallelism: said.parallelism.map_or(last.parallelism, |_| self.parallelism),
             backoff_limit: said.backoff_limit.map_or(last.backoff_limit, |_| self.backoff_limit),

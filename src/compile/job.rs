@@ -15,7 +15,7 @@ use super::names::job_name;
 use super::overrides;
 use super::pod;
 use crate::api::settings::{self, CompletionMode, ExitCodeOperator, PodFailureAction, PodReplacementPolicy};
-use crate::api::status::TemplatePin;
+use crate::api::status::{HandledRerun, TemplatePin};
 use crate::api::{JobRequestSpec, labels};
 
 /// The Job of run `run`, made from `valid`; `written` is the spec as its user wrote it, `templates` what lay below it.
@@ -95,6 +95,10 @@ fn own_annotations(
         Some((labels::RUN, run.to_string())),
         Some((labels::DIGEST, digest(written))),
         identity.generation.map(|generation| (labels::GENERATION, generation.to_string())),
+        identity
+            .handled
+            .filter(|handled| **handled != HandledRerun::default())
+            .map(|handled| (labels::RERUN, serde_json::to_string(handled).unwrap_or_default())),
         (!templates.is_empty())
             .then(|| (labels::TEMPLATES, serde_json::to_string(templates).unwrap_or_default())),
         written.alias.clone().map(|alias| (labels::ALIAS, alias)),

@@ -27,7 +27,8 @@ pub use layers::{Builtin, Decided, Layers, Origin, Template, default_of, select}
 pub use problem::{Problem, Problems};
 
 use crate::api::JobRequestSpec;
-use crate::api::status::{Defaulted, EffectiveSettings, MAX_DEFAULTED, TemplatePin};
+use crate::api::run_policy::RunPolicy;
+use crate::api::status::{Defaulted, EffectiveSettings, HandledRerun, MAX_DEFAULTED, TemplatePin};
 use layers::{Merged, Overrides, Tree};
 use locked::Locked;
 use policy::{Clamp, Named};
@@ -43,6 +44,8 @@ pub struct Identity<'a> {
     pub uid: Option<&'a str>,
     /// `metadata.generation`; absent offline.
     pub generation: Option<i64>,
+    /// The rerun tokens which are handled with the run; absent offline.
+    pub handled: Option<&'a HandledRerun>,
 }
 
 /// A Job and what is worth knowing about it.
@@ -54,6 +57,8 @@ pub struct Compiled {
     pub in_place: InPlace,
     /// The settings in force, defaults included.
     pub settings: EffectiveSettings,
+    /// What starts a run and how many Jobs stay, defaults included.
+    pub run_policy: RunPolicy,
     /// The templates that lie below it, lowest first.
     pub templates: Vec<TemplatePin>,
     /// Numbers that policies have cut.
@@ -161,8 +166,18 @@ pub fn compile(
     Problems::none(denied)?;
     warned.extend(verdict.warned);
     let in_place = job::note_in_place(&mut job, spec);
-    let Merged { tree, overrides, .. } = merged;
-    Ok(Compiled { job, in_place, settings, templates, clamped: verdict.clamped, warned, tree, overrides })
+    let Merged { spec: merged_spec, tree, overrides, .. } = merged;
+    Ok(Compiled {
+        job,
+        in_place,
+        settings,
+        run_policy: merged_spec.run_policy.unwrap_or_default().with_defaults(),
+        templates,
+        clamped: verdict.clamped,
+        warned,
+        tree,
+        overrides,
+    })
 }
 
 /// The settings in force. Overrides lie above the settings, so the Job itself tells what they came to.
@@ -174,6 +189,7 @@ fn effective(job: &Job, valid: &check::Valid) -> EffectiveSettings {
         completions: in_force.and_then(|spec| spec.completions),
         parallelism: in_force.and_then(|spec| spec.parallelism),
         active_deadline_seconds: in_force.and_then(|spec| spec.active_deadline_seconds),
+        start_deadline_seconds: merged.start_deadline_seconds,
         ttl_seconds_after_finished: merged.ttl_seconds_after_finished,
         ttl_seconds_after_failed: merged.ttl_seconds_after_failed,
     }

@@ -13,7 +13,10 @@ use tracing::{debug, info, warn};
 use super::context::Context;
 use super::error::{Error, chain};
 use crate::api::labels;
-use crate::reconcile::{Answer, Call, Creation, Event, JobView, StoredRequest};
+use crate::api::status::TemplatePin;
+use crate::api::template::{TemplateKind, TemplateRef};
+use crate::reconcile::template::{ClusterJobTemplateView, JobTemplateView};
+use crate::reconcile::{Answer, Call, Creation, Event, JobView, Propagation, StoredRequest, StoredTemplate};
 
 /// Deadline of every call.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -44,21 +47,26 @@ pub(super) async fn perform(
             let listed = within("list the Jobs", jobs.list(&of_request)).await?;
             Ok(Answer::Jobs(answer("list the Jobs", listed)?.items))
         }
+        Call::GetTemplate(template) => {
+            let what = "get the template";
+            let found = within(what, get_template(context, namespace, template)).await?;
+            Ok(Answer::Template(answer(what, found)?))
+        }
         Call::CreateJob { job, before } => create(context, namespace, job, *before).await,
         Call::PatchJob { name, patch } => {
             let patched =
                 within("patch the Job", jobs.patch(name, &patch_params(), &Patch::Merge(patch))).await?;
             refused("patch the Job", patched, |job| Answer::Patched(Box::new(job)))
         }
-        Call::DeleteJob { name, uid, resource_version } => {
+        Call::DeleteJob { name, uid, resource_version, propagation } => {
             let judged =
                 Preconditions { uid: Some(uid.clone()), resource_version: Some(resource_version.clone()) };
-            info!(job = name, "deleting the Job");
-            let deleted = within(
-                "delete the Job",
-                jobs.delete(name, &DeleteParams::background().preconditions(judged)),
-            )
-            .await?;
+            info!(job = name, ?propagation, "deleting the Job");
+            let how = match propagation {
+                Propagation::Background => DeleteParams::background(),
+                Propagation::Foreground => DeleteParams::foreground(),
+            };
+            let deleted = within("delete the Job", jobs.delete(name, &how.preconditions(judged))).await?;
             refused("delete the Job", deleted, |_| Answer::Done)
         }
         Call::WriteStatus { uid, resource_version, status } => {
@@ -82,6 +90,25 @@ pub(super) async fn perform(
             Ok(Answer::Done)
         }
     }
+}
+
+/// What a run would note of a template.
+async fn get_template(
+    context: &Context,
+    namespace: &str,
+    template: &TemplateRef,
+) -> Result<Option<TemplatePin>, kube::Error> {
+    let client = context.client.clone();
+    let found: Option<StoredTemplate> = match template.kind {
+        TemplateKind::JobTemplate => Api::<JobTemplateView>::namespaced(client, namespace)
+            .get_opt(&template.name)
+            .await?
+            .map(Into::into),
+        TemplateKind::ClusterJobTemplate => {
+            Api::<ClusterJobTemplateView>::all(client).get_opt(&template.name).await?.map(Into::into)
+        }
+    };
+    Ok(found.map(|found| found.template.pin()))
 }
 
 async fn create(context: &Context, namespace: &str, job: &Job, before: Duration) -> Result<Answer, Error> {

@@ -103,6 +103,7 @@ impl Context {
             request: Some(request.clone()),
             answers: Answers::default(),
             memory,
+            sole_since: None,
         }
     }
 

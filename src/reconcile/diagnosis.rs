@@ -1,7 +1,9 @@
 //! Pods -> whether a container has started, and if not, what is in the way.
 
-use super::observed::{ContainerView, PodView};
-use crate::api::condition::Reason;
+use super::observed::{ContainerView, JobView, PodView};
+use crate::api::JobRequestStatus;
+use crate::api::condition::{Phase, Reason};
+use crate::api::status::Run;
 
 /// What keeps the first container from starting.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +23,20 @@ pub(super) fn has_started<'a>(pods: impl IntoIterator<Item = &'a PodView>) -> bo
             state.running.is_some() || state.terminated.is_some() || last.terminated.is_some()
         })
     })
+}
+
+/// A container of `run`, whose `job` lives, has started at some time, by all that is known.
+pub(super) fn run_has_started<'a>(
+    stored: &JobRequestStatus,
+    run: &Run,
+    job: &JobView,
+    own_pods: impl IntoIterator<Item = &'a PodView>,
+) -> bool {
+    let counted = [job.status.ready, job.status.succeeded, job.status.failed];
+    counted.iter().any(|count| count.is_some_and(|count| count > 0))
+        || has_started(own_pods)
+        // Pods vanish when they are replaced; what has started stays so, as long as the run is not suspended.
+        || (stored.phase == Some(Phase::Running) && stored.run == Some(run.number))
 }
 
 /// What is in the way of the first container: the first cause in order of pod names, so that the same pods always

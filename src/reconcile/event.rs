@@ -1,6 +1,6 @@
 //! Events: on transitions only, sent after the status write that records the transition.
 
-use super::status::bounded_to;
+use super::text::bounded_to;
 use crate::api::condition::EventReason;
 
 /// Longest note that the API server takes, in bytes.
@@ -25,7 +25,7 @@ impl Event {
     #[must_use]
     pub const fn is_warning(&self) -> bool {
         match self.reason {
-            EventReason::RunCreated | EventReason::Completed => false,
+            EventReason::RunCreated | EventReason::Completed | EventReason::RerunRequested => false,
             EventReason::Failed
             | EventReason::Rejected
             | EventReason::Clamped
@@ -38,7 +38,7 @@ impl Event {
     #[must_use]
     pub const fn action(&self) -> &'static str {
         match self.reason {
-            EventReason::RunCreated | EventReason::NameTaken => "Run",
+            EventReason::RunCreated | EventReason::NameTaken | EventReason::RerunRequested => "Run",
             EventReason::Completed | EventReason::Failed | EventReason::Lost => "Record",
             EventReason::Rejected | EventReason::Clamped => "Compile",
         }

@@ -5,17 +5,22 @@
 //! controller performs the calls against an API server; the tests perform them against a model of one.
 
 mod change;
+mod clean_up;
 mod diagnosis;
 mod event;
 pub mod observed;
 mod pass;
 mod plan;
+mod record;
+mod rerun;
 mod run;
 mod status;
+mod stop;
 pub mod template;
+mod text;
 
 pub use event::Event;
-pub use observed::{Answers, Clock, Creation, JobView, Memory, Observed, PodView, StoredRequest};
+pub use observed::{Answers, Clock, Creation, JobView, Memory, Observed, OwnRun, PodView, StoredRequest};
 pub use pass::{Answer, Call, Pass, Rest, Step};
-pub use plan::{Change, Next, Plan, Read, plan};
+pub use plan::{Change, Next, Plan, Propagation, Read, plan};
 pub use template::StoredTemplate;

@@ -16,6 +16,8 @@ use kube::Resource;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 
+use crate::api::status::TemplatePin;
+use crate::api::template::TemplateRef;
 use crate::api::{JobRequest, JobRequestSpec, JobRequestStatus, labels};
 
 /// The two clocks that rules read. The pure rooms never ask for the time; they are told.
@@ -247,6 +249,12 @@ impl JobView {
         self.status.conditions.iter().find(|condition| condition.type_ == type_ && condition.status == "True")
     }
 
+    /// The Job is about to end: its result is decided, pods may still be going.
+    #[must_use]
+    pub fn is_ending(&self) -> bool {
+        ["SuccessCriteriaMet", "FailureTarget"].iter().any(|type_| self.true_condition(type_).is_some())
+    }
+
     /// The Job has ended.
     #[must_use]
     pub fn is_terminal(&self) -> bool {
@@ -367,6 +375,8 @@ pub struct Answers {
     pub job: Option<(String, Option<JobView>)>,
     /// LIST of the request's Jobs.
     pub jobs: Option<Vec<JobView>>,
+    /// GET of templates: what a run would note of each, or that there is none.
+    pub templates: BTreeMap<TemplateRef, Option<TemplatePin>>,
     /// The create, by name of the Job.
     pub creation: Option<(String, Creation)>,
 }
@@ -388,12 +398,27 @@ pub struct Memory {
     pub recorded_since: BTreeMap<String, Duration>,
     /// Last states of deleted Jobs that had ended, by uid.
     pub last_words: BTreeMap<String, JobView>,
+    /// The run which this process reserved last.
+    pub own_run: Option<OwnRun>,
     /// How often in a row a create was forbidden, and when to try again.
     pub forbidden: Option<(u32, Duration)>,
     /// When this process last wrote the status.
     pub written_at: Option<Duration>,
     /// The JobRequest as that write left it: it stands in for the cache until that has caught up.
     pub written: Option<Box<StoredRequest>>,
+}
+
+/// A run which this process itself has reserved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnRun {
+    /// Number of the run.
+    pub number: i32,
+    /// When the reservation was answered.
+    pub reserved_at: Duration,
+    /// How many creates were sent for it.
+    pub creates: u32,
+    /// uid of the Job, if a create was answered 201.
+    pub created: Option<String>,
 }
 
 /// Everything that a plan is made from.
@@ -409,4 +434,6 @@ pub struct Observed {
     pub answers: Answers,
     /// What this process remembers.
     pub memory: Memory,
+    /// Since when this process holds the lease without a break (uptime); `None`: it holds none, and may have company.
+    pub sole_since: Option<Duration>,
 }

@@ -10,10 +10,12 @@ use k8s_openapi::api::batch::v1::Job;
 use serde_json::Value;
 
 use super::event::Event;
-use super::observed::{Answers, Clock, Creation, JobView, Memory, Observed, StoredRequest};
-use super::plan::{Change, Next, Read, plan};
+use super::observed::{Answers, Clock, Creation, JobView, Memory, Observed, OwnRun, StoredRequest};
+use super::plan::{Change, Next, Propagation, Read, plan};
 use super::run::forbidden_pause;
-use crate::api::JobRequestStatus;
+use crate::api::status::TemplatePin;
+use crate::api::template::TemplateRef;
+use crate::api::{JobRequestStatus, labels};
 use crate::compile::Layers;
 
 /// One request to the API server.
@@ -39,7 +41,7 @@ pub enum Call {
         /// The merge patch.
         patch: Value,
     },
-    /// Delete a Job in the background, with both preconditions.
+    /// Delete a Job, with both preconditions.
     DeleteJob {
         /// Name of the Job.
         name: String,
@@ -47,7 +49,11 @@ pub enum Call {
         uid: String,
         /// resourceVersion it must have.
         resource_version: String,
+        /// Before its pods, or after them.
+        propagation: Propagation,
     },
+    /// GET a template; a JobTemplate is looked up where the JobRequest is.
+    GetTemplate(TemplateRef),
     /// Replace the status of the JobRequest: compare and set.
     WriteStatus {
         /// uid it must have.
@@ -70,6 +76,8 @@ pub enum Answer {
     Job(Option<Box<JobView>>),
     /// Of [`Call::ListJobs`].
     Jobs(Vec<JobView>),
+    /// Of [`Call::GetTemplate`]: what a run would note of it.
+    Template(Option<TemplatePin>),
     /// Of [`Call::CreateJob`].
     Creation(Creation),
     /// Of [`Call::CreateJob`]: it was too late to send it.
@@ -148,6 +156,9 @@ impl Pass {
     pub fn step(&mut self, clock: Clock) -> Step {
         loop {
             if let Some(call) = self.queue.pop_front() {
+                if let Call::CreateJob { job, .. } = &call {
+                    self.observed.memory.sends(job);
+                }
                 return Step::Call(call);
             }
             match self.next {
@@ -170,11 +181,14 @@ impl Pass {
             Read::Request => Call::GetRequest,
             Read::Job(name) => Call::GetJob(name),
             Read::Jobs => Call::ListJobs,
+            Read::Template(template) => Call::GetTemplate(template),
         }));
         self.queue.extend(plan.changes.into_iter().map(|change| match change {
             Change::Create { job, before } => Call::CreateJob { job, before },
             Change::Patch { name, patch } => Call::PatchJob { name, patch },
-            Change::Delete { name, uid, resource_version } => Call::DeleteJob { name, uid, resource_version },
+            Change::Delete { name, uid, resource_version, propagation } => {
+                Call::DeleteJob { name, uid, resource_version, propagation }
+            }
         }));
         if let (Some(status), Some(request)) = (plan.status, self.observed.request.as_ref()) {
             let uid = request.uid().to_owned();
@@ -202,9 +216,18 @@ impl Pass {
             (_, Answer::Late) => self.observed.answers.request_at = None,
             (_, Answer::Patched(job)) => self.saw_job(*job),
             (_, Answer::Written(request)) => {
+                self.observed.memory.reserved(self.observed.request.as_ref(), &request, clock);
                 self.observed.memory.written_at = Some(clock.uptime);
                 self.observed.memory.written = Some(request.clone());
                 self.saw_request(Some(*request), clock);
+            }
+            (Call::GetTemplate(template), Answer::Template(found)) => {
+                self.observed.answers.templates.insert(template.clone(), found);
+            }
+            // It goes when its pods have gone; the watch tells.
+            (Call::DeleteJob { propagation: Propagation::Foreground, .. }, Answer::Done) => {
+                self.queue.clear();
+                self.next = Next::AwaitChange;
             }
             (Call::DeleteJob { uid, .. }, Answer::Done | Answer::Missing) => {
                 self.observed.jobs.retain(|job| job.uid() != uid);
@@ -221,8 +244,15 @@ impl Pass {
                 self.queue.clear();
                 self.next = Next::After(SETTLE);
             }
-            (_, Answer::Job(_) | Answer::Creation(_) | Answer::Done | Answer::Conflict | Answer::Missing) => {
-            }
+            (
+                _,
+                Answer::Job(_)
+                | Answer::Creation(_)
+                | Answer::Template(_)
+                | Answer::Done
+                | Answer::Conflict
+                | Answer::Missing,
+            ) => {}
         }
     }
 
@@ -250,6 +280,7 @@ impl Pass {
     fn saw_creation(&mut self, name: String, creation: Creation, clock: Clock) {
         match &creation {
             Creation::Created(job) => {
+                self.observed.memory.was_created(job);
                 self.observed.memory.created = Some((clock.uptime, job.clone()));
                 self.observed.memory.forbidden = None;
             }
@@ -275,6 +306,31 @@ impl Pass {
 }
 
 impl Memory {
+    /// A status write of ours was answered: it may have reserved a run.
+    fn reserved(&mut self, before: Option<&StoredRequest>, after: &StoredRequest, clock: Clock) {
+        let newest = |request: &StoredRequest| request.known_status().runs.first().cloned();
+        let before = before.and_then(newest).map(|run| run.number);
+        if let Some(run) = newest(after).filter(|run| run.job_uid.is_none() && Some(run.number) != before) {
+            self.own_run =
+                Some(OwnRun { number: run.number, reserved_at: clock.uptime, creates: 0, created: None });
+        }
+    }
+
+    /// A create is about to be sent; it may arrive even if no answer ever does.
+    fn sends(&mut self, job: &Job) {
+        let number = job.metadata.annotations.as_ref().and_then(|all| all.get(labels::RUN)?.parse().ok());
+        if let Some(own) = self.own_run.as_mut().filter(|own| Some(own.number) == number) {
+            own.creates = own.creates.saturating_add(1);
+        }
+    }
+
+    /// A create was answered 201.
+    fn was_created(&mut self, job: &JobView) {
+        if let Some(own) = self.own_run.as_mut().filter(|own| Some(own.number) == job.run()) {
+            own.created = Some(job.uid().to_owned());
+        }
+    }
+
     /// Takes in a look at caches or an answer: which uids are recorded, and whether the cache has caught up.
     fn look(&mut self, request: Option<&StoredRequest>, jobs: &[JobView], clock: Clock) {
         let status = request.map(StoredRequest::known_status).unwrap_or_default();

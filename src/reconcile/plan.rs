@@ -8,11 +8,17 @@ use std::time::Duration;
 use k8s_openapi::api::batch::v1::Job;
 use serde_json::Value;
 
+use super::change::{Want, want};
 use super::event::Event;
 use super::observed::{Clock, Creation, Observed, StoredRequest};
-use super::{change, run, status};
+use super::record::{self, Records};
+use super::run::{self, Inputs};
+use super::text::bounded;
+use super::{clean_up, status};
 use crate::api::condition::{ConditionType, EventReason, Reason};
-use crate::api::status::Run;
+use crate::api::run_policy::RunPolicy;
+use crate::api::status::{Run, TemplatePin};
+use crate::api::template::TemplateRef;
 use crate::api::{JobRequestSpec, JobRequestStatus};
 use crate::compile::{Compiled, Identity, Layers, compile};
 
@@ -25,6 +31,17 @@ pub enum Read {
     Job(String),
     /// LIST the Jobs that carry the request's name.
     Jobs,
+    /// GET a template; a JobTemplate is looked up where the JobRequest is.
+    Template(TemplateRef),
+}
+
+/// How a Job is deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Propagation {
+    /// At once; the garbage collector then takes its pods.
+    Background,
+    /// When its pods are gone.
+    Foreground,
 }
 
 /// A change of a Job.
@@ -52,6 +69,8 @@ pub enum Change {
         uid: String,
         /// resourceVersion it must have.
         resource_version: String,
+        /// Before its pods, or after them.
+        propagation: Propagation,
     },
 }
 
@@ -144,22 +163,33 @@ pub fn plan(observed: &Observed, layers: &Layers, clock: Clock) -> Plan {
         return Plan::rest();
     };
     let stored = request.known_status();
-    let runs = match run::records(observed, request, &stored, clock) {
-        Ok(runs) => runs,
+    let records = match record::known(observed, request, &stored, clock) {
+        Ok(records) => records,
         Err(read) => return Plan::ask(read),
     };
-    let judged = judge(observed, request, &stored, &runs, layers);
-    let course = match run::course(observed, request, &runs, &judged, clock) {
+    let templates = layers.pins();
+    let judged = judge(observed, request, &stored, &records, layers, &templates);
+    let policy = policy(&judged, &stored);
+    let inputs = Inputs {
+        observed,
+        request,
+        stored: &stored,
+        records: &records,
+        judged: &judged,
+        policy: &policy,
+        templates: &templates,
+        clock,
+    };
+    let course = match run::course(&inputs) {
         run::Move::Act(plan) => return plan,
         run::Move::Stay(course) => course,
     };
-    let clean_up = run::clean_up(observed, request, &stored, &judged, clock);
+    let clean_up = clean_up::clean_up(observed, request, &stored, &judged, &policy, clock);
     if let (Some(act), true) = (clean_up.act, course.next != Next::Again) {
         return act;
     }
 
-    let described =
-        status::describe(request, &stored, &course, &judged, &observed.pods, &layers.pins(), clock.now);
+    let described = status::describe(&inputs, &course);
     let mut plan = Plan { next: course.next.sooner(clean_up.next), events: course.events, ..Plan::rest() };
     if status::differs_in_templates_only(&stored, &described) {
         plan.events.clear();
@@ -176,8 +206,16 @@ pub fn plan(observed: &Observed, layers: &Layers, clock: Clock) -> Plan {
         }
     }
     plan.events.extend(verdict_event(&stored, &judged));
+    plan.events.extend(status::rerun_event(&stored, &described));
     plan.status = Some(Box::new(described));
     plan
+}
+
+/// The run policy in force: of the spec as it is now, or, when that asks for nothing new, as it was judged last. A status
+/// of an older release has none; then nothing is cleaned up by it before the spec is judged again.
+fn policy(judged: &Judged<'_>, stored: &JobRequestStatus) -> RunPolicy {
+    let compiled = judged.as_ref().ok().and_then(|sound| sound.compiled.as_ref());
+    compiled.map(|compiled| &compiled.run_policy).or(stored.run_policy.as_ref()).cloned().unwrap_or_default()
 }
 
 /// Compiles the request for the run at hand.
@@ -185,8 +223,9 @@ fn judge<'a>(
     observed: &Observed,
     request: &'a StoredRequest,
     stored: &JobRequestStatus,
-    runs: &[Run],
+    records: &Records,
     layers: &Layers,
+    templates: &[TemplatePin],
 ) -> Judged<'a> {
     let spec = request.spec.0.as_ref().map_err(|error| Rejection {
         reason: Reason::Unreadable,
@@ -194,8 +233,12 @@ fn judge<'a>(
             "the stored spec does not fit the schema of this version: {error}; mend that field and apply again"
         ),
     })?;
-    let newest = runs.first();
-    let was_accepted = was_accepted(request, stored, newest, spec);
+    let newest = records.runs.first();
+    let stored_policy = stored.run_policy.clone().unwrap_or_default();
+    let wanted = want(request, spec, records, &stored_policy, templates, &observed.answers);
+    let was_accepted = newest.is_some_and(|run| run.job_uid.is_some())
+        && matches!(wanted, Want::Nothing | Want::HeldBack)
+        && was_accepted(request, stored);
     if was_accepted && newest.is_some_and(|run| !run.is_open()) {
         return Ok(Sound { spec, compiled: None });
     }
@@ -206,6 +249,7 @@ fn judge<'a>(
         namespace: Some(request.namespace()),
         uid: Some(request.uid()),
         generation: Some(request.generation()),
+        handled: Some(&records.handled),
     };
     let compiled = match compile(&identity, spec, layers, number) {
         Ok(compiled) => compiled,
@@ -220,16 +264,10 @@ fn judge<'a>(
     Ok(Sound { spec, compiled: Some(compiled) })
 }
 
-/// The newest run has its Job, the status has accepted this very spec, and it asks for nothing that the run is not.
-fn was_accepted(
-    request: &StoredRequest,
-    stored: &JobRequestStatus,
-    newest: Option<&Run>,
-    spec: &JobRequestSpec,
-) -> bool {
+/// The status has accepted this very spec.
+fn was_accepted(request: &StoredRequest, stored: &JobRequestStatus) -> bool {
     let accepted = status::condition(stored, ConditionType::Accepted);
-    newest.is_some_and(|run| run.job_uid.is_some() && !change::asks_for_run(run, request, spec))
-        && stored.observed_generation == request.generation()
+    stored.observed_generation == request.generation()
         && accepted.is_some_and(|accepted| {
             accepted.status == "True" && accepted.observed_generation == Some(request.generation())
         })
@@ -264,8 +302,7 @@ fn verdict_event(stored: &JobRequestStatus, judged: &Judged<'_>) -> Option<Event
         Ok(_) => return None,
     };
     let accepted = status::condition(stored, ConditionType::Accepted);
-    let is_told = accepted.is_some_and(|accepted| {
-        accepted.reason == reason.as_str() && accepted.message == status::bounded(&message)
-    });
+    let is_told = accepted
+        .is_some_and(|accepted| accepted.reason == reason.as_str() && accepted.message == bounded(&message));
     (!is_told).then(|| Event::new(event, &message))
 }

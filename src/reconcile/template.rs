@@ -13,7 +13,7 @@ use kube::Resource;
 use serde::Deserialize;
 
 use super::observed::{Lenient, trimmed};
-use super::status::{bounded, whole_seconds};
+use super::text::{bounded, whole_seconds};
 use crate::api::condition::{ConditionType, Reason};
 use crate::api::template::{TemplateKind, TemplateRef, TemplateStatus};
 use crate::api::{ClusterJobTemplate, JobRequestSpec, JobTemplate, JobTemplateSpec};

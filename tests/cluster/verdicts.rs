@@ -42,6 +42,7 @@ fn compiles(object: &Value) -> Result<(), String> {
         namespace: None,
         uid: None,
         generation: None,
+        handled: None,
     };
     compile(&identity, &request.spec, &Layers::default(), 1)
         .map(drop)

@@ -95,6 +95,7 @@ impl Lab {
             pods: self.pods.iter().map(view).collect(),
             answers: Answers::default(),
             memory: self.memory.clone(),
+            sole_since: None,
         }
     }
 
@@ -173,7 +174,8 @@ impl Lab {
             }
             Call::CreateJob { job, .. } => Answer::Creation(self.create(serde_json::to_value(job).unwrap())),
             Call::PatchJob { name, patch } => self.patch(name, patch),
-            Call::DeleteJob { name, uid, resource_version } => {
+            Call::GetTemplate(_) => Answer::Template(None),
+            Call::DeleteJob { name, uid, resource_version, .. } => {
                 let Some(job) = self.jobs.get(name).cloned() else { return Answer::Missing };
                 let metadata = &job["metadata"];
                 if metadata["uid"] != *uid || metadata["resourceVersion"] != *resource_version {

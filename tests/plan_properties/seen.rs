@@ -50,7 +50,14 @@ pub fn look() -> BoxedStrategy<(Observed, Clock)> {
             let Some(request) = request else {
                 let (answers, memory) = (Answers::default(), Memory::default());
                 return (
-                    Observed { request: None, jobs: Vec::new(), pods: Vec::new(), answers, memory },
+                    Observed {
+                        request: None,
+                        jobs: Vec::new(),
+                        pods: Vec::new(),
+                        answers,
+                        memory,
+                        sole_since: None,
+                    },
                     clock,
                 );
             };
@@ -66,6 +73,7 @@ pub fn look() -> BoxedStrategy<(Observed, Clock)> {
                 answers: answers.seen(&see),
                 memory: memory.seen(&see),
                 request: Some(stored),
+                sole_since: None,
             };
             (observed, clock)
         })
@@ -127,6 +135,7 @@ impl AnswerChoice {
             request_at: self.request_at,
             job: self.job.map(|(name, job)| (name.to_owned(), job.as_ref().map(see))),
             jobs: self.jobs.map(|jobs| jobs.iter().map(see).collect()),
+            templates: BTreeMap::new(),
             creation: self.creation.map(|(name, creation)| {
                 let creation = match creation {
                     // The answer of a create is the Job that was sent.
@@ -192,6 +201,7 @@ impl MemoryChoice {
                 .map(|job| (job.uid().to_owned(), job))
                 .into_iter()
                 .collect(),
+            own_run: None,
             forbidden: self.forbidden,
             written_at: self.written_at,
             written: None,

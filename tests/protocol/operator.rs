@@ -125,8 +125,14 @@ impl Operator {
             }
         }
         let seen = (request.clone(), jobs.clone());
-        let observed =
-            Observed { request: Some(request), jobs, pods: Vec::new(), answers: Answers::default(), memory };
+        let observed = Observed {
+            request: Some(request),
+            jobs,
+            pods: Vec::new(),
+            answers: Answers::default(),
+            memory,
+            sole_since: None,
+        };
         let pass = Pass::new(observed, Layers::default(), self.clock(server));
         self.go_on(uid, pass, seen, BTreeSet::new(), server);
         true

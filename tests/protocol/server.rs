@@ -167,9 +167,10 @@ impl Server {
             ),
             Call::CreateJob { job, .. } => Answer::Creation(self.create(serde_json::to_value(job).unwrap())),
             Call::PatchJob { name, patch } => self.patch(name, patch, uid),
-            Call::DeleteJob { name, uid: job, resource_version } => {
-                self.delete(name, job, resource_version, uid)
+            Call::DeleteJob { name, uid: job, resource_version, propagation } => {
+                self.delete(name, job, resource_version, *propagation, uid)
             }
+            Call::GetTemplate(_) => Answer::Template(None),
             Call::WriteStatus { uid, resource_version, status } => {
                 self.write_status(uid, resource_version, status)
             }
@@ -220,7 +221,14 @@ impl Server {
         Answer::Patched(Box::new(stored.view.clone()))
     }
 
-    fn delete(&mut self, name: &str, uid: &str, version: &str, request: &str) -> Answer {
+    fn delete(
+        &mut self,
+        name: &str,
+        uid: &str,
+        version: &str,
+        how: jobrequest::reconcile::Propagation,
+        request: &str,
+    ) -> Answer {
         let Some(job) = self.job(name).cloned() else {
             return Answer::Missing;
         };
@@ -231,7 +239,10 @@ impl Server {
         self.oracle.touched(&job.view, request, "deletes");
         let status = self.request().map(|request| request.known_status()).unwrap_or_default();
         self.oracle.deleted_by_us(&job.view, &status);
-        self.remove_job(name);
+        match how {
+            jobrequest::reconcile::Propagation::Background => self.remove_job(name),
+            jobrequest::reconcile::Propagation::Foreground => self.terminate(name, Propagation::Foreground),
+        }
         Answer::Done
     }
 

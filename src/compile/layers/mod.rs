@@ -130,6 +130,9 @@ pub(super) fn merge(spec: &JobRequestSpec, layers: &Layers) -> (Merged, Vec<Prob
     if settings.active_deadline_seconds == Some(0) {
         settings.active_deadline_seconds = None;
     }
+    if settings.start_deadline_seconds == Some(0) {
+        settings.start_deadline_seconds = None;
+    }
     if settings.ttl_seconds_after_failed.is_none() {
         settings.ttl_seconds_after_failed = settings.ttl_seconds_after_finished;
     }

@@ -1,0 +1,98 @@
+//! The life of runs: what starts one, what happens while one is active, how many Jobs stay.
+
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::rules;
+
+/// Jobs of succeeded, and of failed, runs that are kept when nothing else is said.
+pub const DEFAULT_HISTORY_LIMIT: i32 = 3;
+
+/// What starts a run, and how many Jobs of finished runs are kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RunPolicy {
+    /// What a change of the spec does when no run is active: Rerun (a run of the new spec) or Hold (nothing until a
+    /// rerun is asked for; the condition PendingChanges is true meanwhile). Default: Rerun.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on_spec_change: Option<OnSpecChange>,
+    /// What a change or a rerun does while a run is active: Wait (one run after it, of the newest spec) or Replace
+    /// (the active run is stopped, its pods are waited for, then the new one starts). Default: Wait.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub while_active: Option<WhileActive>,
+    /// What an edit of a template does which lies below this request: Ignore (the next run takes it) or Rerun.
+    /// Default: Ignore.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on_template_change: Option<OnTemplateChange>,
+    /// How many Jobs of succeeded runs are kept, newest first, 0 to 10. The records stay in status.runs. Default: 3.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 10))]
+    pub successful_runs_history_limit: Option<i32>,
+    /// The same for failed runs. Default: 3.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 10))]
+    pub failed_runs_history_limit: Option<i32>,
+}
+
+impl RunPolicy {
+    /// The same with every default written down.
+    #[must_use]
+    pub fn with_defaults(&self) -> Self {
+        Self {
+            on_spec_change: self.on_spec_change.or(Some(OnSpecChange::Rerun)),
+            while_active: self.while_active.or(Some(WhileActive::Wait)),
+            on_template_change: self.on_template_change.or(Some(OnTemplateChange::Ignore)),
+            successful_runs_history_limit: self.successful_runs_history_limit.or(Some(DEFAULT_HISTORY_LIMIT)),
+            failed_runs_history_limit: self.failed_runs_history_limit.or(Some(DEFAULT_HISTORY_LIMIT)),
+        }
+    }
+
+    /// Changes of the spec wait for a rerun.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        self.on_spec_change == Some(OnSpecChange::Hold)
+    }
+
+    /// An active run is stopped for a newer one.
+    #[must_use]
+    pub fn replaces(&self) -> bool {
+        self.while_active == Some(WhileActive::Replace)
+    }
+
+    /// An edit of a template asks for a run.
+    #[must_use]
+    pub fn follows_templates(&self) -> bool {
+        self.on_template_change == Some(OnTemplateChange::Rerun)
+    }
+}
+
+/// What a change of the spec does when no run is active.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(transform = rules::undescribed)]
+pub enum OnSpecChange {
+    /// A run of the new spec.
+    Rerun,
+    /// Nothing until a rerun is asked for.
+    Hold,
+}
+
+/// What a change or a rerun does while a run is active.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(transform = rules::undescribed)]
+pub enum WhileActive {
+    /// One run after it.
+    Wait,
+    /// The active run is stopped first.
+    Replace,
+}
+
+/// What an edit of a template does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(transform = rules::undescribed)]
+pub enum OnTemplateChange {
+    /// The next run takes it.
+    Ignore,
+    /// A run of its own.
+    Rerun,
+}

@@ -1,0 +1,133 @@
+//! What is deleted because nothing needs it any more: strays, and Jobs of recorded runs whose time to live has passed
+//! or which the history limits do not keep. Never a record.
+//!
+//! Takes the stored status, in which a result must stand before its Job goes; returns the next delete, or when one
+//! falls due.
+
+use std::time::Duration;
+
+use k8s_openapi::jiff::SignedDuration;
+
+use super::observed::{Clock, JobView, Observed, StoredRequest};
+use super::plan::{Change, Judged, Next, Plan, Propagation, Read};
+use crate::api::JobRequestStatus;
+use crate::api::condition::RunResult;
+use crate::api::run_policy::RunPolicy;
+use crate::api::status::Run;
+
+/// No delete before this time after the uid was first seen recorded: a late create may be in flight. Rule 6.
+const GRACE: Duration = Duration::from_secs(120);
+
+/// What clean-up comes to.
+pub(super) struct CleanUp {
+    /// Ask or delete first.
+    pub act: Option<Plan>,
+    /// When something falls due.
+    pub next: Next,
+}
+
+/// Looks for what may go.
+pub(super) fn clean_up(
+    observed: &Observed,
+    request: &StoredRequest,
+    stored: &JobRequestStatus,
+    judged: &Judged<'_>,
+    policy: &RunPolicy,
+    clock: Clock,
+) -> CleanUp {
+    let mut next = Next::AwaitChange;
+    for job in observed.jobs.iter().filter(|job| is_ours_to_change(job, request)) {
+        if is_stray(job, &stored.runs) {
+            let act = match observed.answers.request_at {
+                Some(_) => delete(job, Propagation::Background),
+                None => Plan::ask(Read::Request),
+            };
+            return CleanUp { act: Some(act), next };
+        }
+        let Some(run) = stored.runs.iter().find(|run| run.job_uid.as_deref() == Some(job.uid())) else {
+            continue;
+        };
+        let lives = time_to_live(run, stored, judged, clock);
+        let lives = if is_kept(run, &stored.runs, policy) { lives } else { Some(Duration::ZERO) };
+        match lives.map(|left| left.max(grace(observed, job, clock))) {
+            Some(left) if left.is_zero() => {
+                return CleanUp { act: Some(delete(job, Propagation::Background)), next };
+            }
+            Some(left) => next = next.sooner(Next::After(left)),
+            None => {}
+        }
+    }
+    CleanUp { act: None, next }
+}
+
+/// Rule 2: only what is marked as ours and controlled by this very request is patched or deleted.
+pub(super) fn is_ours_to_change(job: &JobView, request: &StoredRequest) -> bool {
+    job.is_of(request.uid()) && job.is_controlled_by(request.uid()) && !job.is_terminating()
+}
+
+/// Rule 9. A number above the newest means that the view of the request is stale.
+fn is_stray(job: &JobView, runs: &[Run]) -> bool {
+    let (Some(number), Some(newest)) = (job.run(), runs.first()) else {
+        return false;
+    };
+    match runs.iter().find(|run| run.number == number) {
+        Some(run) => match &run.job_uid {
+            Some(uid) => uid != job.uid(),
+            None => !run.is_open(),
+        },
+        None => number < newest.number,
+    }
+}
+
+/// Time until the Job of `run` may be deleted because of its age; `None`: never.
+fn time_to_live(run: &Run, stored: &JobRequestStatus, judged: &Judged<'_>, clock: Clock) -> Option<Duration> {
+    let compiled = judged.as_ref().ok().and_then(|sound| sound.compiled.as_ref());
+    let settings = compiled.map(|compiled| &compiled.settings).or(stored.settings.as_ref())?;
+    let seconds = match run.result? {
+        RunResult::Succeeded => settings.ttl_seconds_after_finished?,
+        RunResult::Failed => settings.ttl_seconds_after_failed?,
+        RunResult::Lost | RunResult::Replaced => return None,
+    };
+    let due = run.end_time.as_ref()?.0.checked_add(SignedDuration::from_secs(i64::from(seconds))).ok()?;
+    Some(Duration::try_from(due.duration_since(clock.now)).unwrap_or_default())
+}
+
+/// The history limits keep the Job of `run`: it is open, or among the newest of those which ended in the same way.
+fn is_kept(run: &Run, runs: &[Run], policy: &RunPolicy) -> bool {
+    let limit = match run.result {
+        Some(RunResult::Succeeded) => policy.successful_runs_history_limit,
+        Some(RunResult::Failed) => policy.failed_runs_history_limit,
+        Some(RunResult::Lost | RunResult::Replaced) | None => None,
+    };
+    let Some(limit) = limit.and_then(|limit| usize::try_from(limit).ok()) else {
+        return true;
+    };
+    let newer = runs.iter().filter(|other| other.result == run.result && other.number > run.number);
+    newer.count() < limit
+}
+
+/// How long the delete of `job` has to wait for creates which may still be on their way. Rule 6: none are, when this
+/// process has held the lease since before it reserved the run, and its only create was answered.
+pub(super) fn grace(observed: &Observed, job: &JobView, clock: Clock) -> Duration {
+    let memory = &observed.memory;
+    let is_sole = memory.own_run.as_ref().is_some_and(|own| {
+        own.created.as_deref() == Some(job.uid())
+            && own.creates == 1
+            && observed.sole_since.is_some_and(|since| since <= own.reserved_at)
+    });
+    if is_sole {
+        return Duration::ZERO;
+    }
+    let seen = memory.recorded_since.get(job.uid()).copied().unwrap_or(clock.uptime);
+    seen.saturating_add(GRACE).saturating_sub(clock.uptime)
+}
+
+/// Deletes `job`, if it is still as it was judged. Rule 1.
+pub(super) fn delete(job: &JobView, propagation: Propagation) -> Plan {
+    Plan::change(Change::Delete {
+        name: job.name().to_owned(),
+        uid: job.uid().to_owned(),
+        resource_version: job.resource_version().to_owned(),
+        propagation,
+    })
+}

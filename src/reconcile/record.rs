@@ -1,0 +1,320 @@
+//! The records of runs: how one is reserved, what of a Job is written into it, and how little of it stays.
+//!
+//! Takes Jobs and what was recorded before; returns records. Whether to record is decided in [`super::run`].
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
+
+use super::observed::{Clock, JobView, Observed, StoredRequest};
+use super::plan::Read;
+use super::rerun;
+use super::text::{bounded_to, duration_text, whole_seconds};
+use crate::api::condition::{Reason, RunResult, Stop, Trigger};
+use crate::api::status::{HandledRerun, MAX_RUNS, Run, TemplatePin};
+use crate::api::{JobRequestSpec, JobRequestStatus, labels};
+use crate::compile::digest::digest;
+use crate::compile::names::job_name;
+
+/// A request younger than this, at its first generation, cannot have been wiped. Rule 10.
+const BRAND_NEW: SignedDuration = SignedDuration::from_secs(60);
+/// Most bytes that all records together take in the status.
+pub const RECORDS: usize = 32 * 1024;
+/// Longest reason and message of the newest record, in bytes.
+const NEWEST: (usize, usize) = (1024, 1024);
+/// Longest reason and message of an older one.
+const OLDER: (usize, usize) = (64, 256);
+
+/// What is known of the runs of a request.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Records {
+    /// Newest first.
+    pub runs: Vec<Run>,
+    /// The rerun tokens that were handled.
+    pub handled: HandledRerun,
+}
+
+/// The records to go by: those of the status, or, when it was wiped, those which the Jobs themselves tell. Rule 10.
+///
+/// # Errors
+/// The read that is needed first.
+pub(super) fn known(
+    observed: &Observed,
+    request: &StoredRequest,
+    stored: &JobRequestStatus,
+    clock: Clock,
+) -> Result<Records, Read> {
+    if !stored.is_unwritten() {
+        let handled = stored.last_handled_rerun.clone().unwrap_or_default();
+        return Ok(Records { runs: stored.runs.clone(), handled });
+    }
+    let Some(jobs) = &observed.answers.jobs else {
+        let age =
+            request.metadata.creation_timestamp.as_ref().map(|created| clock.now.duration_since(created.0));
+        let is_brand_new = request.generation() <= 1
+            && age.is_some_and(|age| age < BRAND_NEW)
+            && observed.memory.recorded_since.is_empty()
+            && !observed.jobs.iter().any(|job| job.is_of(request.uid()));
+        return if is_brand_new { Ok(Records::default()) } else { Err(Read::Jobs) };
+    };
+    Ok(rebuild(request, jobs))
+}
+
+fn rebuild(request: &StoredRequest, jobs: &[JobView]) -> Records {
+    let mut runs: Vec<(Run, HandledRerun)> = jobs
+        .iter()
+        .filter(|job| job.is_of(request.uid()))
+        .filter_map(|job| {
+            let number = job.run().filter(|number| *number > 0)?;
+            let mut run = blank(request, number, Trigger::Created);
+            job.name().clone_into(&mut run.job_name);
+            record_uid(&mut run, job);
+            record_result(&mut run, job);
+            Some((run, rerun::handled_with(job)))
+        })
+        .collect();
+    // People copy Jobs, annotations and all: the one that bears the name of the run is that run.
+    let is_renamed = |run: &Run| run.job_name != job_name(request.name(), run.number);
+    runs.sort_by_key(|(run, _)| (std::cmp::Reverse(run.number), is_renamed(run)));
+    runs.dedup_by_key(|(run, _)| run.number);
+    runs.truncate(MAX_RUNS);
+    let handled = runs.first().map(|(_, handled)| handled.clone()).unwrap_or_default();
+    Records { runs: runs.into_iter().map(|(run, _)| run).collect(), handled }
+}
+
+/// A run to reserve: rule 3.
+#[derive(Clone, Debug)]
+pub(super) struct Reservation {
+    pub number: i32,
+    pub trigger: Trigger,
+    pub token: Option<String>,
+    pub templates: Vec<TemplatePin>,
+}
+
+impl Reservation {
+    /// Reserves the run on `request`: its number and both rerun tokens, as seen in that very object.
+    pub(super) fn on(self, request: &StoredRequest, spec: &JobRequestSpec) -> Run {
+        Run {
+            token: self.token,
+            digest: digest(spec),
+            templates: self.templates,
+            ..blank(request, self.number, self.trigger)
+        }
+    }
+}
+
+fn blank(request: &StoredRequest, number: i32, trigger: Trigger) -> Run {
+    Run {
+        number,
+        job_name: job_name(request.name(), number),
+        job_uid: None,
+        trigger,
+        token: None,
+        stop: None,
+        digest: String::new(),
+        generation: request.generation(),
+        templates: Vec::new(),
+        start_time: None,
+        end_time: None,
+        duration: None,
+        desired: None,
+        succeeded: None,
+        failed: None,
+        result: None,
+        reason: None,
+        message: None,
+        failure: None,
+    }
+}
+
+impl Records {
+    /// The records once `run` is reserved on `request`, in place of the newest one if that is `skipped`.
+    pub(super) fn reserve(&self, request: &StoredRequest, run: Run, skips_newest: bool) -> Self {
+        let before = self.runs.iter().skip(usize::from(skips_newest)).cloned().map(shorten);
+        let mut runs = vec![run];
+        runs.extend(before.take(MAX_RUNS - 1));
+        Self { runs, handled: rerun::handle(request, &self.handled) }.fit()
+    }
+
+    /// The records once `change` is made to the newest one.
+    pub(super) fn with_newest(&self, change: impl FnOnce(&mut Run)) -> Self {
+        let mut records = self.clone();
+        if let Some(newest) = records.runs.first_mut() {
+            change(newest);
+        }
+        records.fit()
+    }
+
+    /// The records once the newest run's Job is known to be `job`. Rule 7: digest, generation, templates and tokens are
+    /// those that the Job was made with.
+    pub(super) fn with_job(&self, job: &JobView) -> Self {
+        let mut records = self.with_newest(|newest| record_uid(newest, job));
+        records.handled = rerun::handled_with(job);
+        records
+    }
+
+    /// Takes from the oldest records first what they can do without, until all together fit.
+    fn fit(mut self) -> Self {
+        let size = |run: &Run| serde_json::to_vec(run).map_or(0, |json| json.len() + 1);
+        let mut total: usize = self.runs.iter().map(size).sum();
+        let spare: [fn(&mut Run); 4] = [
+            |run| run.message = None,
+            |run| run.failure = None,
+            |run| run.templates.clear(),
+            |run| run.token = None,
+        ];
+        for lighten in spare {
+            for run in self.runs.iter_mut().skip(1).rev() {
+                if total <= RECORDS {
+                    return self;
+                }
+                let before = size(run);
+                lighten(run);
+                total = total.saturating_sub(before.saturating_sub(size(run)));
+            }
+        }
+        self
+    }
+}
+
+fn record_uid(run: &mut Run, job: &JobView) {
+    run.job_uid = Some(job.uid().to_owned());
+    if let Some(digest) = job.annotation(labels::DIGEST) {
+        digest.clone_into(&mut run.digest);
+    }
+    if let Some(generation) = job.annotation(labels::GENERATION).and_then(|text| text.parse().ok()) {
+        run.generation = generation;
+    }
+    let pins = job.annotation(labels::TEMPLATES).and_then(|text| serde_json::from_str(text).ok());
+    run.templates = pins.unwrap_or_default();
+}
+
+/// Records how far the run has come.
+pub(super) fn record_progress(run: &mut Run, job: &JobView) {
+    run.start_time = job.status.start_time.clone().or(run.start_time.take());
+    run.desired = job.spec.completions;
+    run.succeeded = Some(job.status.succeeded.unwrap_or_default());
+    run.failed = Some(job.status.failed.unwrap_or_default());
+}
+
+/// Records the result, if the Job has ended. Written once: a run with a result is never looked at again.
+pub(super) fn record_result(run: &mut Run, job: &JobView) -> bool {
+    let (result, condition) = match (job.true_condition("Complete"), job.true_condition("Failed")) {
+        (Some(complete), _) => (RunResult::Succeeded, complete),
+        (None, Some(failed)) => (RunResult::Failed, failed),
+        (None, None) => return false,
+    };
+    record_progress(run, job);
+    run.result = Some(result);
+    let native = if condition.reason.is_empty() { &condition.type_ } else { &condition.reason };
+    // Our own deadline is a native one to the Job.
+    let is_late =
+        run.stop == Some(Stop::StartDeadline) && result == RunResult::Failed && native == "DeadlineExceeded";
+    let reason = if is_late { Reason::StartDeadlineExceeded.as_str() } else { native };
+    run.reason = Some(bounded_to(reason, NEWEST.0));
+    if !is_late {
+        run.stop = None;
+        run.message = (!condition.message.is_empty()).then(|| bounded_to(&condition.message, NEWEST.1));
+    }
+    let end = job.status.completion_time.as_ref().or(condition.last_transition_time.as_ref());
+    if let Some(Time(end)) = end {
+        set_end(run, *end);
+    }
+    true
+}
+
+/// Records that the Job was gone before its result was seen.
+pub(super) fn record_lost(run: &mut Run, now: Timestamp) {
+    let message = format!(
+        "Job {} was deleted before its result was seen; whether it did its work is unknown",
+        run.job_name
+    );
+    record_gone(run, RunResult::Lost, Reason::Lost, message, now);
+}
+
+/// Records that the run was stopped for a newer one.
+pub(super) fn record_replaced(run: &mut Run, now: Timestamp) {
+    let message = "it was stopped for a newer run, as runPolicy.whileActive says".to_owned();
+    record_gone(run, RunResult::Replaced, Reason::Replaced, message, now);
+}
+
+fn record_gone(run: &mut Run, result: RunResult, reason: Reason, message: String, now: Timestamp) {
+    run.result = Some(result);
+    run.reason = Some(reason.as_str().to_owned());
+    run.message = Some(message);
+    set_end(run, whole_seconds(now));
+}
+
+fn set_end(run: &mut Run, end: Timestamp) {
+    run.end_time = Some(Time(end));
+    run.duration = run.start_time.as_ref().map(|start| duration_text(end.duration_since(start.0)));
+}
+
+/// An older record keeps less of its words.
+fn shorten(mut run: Run) -> Run {
+    let (reason, message) = OLDER;
+    run.reason = run.reason.map(|text| bounded_to(&text, reason));
+    run.message = run.message.map(|text| bounded_to(&text, message));
+    if let Some(failure) = &mut run.failure {
+        failure.hint = None;
+        failure.message = failure.message.take().map(|text| bounded_to(&text, message));
+    }
+    run
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::condition::FailureCategory;
+    use crate::api::failure::Failure;
+    use crate::api::template::TemplateKind;
+
+    fn largest(number: i32) -> Run {
+        let text = |bytes: usize| Some("\"".repeat(bytes));
+        let request: StoredRequest =
+            serde_json::from_value(serde_json::json!({"metadata": {"name": "n".repeat(52)}})).unwrap();
+        let pin = TemplatePin {
+            kind: TemplateKind::ClusterJobTemplate,
+            name: "t".repeat(253),
+            uid: "u".repeat(36),
+            generation: i64::MAX,
+        };
+        Run {
+            job_uid: text(36),
+            token: text(253),
+            digest: "1:0123456789abcdef".to_owned(),
+            templates: vec![pin; 3],
+            reason: text(1024),
+            message: text(1024),
+            result: Some(RunResult::Failed),
+            failure: Some(Failure {
+                category: FailureCategory::PodsForbidden,
+                container: text(63),
+                is_init: Some(true),
+                pod: text(253),
+                node: text(253),
+                exit_code: Some(i32::MIN),
+                signal: Some(i32::MIN),
+                reason: text(128),
+                message: text(1024),
+                attempts: Some(i32::MAX),
+                hint: text(256),
+            }),
+            ..blank(&request, number, Trigger::TemplateChange)
+        }
+    }
+
+    #[test]
+    fn records_of_any_size_fit() {
+        let request: StoredRequest =
+            serde_json::from_value(serde_json::json!({"metadata": {"name": "n".repeat(52)}})).unwrap();
+        let mut records = Records::default();
+        for number in 1..=40 {
+            records = records.reserve(&request, largest(number), false);
+            let bytes = serde_json::to_vec(&records.runs).unwrap().len();
+            assert!(bytes <= RECORDS + 2, "{bytes} bytes after run {number}");
+        }
+        assert_eq!(records.runs.len(), MAX_RUNS);
+        assert!(records.runs.iter().all(|run| run.result.is_some() && run.job_uid.is_some()));
+        assert!(records.runs.first().unwrap().failure.is_some(), "the newest keeps everything");
+    }
+}

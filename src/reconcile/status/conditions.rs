@@ -1,0 +1,201 @@
+//! The conditions, each with the generation that it judged and a transition time that moves only with its status.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::jiff::Timestamp;
+
+use super::verdict::Verdict;
+use crate::api::JobRequestStatus;
+use crate::api::condition::{ConditionType, Reason};
+use crate::api::status::{Run, TemplatePin};
+use crate::compile::Compiled;
+use crate::reconcile::change::Want;
+use crate::reconcile::observed::JobConditionView;
+use crate::reconcile::plan::Sound;
+use crate::reconcile::run::{Course, Inputs, Standing};
+use crate::reconcile::text::{bounded, bounded_to, whole_seconds};
+
+/// Longest reason of a condition, in bytes, as the schema has it.
+const REASON: usize = 1024;
+
+/// Conditions which the Job has under the same name, mirrored unchanged.
+const MIRRORED: [ConditionType; 5] = [
+    ConditionType::Suspended,
+    ConditionType::SuccessCriteriaMet,
+    ConditionType::FailureTarget,
+    ConditionType::Complete,
+    ConditionType::Failed,
+];
+
+/// All conditions: what the spec is worth, how the newest run stands, and the Job's own.
+pub(super) fn conditions(inputs: &Inputs<'_>, course: &Course, verdict: &Verdict<'_>) -> Vec<Condition> {
+    let generation = inputs.request.generation();
+    let mut writer = Writer { generation, stored: inputs.stored, now: inputs.clock.now, written: Vec::new() };
+    match inputs.judged {
+        Ok(Sound { compiled: None, .. }) => writer.keep(&[ConditionType::Accepted]),
+        Ok(Sound { compiled: Some(compiled), .. }) => {
+            let (reason, message) = accepted(compiled);
+            writer.set(ConditionType::Accepted, true, reason.as_str(), &message);
+        }
+        Err(rejection) => {
+            writer.set(ConditionType::Accepted, false, rejection.reason.as_str(), &rejection.message);
+        }
+    }
+    let (stalled, reconciling, finished) =
+        (ConditionType::Stalled, ConditionType::Reconciling, ConditionType::Finished);
+    match verdict {
+        Verdict::Rejected(rejection) => {
+            let reason = rejection.reason.as_str();
+            writer.set(ConditionType::Ready, false, reason, &rejection.message);
+            writer.set(stalled, true, reason, &rejection.message);
+        }
+        Verdict::Failed { reason, message } => {
+            writer.set(ConditionType::Ready, false, reason, message);
+            writer.set(stalled, true, reason, message);
+            writer.set(finished, true, Reason::Failed.as_str(), message);
+        }
+        Verdict::Completed { message } => {
+            writer.set(ConditionType::Ready, true, Reason::Completed.as_str(), message);
+            writer.set(finished, true, Reason::Completed.as_str(), message);
+        }
+        Verdict::Queued { message } => {
+            writer.set(ConditionType::Ready, false, Reason::Queued.as_str(), message);
+            writer.set(reconciling, true, Reason::Queued.as_str(), message);
+            writer.set(finished, false, Reason::NotFinished.as_str(), message);
+        }
+        Verdict::Suspended { message } => {
+            writer.set(ConditionType::Ready, true, Reason::Suspended.as_str(), message);
+            writer.set(finished, false, Reason::NotFinished.as_str(), message);
+        }
+        Verdict::Working { reason, message, .. } => {
+            writer.set(ConditionType::Ready, false, reason.as_str(), message);
+            writer.set(reconciling, true, reason.as_str(), message);
+            writer.set(finished, false, Reason::NotFinished.as_str(), message);
+        }
+    }
+    mirror(&mut writer, course, verdict);
+    if course.want == Want::HeldBack {
+        let message = "the spec has changed since the newest run, and runPolicy.onSpecChange is Hold; ask for a rerun to run it";
+        writer.set(ConditionType::PendingChanges, true, Reason::Held.as_str(), message);
+    }
+    if let Some(message) = course.records.runs.first().and_then(|run| outdated(run, inputs.templates)) {
+        let reason = Reason::TemplatesChanged.as_str();
+        writer.set(ConditionType::TemplateOutdated, true, reason, &message);
+    }
+    writer.finish()
+}
+
+/// Why a spec is accepted, and what policies changed or warn of.
+pub(in crate::reconcile) fn accepted(compiled: &Compiled) -> (Reason, String) {
+    let cuts = compiled.clamped.iter().map(|cut| match &cut.from {
+        Some(from) => format!("{} is cut from {from} to {} by {}", cut.path, cut.to, cut.by),
+        None => format!("{} is set to {} by {}", cut.path, cut.to, cut.by),
+    });
+    let words: Vec<String> = cuts.chain(compiled.warned.iter().map(ToString::to_string)).collect();
+    match (compiled.clamped.is_empty(), compiled.warned.is_empty()) {
+        (true, true) => (Reason::Valid, "the spec compiles to a Job".to_owned()),
+        (false, _) => (Reason::Clamped, words.join("; ")),
+        (true, false) => (Reason::PolicyWarning, words.join("; ")),
+    }
+}
+
+/// How the templates in force differ from those which `run` was made with.
+fn outdated(run: &Run, now: &[TemplatePin]) -> Option<String> {
+    if run.job_uid.is_none() || run.templates == now {
+        return None;
+    }
+    let text = |pins: &[TemplatePin]| {
+        let names: Vec<String> = pins
+            .iter()
+            .map(|pin| format!("{}/{} generation {}", pin.kind, pin.name, pin.generation))
+            .collect();
+        if names.is_empty() { "no template".to_owned() } else { names.join(", ") }
+    };
+    let number = run.number;
+    Some(format!("run {number} was made with {}; the next run takes {}", text(&run.templates), text(now)))
+}
+
+/// The Job's own conditions: from the Job while it lives, from the status once the run has a result.
+fn mirror(writer: &mut Writer<'_>, course: &Course, verdict: &Verdict<'_>) {
+    match &course.standing {
+        Standing::Live(job) => job.status.conditions.iter().for_each(|native| writer.mirror(native)),
+        Standing::Ended => match course.ended_as.as_ref() {
+            Some(job) => job.status.conditions.iter().for_each(|native| writer.mirror(native)),
+            None => writer.keep(&MIRRORED),
+        },
+        Standing::Held => {
+            if let Verdict::Suspended { message } = verdict {
+                writer.set(ConditionType::Suspended, true, Reason::Suspended.as_str(), message);
+            }
+        }
+        Standing::NoRun | Standing::Due | Standing::Waiting(..) => {}
+    }
+}
+
+/// Writes conditions; a transition time moves only with its status.
+struct Writer<'a> {
+    generation: i64,
+    stored: &'a JobRequestStatus,
+    now: Timestamp,
+    written: Vec<(ConditionType, Condition)>,
+}
+
+impl Writer<'_> {
+    fn set(&mut self, type_: ConditionType, status: bool, reason: &str, message: &str) {
+        self.push(type_, if status { "True" } else { "False" }, reason, message, None);
+    }
+
+    fn mirror(&mut self, native: &JobConditionView) {
+        let Some(type_) = MIRRORED.into_iter().find(|type_| type_.as_str() == native.type_) else {
+            return;
+        };
+        // The schema takes no other status; one bad condition must not stop every write.
+        if !["True", "False", "Unknown"].contains(&native.status.as_str()) {
+            return;
+        }
+        // Older Job controllers leave the reason empty; a condition of ours must have one.
+        let reason = if native.reason.is_empty() { &native.type_ } else { &native.reason };
+        let at = native.last_transition_time.as_ref().map(|time| time.0);
+        self.push(type_, &native.status, reason, &native.message, at);
+    }
+
+    fn keep(&mut self, types: &[ConditionType]) {
+        for type_ in types {
+            if let Some(old) = condition(self.stored, *type_) {
+                let kept = Condition { observed_generation: Some(self.generation), ..old.clone() };
+                self.written.push((*type_, kept));
+            }
+        }
+    }
+
+    fn push(
+        &mut self,
+        type_: ConditionType,
+        status: &str,
+        reason: &str,
+        message: &str,
+        at: Option<Timestamp>,
+    ) {
+        let unchanged = condition(self.stored, type_).filter(|old| old.status == status);
+        let since = unchanged.map(|old| old.last_transition_time.0).or(at).unwrap_or(self.now);
+        let condition = Condition {
+            type_: type_.as_str().to_owned(),
+            status: status.to_owned(),
+            reason: bounded_to(reason, REASON),
+            message: bounded(message),
+            observed_generation: Some(self.generation),
+            last_transition_time: Time(whole_seconds(since)),
+        };
+        self.written.push((type_, condition));
+    }
+
+    fn finish(mut self) -> Vec<Condition> {
+        self.written.sort_by_key(|(type_, _)| *type_);
+        self.written.dedup_by_key(|(type_, _)| *type_);
+        self.written.into_iter().map(|(_, condition)| condition).collect()
+    }
+}
+
+/// The condition of this type.
+pub(in crate::reconcile) fn condition(status: &JobRequestStatus, type_: ConditionType) -> Option<&Condition> {
+    status.conditions.iter().find(|condition| condition.type_ == type_.as_str())
+}

@@ -1,0 +1,115 @@
+//! The words of the status: phase, conditions, counts.
+//!
+//! Takes where the newest run stands and what the stored status said; returns the whole new status. [`verdict`] decides
+//! the phase, Ready, Reconciling and Stalled, [`conditions`] writes all conditions.
+
+mod conditions;
+mod verdict;
+
+use super::event::Event;
+use super::run::{Course, Inputs, Standing};
+use crate::api::JobRequestStatus;
+use crate::api::condition::{ConditionType, EventReason};
+use crate::api::status::HandledRerun;
+use crate::compile::Compiled;
+use verdict::{RERUN_WAITS, Verdict};
+
+pub(super) use conditions::{accepted, condition};
+pub(super) use verdict::waits_prefix;
+
+/// Describes how things stand.
+pub(super) fn describe(inputs: &Inputs<'_>, course: &Course) -> JobRequestStatus {
+    let stored = inputs.stored;
+    let newest = course.records.runs.first();
+    // What a run was made with stays with it: a template edited since is for the next one.
+    let compiled = inputs.judged.as_ref().ok().and_then(|sound| sound.compiled.as_ref()).filter(|compiled| {
+        newest.is_none_or(|run| run.job_uid.is_none() || run.templates == compiled.templates)
+    });
+    let verdict = Verdict::of(inputs, course);
+    let handled = &course.records.handled;
+    let mut status = JobRequestStatus {
+        observed_generation: inputs.request.generation(),
+        phase: Some(verdict.phase()),
+        conditions: conditions::conditions(inputs, course, &verdict),
+        run: newest.map(|run| run.number),
+        job_name: newest.map(|run| run.job_name.clone()),
+        start_time: newest.and_then(|run| run.start_time.clone()),
+        end_time: newest.and_then(|run| run.end_time.clone()),
+        duration: newest.and_then(|run| run.duration.clone()),
+        settings: compiled.map(|compiled| compiled.settings.clone()).or(stored.settings.clone()),
+        run_policy: compiled.map(|compiled| compiled.run_policy.clone()).or(stored.run_policy.clone()),
+        last_handled_rerun: (*handled != HandledRerun::default()).then(|| handled.clone()),
+        defaulted: compiled.map_or_else(|| stored.defaulted.clone(), Compiled::defaulted),
+        runs: course.records.runs.clone(),
+        ..JobRequestStatus::default()
+    };
+    count(&mut status, inputs, course);
+    status
+}
+
+/// The two statuses differ at most in what templates, edited since, would do to the next run. That is told with the
+/// next write: an edit of a template alone writes nothing.
+pub(super) fn differs_in_templates_only(stored: &JobRequestStatus, described: &JobRequestStatus) -> bool {
+    let conditions = |status: &JobRequestStatus| {
+        let mut conditions = status.conditions.clone();
+        conditions.retain(|condition| condition.type_ != ConditionType::TemplateOutdated.as_str());
+        conditions
+    };
+    stored == described
+        || (conditions(stored) == conditions(described)
+            && *stored == JobRequestStatus { conditions: stored.conditions.clone(), ..described.clone() })
+}
+
+/// The two statuses differ at most in how far a run has come: counts, start, and the announcement of its success.
+pub(super) fn differs_in_progress_only(stored: &JobRequestStatus, described: &JobRequestStatus) -> bool {
+    without_progress(stored) == without_progress(described)
+}
+
+fn without_progress(status: &JobRequestStatus) -> JobRequestStatus {
+    let mut status = status.clone();
+    (status.active, status.ready, status.succeeded, status.failed) = (None, None, None, None);
+    (status.completions, status.start_time) = (None, None);
+    status.conditions.retain(|condition| condition.type_ != ConditionType::SuccessCriteriaMet.as_str());
+    if let Some(run) = status.runs.first_mut().filter(|run| run.is_open()) {
+        (run.start_time, run.desired, run.succeeded, run.failed) = (None, None, None, None);
+    }
+    status
+}
+
+/// The event of a rerun that was asked for and has to wait, once the status tells so.
+pub(super) fn rerun_event(stored: &JobRequestStatus, described: &JobRequestStatus) -> Option<Event> {
+    let tells = |status: &JobRequestStatus| {
+        condition(status, ConditionType::Ready).is_some_and(|ready| ready.message.contains(RERUN_WAITS))
+    };
+    let ready = condition(described, ConditionType::Ready)?;
+    (tells(described) && !tells(stored)).then(|| Event::new(EventReason::RerunRequested, &ready.message))
+}
+
+fn count(status: &mut JobRequestStatus, inputs: &Inputs<'_>, course: &Course) {
+    let compiled = inputs.judged.as_ref().ok().and_then(|sound| sound.compiled.as_ref());
+    let of_spec = compiled.and_then(|compiled| compiled.settings.completions);
+    match (&course.standing, course.records.runs.first()) {
+        (Standing::Live(job), _) => {
+            status.desired = job.spec.completions;
+            status.active = Some(job.status.active.unwrap_or_default());
+            status.ready = Some(job.status.ready.unwrap_or_default());
+            status.succeeded = Some(job.status.succeeded.unwrap_or_default());
+            status.failed = Some(job.status.failed.unwrap_or_default());
+        }
+        // The Job may be gone by now: a finished run is told from its record.
+        (Standing::Ended, Some(run)) => {
+            status.desired = run.desired;
+            (status.active, status.ready) = (Some(0), Some(0));
+            status.succeeded = run.succeeded;
+            status.failed = run.failed;
+        }
+        (Standing::Ended | Standing::NoRun | Standing::Due | Standing::Held | Standing::Waiting(..), _) => {
+            status.desired = of_spec;
+        }
+    }
+    let succeeded = status.succeeded.unwrap_or_default();
+    status.completions = match status.desired {
+        Some(desired) => Some(format!("{succeeded}/{desired}")),
+        None => status.succeeded.map(|succeeded| succeeded.to_string()),
+    };
+}
