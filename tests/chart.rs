@@ -10,6 +10,7 @@ mod generated;
 #[path = "chart/helm.rs"]
 mod helm;
 
+use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
@@ -138,9 +139,9 @@ fn short(rendered: &str) -> String {
                 let name = head.split_once("\n  name: ").unwrap().1.lines().next().unwrap();
                 let original = fs::read_to_string(root().join(format!("crds/{name}.yaml"))).unwrap();
                 assert_eq!(spec.trim(), original.split_once("\nspec:\n").unwrap().1.trim(), "{name}");
-                text += &format!("---\n{head}\n# spec: the one of crds/{name}.yaml\n");
+                writeln!(text, "---\n{head}\n# spec: the one of crds/{name}.yaml").unwrap();
             }
-            _ => text += &format!("---\n{}\n", document.trim_end()),
+            _ => writeln!(text, "---\n{}", document.trim_end()).unwrap(),
         }
     }
     text
@@ -160,7 +161,7 @@ fn what_is_wrong_is_refused_by_helm_3_and_4() {
                 Err(problem) => {
                     wrong.extend(words.lines().filter(|line| !problem.contains(line)).map(|line| {
                         format!("{}: {helm} does not say `{line}` but:\n{problem}", case.display())
-                    }))
+                    }));
                 }
             }
         }
@@ -230,4 +231,13 @@ fn no_role_grants_too_much() {
         }
     }
     assert!(rules > 20, "only {rules} rules were found");
+}
+
+/// The policy on users names the annotation that the operator listens to.
+#[test]
+fn the_admission_policy_knows_the_rerun_annotation() {
+    let policy = fs::read_to_string(format!("{CHART}/templates/admission/users.yaml")).unwrap();
+    let quoted = format!("'{}'", jobrequest::api::labels::RERUN);
+    assert_eq!(policy.matches("jobrequest.dev/rerun").count(), policy.matches(&quoted).count());
+    assert!(policy.contains(&quoted), "{quoted}");
 }

@@ -149,14 +149,13 @@ fn verdict(request: &JobRequest) -> Option<Verdict> {
 /// All conditions, one a line.
 fn conditions(request: &JobRequest) -> String {
     let conditions = request.status.iter().flat_map(|status| &status.conditions);
-    conditions
+    let lines: Vec<_> = conditions
         .map(|condition| {
-            format!(
-                "  {:<20} {:<6} {:<24} {}\n",
-                condition.type_, condition.status, condition.reason, condition.message
-            )
+            let (type_, status, reason) = (&condition.type_, &condition.status, &condition.reason);
+            format!("  {type_:<20} {status:<6} {reason:<24} {}\n", condition.message)
         })
-        .collect()
+        .collect();
+    lines.concat()
 }
 
 async fn within<T>(what: &str, call: impl Future<Output = Result<T, kube::Error>>) -> Result<T, String> {

@@ -1,5 +1,6 @@
 //! What the chart repeats of other files: each function takes a file as it is, returns it as it should be.
 
+use std::fmt::Write;
 use std::fs;
 
 use k8s_openapi::api::core::v1::{
@@ -71,7 +72,7 @@ fn make_strict(schema: &mut Value) {
                 fields.remove("description");
             }
             fields.retain(|key, value| {
-                !key.starts_with("x-kubernetes-") && !(key == "default" && value.is_null())
+                !(key.starts_with("x-kubernetes-") || key == "default" && value.is_null())
             });
             fields.values_mut().for_each(make_strict);
         }
@@ -128,13 +129,13 @@ pub(super) fn chart_yaml(before: &str) -> String {
     let mut text = format!("{head}annotations:\n");
     for (key, value) in annotations {
         if value.ends_with('\n') {
-            text += &format!("  artifacthub.io/{key}: |\n");
+            writeln!(text, "  artifacthub.io/{key}: |").unwrap();
             for line in value.lines() {
                 text += format!("    {line}").trim_end();
                 text += "\n";
             }
         } else {
-            text += &format!("  artifacthub.io/{key}: {value}\n");
+            writeln!(text, "  artifacthub.io/{key}: {value}").unwrap();
         }
     }
     text
@@ -157,7 +158,7 @@ pub(super) fn values_table(before: &str) -> String {
             let path = if line.starts_with(' ') { format!("{section}.{key}") } else { key.to_owned() };
             let value = &values[if line.starts_with(' ') { section.as_str() } else { key }];
             let value = if line.starts_with(' ') { &value[key] } else { value };
-            table += &format!("| `{path}` | {words} | `{value}` |\n");
+            writeln!(table, "| `{path}` | {words} | `{value}` |").unwrap();
         } else if let Some(key) = key.filter(|key| !line.starts_with(' ') && !key.starts_with('#')) {
             key.clone_into(&mut section);
         }

@@ -95,8 +95,6 @@ async fn lives_with(cx: Arc<Cluster>, version: &'static str) {
 
 /// The program of `helm test`, with the rights that the chart gives it: it shows a run, and says what is wrong.
 async fn self_test_tells_what_is_wrong(cx: Arc<Cluster>) {
-    let cx = cx.own().await;
-    cx.control_plane().install_crds().unwrap();
     let at = Requests::new(&cx, "self-test").await;
     let values = format!("selfTest.namespace={},replicas=0,crds.enabled=false", at.namespace.name());
     let rendered = cx
@@ -240,8 +238,6 @@ async fn export_schemas(client: &kube::Client, folder: &Path) -> usize {
 
 /// Roles in two namespaces, an operator for each, and nothing that sees a third.
 async fn watches_several_namespaces(cx: Arc<Cluster>) {
-    let cx = cx.own().await;
-    cx.control_plane().install_crds().unwrap();
     let (one, two, other) =
         (Requests::new(&cx, "one").await, Requests::new(&cx, "two").await, Requests::new(&cx, "other").await);
     let (first, second) = (one.namespace.name(), two.namespace.name());

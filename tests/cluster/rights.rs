@@ -188,10 +188,10 @@ async fn owner_references_need_the_finalizers_right(cx: Arc<Cluster>) {
     let name = format!("{RELEASE_NAMESPACE}.jobrequest");
     let whole = roles.get(&name).await.unwrap();
     let mut less = whole.clone();
-    let rules = less.rules.as_mut().unwrap();
-    let count = rules.len();
-    rules.retain(|rule| rule.resources.as_deref() != Some(&["jobrequests/finalizers".to_owned()]));
-    assert_eq!(rules.len(), count - 1);
+    let all = less.rules.as_mut().unwrap();
+    let count = all.len();
+    all.retain(|rule| rule.resources.as_deref() != Some(&["jobrequests/finalizers".to_owned()]));
+    assert_eq!(all.len(), count - 1);
     roles.replace(&name, &PostParams::default(), &less).await.unwrap();
 
     let _operator = Operator::start(&cx, &at.namespace, &[]);

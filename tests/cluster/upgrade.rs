@@ -76,7 +76,7 @@ async fn from_the_first_release(cx: Arc<Cluster>, helm: &'static str) {
     // What had ended is as it was; what goes on goes on; what was forbidden may run by now.
     for (request, status) in &before {
         let phase = if request == "waiting" { "Completed" } else { status["phase"].as_str().unwrap() };
-        let run = status["run"].as_i64().unwrap_or(if request == "waiting" { 1 } else { 0 });
+        let run = status["run"].as_i64().unwrap_or(i64::from(request == "waiting"));
         let now = at
             .until(request, &format!("is {phase}"), |now| {
                 now["phase"] == phase && now["run"].as_i64().unwrap_or(0) == run
@@ -86,9 +86,11 @@ async fn from_the_first_release(cx: Arc<Cluster>, helm: &'static str) {
             let kept =
                 now["runs"].as_array().into_iter().flatten().find(|kept| kept["number"] == record["number"]);
             let kept = kept.unwrap_or_else(|| panic!("{request}: record {record} is lost"));
-            // The first release did not say everything that is said today; what it said stays.
+            // The first release did not say everything that is said today; what it said stays. When a run that goes on
+            // has started is said by its Job, which is younger here than its record.
             for (field, value) in record.as_object().unwrap() {
-                if request != "waiting" {
+                let is_of_the_job = field == "startTime" && record["result"].is_null();
+                if request != "waiting" && !is_of_the_job {
                     assert_eq!(&kept[field], value, "{request}: {field} of run {}", record["number"]);
                 }
             }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::{Namespace as CoreNamespace, ServiceAccount};
@@ -19,24 +20,39 @@ pub(crate) struct Cluster {
     test: String,
     control_plane: Arc<ControlPlane>,
     logs: PathBuf,
+    waits: Arc<AtomicBool>,
     /// Stops the control plane, if it is of this test only.
     _own: Option<OwnControlPlane>,
 }
 
 impl Cluster {
     pub(crate) fn new(test: &str, control_plane: Arc<ControlPlane>) -> Self {
-        Self { test: test.to_owned(), logs: control_plane.logs(test), control_plane, _own: None }
+        Self {
+            test: test.to_owned(),
+            logs: control_plane.logs(test),
+            waits: Arc::default(),
+            control_plane,
+            _own: None,
+        }
     }
 
     /// A cluster of this test alone, without CRDs: for what no other test would survive. Drop it last.
     pub(crate) async fn own(&self) -> Self {
+        self.waits.store(true, Ordering::Relaxed);
         let own = self.control_plane.own(&self.test).await;
+        self.waits.store(false, Ordering::Relaxed);
         Self {
             test: self.test.clone(),
             control_plane: Arc::clone(own.control_plane()),
             logs: self.logs.clone(),
+            waits: Arc::clone(&self.waits),
             _own: Some(own),
         }
+    }
+
+    /// True while the test waits for a control plane of its own.
+    pub(super) fn waits_for_its_turn(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.waits)
     }
 
     pub(crate) fn control_plane(&self) -> &Arc<ControlPlane> {
@@ -86,11 +102,6 @@ impl Cluster {
             .expect("a usable kubeconfig");
         config.proxy_url = None;
         Client::try_from(config).expect("a client")
-    }
-
-    /// A namespace that is there.
-    pub(crate) fn existing_namespace(&self, name: &str) -> Namespace {
-        Namespace { name: name.to_owned() }
     }
 
     /// A namespace of its own, in which pods can be created at once.
@@ -146,6 +157,11 @@ pub(crate) struct Namespace {
 }
 
 impl Namespace {
+    /// One that is there without the test's doing.
+    pub(crate) fn existing(name: &str) -> Self {
+        Self { name: name.to_owned() }
+    }
+
     pub(crate) fn name(&self) -> &str {
         &self.name
     }

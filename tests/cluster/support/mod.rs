@@ -16,6 +16,7 @@ pub(crate) mod witness;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -61,14 +62,15 @@ impl Test {
         let logs = cx.logs().display().to_string();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let outcome = runtime.block_on(async {
+            let waits = cx.waits_for_its_turn();
             // The body is called inside, so that what it does before its first await has the runtime, too.
             let body = async { (self.body)(cx).await };
-            AssertUnwindSafe(tokio::time::timeout(TEST_DEADLINE, body)).catch_unwind().await
+            AssertUnwindSafe(within_deadline(body, &waits)).catch_unwind().await
         });
         runtime.shutdown_background();
         match outcome {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) => Err(format!("still running after {TEST_DEADLINE:?}\nlogs: {logs}").into()),
+            Ok(Some(())) => Ok(()),
+            Ok(None) => Err(format!("still running after {TEST_DEADLINE:?}\nlogs: {logs}").into()),
             Err(panic) => {
                 let message = (panic.downcast_ref::<String>().map(String::as_str))
                     .or_else(|| panic.downcast_ref::<&str>().copied())
@@ -76,5 +78,20 @@ impl Test {
                 Err(format!("{message}\nlogs: {logs}").into())
             }
         }
+    }
+}
+
+/// What `body` returns, or `None` after [`TEST_DEADLINE`]. Waiting for a turn takes none of its time.
+async fn within_deadline<T>(body: impl Future<Output = T>, waits: &AtomicBool) -> Option<T> {
+    let deadline = async {
+        let mut left = TEST_DEADLINE.as_secs();
+        while left > 0 {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            left -= u64::from(!waits.load(Ordering::Relaxed));
+        }
+    };
+    tokio::select! {
+        outcome = body => Some(outcome),
+        () = deadline => None,
     }
 }

@@ -22,7 +22,7 @@ impl Requests {
 
     /// A namespace that is there.
     pub(crate) async fn in_namespace(cx: &Cluster, name: &str) -> Self {
-        Self { namespace: cx.existing_namespace(name), client: cx.client().await }
+        Self { namespace: Namespace::existing(name), client: cx.client().await }
     }
 
     fn api(&self) -> Api<DynamicObject> {
