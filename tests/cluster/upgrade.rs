@@ -110,7 +110,8 @@ async fn from_the_first_release(cx: Arc<Cluster>, helm: &'static str) {
             .count()
     };
     for name in ["completed", "failed", "lost", "gone", "twice"] {
-        println!("figure: upgrade with {helm}: {} writes about the finished request {name}", about(name));
+        println!("figure: upgrade with {helm}: {} writes about the finished request {name} (0)", about(name));
+        assert_eq!(about(name), 0, "{calls}");
     }
     assert!(!operator.log().contains("ERROR"), "{}", operator.log());
 
