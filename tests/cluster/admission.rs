@@ -24,6 +24,7 @@ pub(crate) fn tests() -> Vec<Test> {
         Test::new("the_operator_reads_no_secrets", operator_reads_no_secrets),
         Test::new("roles_of_people", roles_of_people),
         Test::new("pod_security_holds_for_overrides", pod_security_holds_for_overrides),
+        Test::new("a_picked_node_is_left_to_the_scheduler", picked_node_is_left_to_the_scheduler),
     ]
 }
 
@@ -366,4 +367,22 @@ async fn pod_security_holds_for_overrides(cx: Arc<Cluster>) {
     assert_eq!(pods, "");
     let jobs: Api<Job> = at.jobs();
     assert!(jobs.get("host-1").await.unwrap().status.unwrap().active.is_none_or(|active| active == 0));
+}
+
+/// A pod that is bound to a node from the start would pass by taints and requests; a picked node is a node affinity.
+async fn picked_node_is_left_to_the_scheduler(cx: Arc<Cluster>) {
+    let at = Requests::new(&cx, "node").await;
+    let _operator = Operator::start(&cx, &at.namespace, &[]);
+    let mut too_much = spec(&json!({}), &json!({"nodeName": "node-1"}));
+    too_much["containers"][0]["resources"] = json!({"requests": {"cpu": "1000"}});
+    at.create("big", too_much).await;
+    let status = at
+        .until("big", "cannot be scheduled", |status| condition(status, "Ready").contains("Unschedulable"))
+        .await;
+    assert_eq!(status["phase"], "Updating");
+    let pod =
+        cx.kubectl(&["get", "pods", "-n", at.namespace.name(), "-o=jsonpath={.items[*].spec.nodeName}"]);
+    assert_eq!(pod, "", "no node was bound");
+    at.create("small", spec(&json!({}), &json!({"nodeName": "node-1"}))).await;
+    at.until_phase("small", 1, "Completed").await;
 }
