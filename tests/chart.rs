@@ -13,6 +13,7 @@ mod helm;
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::LazyLock;
 
 use serde_json::Value;
@@ -81,9 +82,8 @@ fn generate() -> Vec<Option<String>> {
         differences.push(difference(&path, &generate(&before)));
     }
     // Prometheus reads the alerts from a file, its operator from a PrometheusRule.
-    if let Ok(rules) = fs::read_to_string(root().join("integrations/prometheus/rules.yaml")) {
-        differences.push(difference(&chart.join("files/alerts.yaml"), &rules));
-    }
+    let rules = fs::read_to_string(root().join("integrations/prometheus/rules.yaml")).unwrap();
+    differences.push(difference(&chart.join("files/alerts.yaml"), &rules));
     differences
 }
 
@@ -240,4 +240,32 @@ fn the_admission_policy_knows_the_rerun_annotation() {
     let quoted = format!("'{}'", jobrequest::api::labels::RERUN);
     assert_eq!(policy.matches("jobrequest.dev/rerun").count(), policy.matches(&quoted).count());
     assert!(policy.contains(&quoted), "{quoted}");
+}
+
+/// The program takes the arguments that the chart gives it: without a cluster it gets as far as looking for one.
+#[test]
+fn the_program_knows_its_arguments() {
+    let mut containers = 0;
+    for case in cases("render") {
+        let text = Helm("helm4").template(&case).unwrap();
+        for document in text.split("---\n").filter(|text| text.contains("\nkind: Deployment\n")) {
+            let deployment: Value = serde_saphyr::from_str(document).unwrap();
+            let arguments =
+                deployment["spec"]["template"]["spec"]["containers"][0]["args"].as_array().unwrap();
+            let output = Command::new(env!("CARGO_BIN_EXE_jobrequest"))
+                .args(arguments.iter().map(|argument| argument.as_str().unwrap()))
+                .env_clear()
+                .env("KUBECONFIG", "/nowhere")
+                .output()
+                .expect("run the program");
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(
+                said.starts_with("error: could not find a cluster") || said.contains("kubeconfig"),
+                "{said}"
+            );
+            assert_eq!(output.status.code(), Some(2), "{said}");
+            containers += 1;
+        }
+    }
+    assert!(containers > 6, "only {containers} containers were found");
 }

@@ -338,7 +338,7 @@ pub struct WaitingView {
 }
 
 /// Reads metadata without managedFields and without labels and annotations which are not ours.
-pub(super) fn trimmed<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Error> {
+pub(crate) fn trimmed<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Error> {
     let mut metadata = ObjectMeta::deserialize(deserializer)?;
     metadata.managed_fields = None;
     metadata.generate_name = None;

@@ -11,6 +11,8 @@ mod chart;
 mod crashes;
 mod figures;
 mod golden;
+mod leadership;
+mod metrics;
 mod old_objects;
 mod outages;
 mod platform;
@@ -18,6 +20,7 @@ mod policy;
 mod reading;
 mod rights;
 mod runs;
+mod scale;
 mod schema;
 mod support;
 mod ttl;
@@ -52,6 +55,9 @@ fn modules() -> Vec<(&'static str, Vec<Test>)> {
         ("old_objects", old_objects::tests()),
         ("crashes", crashes::tests()),
         ("two_operators", two_operators::tests()),
+        ("leadership", leadership::tests()),
+        ("metrics", metrics::tests()),
+        ("scale", scale::tests()),
         ("figures", figures::tests()),
     ]
 }
@@ -71,7 +77,8 @@ fn main() -> ExitCode {
         .map(|(module, test)| {
             let name = format!("{module}::{}", test.name());
             let control_plane = Arc::clone(&control_plane);
-            Trial::test(name.clone(), move || test.run(&name, control_plane))
+            let is_slow = test.is_slow();
+            Trial::test(name.clone(), move || test.run(&name, control_plane)).with_ignored_flag(is_slow)
         })
         .collect();
     let needed = !arguments.list

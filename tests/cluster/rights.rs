@@ -22,13 +22,8 @@ pub(crate) fn tests() -> Vec<Test> {
 /// Asked for by OwnerReferencesPermissionEnforcement only, never called; the second test shows that it is needed.
 const NEVER_CALLED: &str = "update jobrequests.jobrequest.dev/finalizers";
 
-/// Granted for what the operator is about to learn: leader election, and the events of a Job that may not make pods.
-const NOT_YET: &[&str] = &[
-    "create leases.coordination.k8s.io",
-    "get leases.coordination.k8s.io",
-    "list events",
-    "update leases.coordination.k8s.io",
-];
+/// Granted for what the operator is about to learn: the events of a Job that may not make pods.
+const NOT_YET: &[&str] = &["list events"];
 
 /// `verb resource` of every right, as the audit log names them.
 fn rights(rules: &[PolicyRule]) -> BTreeSet<String> {
@@ -67,7 +62,7 @@ async fn what_is_granted_is_used(cx: Arc<Cluster>) {
     let at = Requests::new(&cx, "rights").await;
     let audit = cx.audit().await;
     let mark = audit.mark().await;
-    let operator = Operator::start_for_all(&cx, LEADER);
+    let operator = Operator::start_for_all(&cx, &["--leader-elect"]);
     everything(&cx, &at).await;
     operator.stop().await;
 
@@ -89,9 +84,6 @@ async fn what_is_granted_is_used(cx: Arc<Cluster>) {
     let beyond: Vec<_> = used.difference(&granted).collect();
     assert_eq!(beyond, Vec::<&String>::new(), "used, and not granted by a role of the chart");
 }
-
-/// Arguments of an operator which stands for election.
-const LEADER: &[&str] = &[];
 
 async fn everything(cx: &Cluster, at: &Requests) {
     // Templates, whose statuses are written.

@@ -249,7 +249,9 @@ impl Oracle {
             let Some(uid) = &run.job_uid else {
                 self.check(run.result.is_none(), || format!("run {} has a result and no Job", run.number));
                 if old.is_none() {
-                    self.reserve(stored, &before, template, key);
+                    let replaced =
+                        status.runs.get(1).is_some_and(|run| run.result == Some(RunResult::Replaced));
+                    self.reserve(stored, &before, replaced, template, key);
                 }
                 continue;
             };
@@ -276,6 +278,7 @@ impl Oracle {
         &mut self,
         stored: &StoredRequest,
         before: &JobRequestStatus,
+        replaced: bool,
         template: &(String, i64),
         key: Key,
     ) {
@@ -292,7 +295,7 @@ impl Oracle {
                     .first()
                     .is_none_or(|pin| (&pin.uid, pin.generation) != (&template.0, template.1));
             let is_asked_for = newest.job_uid.is_none()
-                || newest.result == Some(RunResult::Replaced)
+                || replaced
                 || has_changed
                 || has_newer_template
                 || self.is_token_new(stored);

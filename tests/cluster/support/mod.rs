@@ -37,9 +37,13 @@ const TEST_DEADLINE: Duration = Duration::from_secs(300);
 
 type Body = Box<dyn FnOnce(Arc<Cluster>) -> LocalBoxFuture<'static, ()> + Send>;
 
+/// The same, of a slow one.
+const SLOW_DEADLINE: Duration = Duration::from_secs(3600);
+
 /// A named test.
 pub(crate) struct Test {
     name: &'static str,
+    is_slow: bool,
     body: Body,
 }
 
@@ -49,7 +53,19 @@ impl Test {
     where
         F: Future<Output = ()> + 'static,
     {
-        Self { name, body: Box::new(|cx| body(cx).boxed_local()) }
+        Self { name, is_slow: false, body: Box::new(|cx| body(cx).boxed_local()) }
+    }
+
+    /// One that runs only when it is asked for, by `--ignored`.
+    pub(crate) fn slow<F>(name: &'static str, body: impl FnOnce(Arc<Cluster>) -> F + Send + 'static) -> Self
+    where
+        F: Future<Output = ()> + 'static,
+    {
+        Self { is_slow: true, ..Self::new(name, body) }
+    }
+
+    pub(crate) fn is_slow(&self) -> bool {
+        self.is_slow
     }
 
     pub(crate) fn name(&self) -> &'static str {
@@ -61,16 +77,21 @@ impl Test {
         let cx = Arc::new(Cluster::new(name, control_plane));
         let logs = cx.logs().display().to_string();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        let deadline = if self.is_slow { SLOW_DEADLINE } else { TEST_DEADLINE };
         let outcome = runtime.block_on(async {
             let waits = cx.waits_for_its_turn();
             // The body is called inside, so that what it does before its first await has the runtime, too.
             let body = async { (self.body)(cx).await };
-            AssertUnwindSafe(within_deadline(body, &waits)).catch_unwind().await
+            AssertUnwindSafe(within(deadline, body, &waits)).catch_unwind().await
         });
         runtime.shutdown_background();
         match outcome {
             Ok(Some(())) => Ok(()),
-            Ok(None) => Err(format!("still running after {TEST_DEADLINE:?}\nlogs: {logs}").into()),
+            Ok(None) => Err(format!(
+                "still running after {deadline:?}
+logs: {logs}"
+            )
+            .into()),
             Err(panic) => {
                 let message = (panic.downcast_ref::<String>().map(String::as_str))
                     .or_else(|| panic.downcast_ref::<&str>().copied())
@@ -81,10 +102,10 @@ impl Test {
     }
 }
 
-/// What `body` returns, or `None` after [`TEST_DEADLINE`]. Waiting for a turn takes none of its time.
-async fn within_deadline<T>(body: impl Future<Output = T>, waits: &AtomicBool) -> Option<T> {
+/// What `body` returns, or `None` after the deadline. Waiting for a turn takes none of its time.
+async fn within<T>(deadline: Duration, body: impl Future<Output = T>, waits: &AtomicBool) -> Option<T> {
     let deadline = async {
-        let mut left = TEST_DEADLINE.as_secs();
+        let mut left = deadline.as_secs();
         while left > 0 {
             tokio::time::sleep(Duration::from_secs(1)).await;
             left -= u64::from(!waits.load(Ordering::Relaxed));
