@@ -68,6 +68,15 @@ fn is_refused(answer: Result<Value, String>, words: &str) {
     }
 }
 
+/// A policy is in force a moment after it is there: waits until `client` is refused a dry run.
+async fn in_force(client: &Client, collection: &str, object: &Value) {
+    let dry_run = format!("{collection}?dryRun=All");
+    eventually(DEADLINE, "the admission policy is in force", async || {
+        send(client, Method::POST, &dry_run, object).await.err()
+    })
+    .await;
+}
+
 async fn who_may_not_create_jobs(cx: Arc<Cluster>) {
     let namespace = cx.namespace("admission").await;
     let namespace = namespace.name();
@@ -79,6 +88,7 @@ async fn who_may_not_create_jobs(cx: Arc<Cluster>) {
         ("jobtemplates", object("JobTemplate", "a", &template())),
     ] {
         let collection = collection(namespace, plural);
+        in_force(&writer, &collection, &object).await;
         is_refused(send(&writer, Method::POST, &collection, &object).await, &words);
         send(&runner, Method::POST, &collection, &object).await.unwrap();
     }
@@ -95,6 +105,7 @@ async fn who_may_not_change_runs(cx: Arc<Cluster>) {
         ("JobTemplate", "jobtemplates", template()),
     ] {
         let all = collection(namespace, plural);
+        in_force(&writer, &all, &object(kind, "a", &spec)).await;
         send(&runner, Method::POST, &all, &object(kind, "a", &spec)).await.unwrap();
         let one = format!("{all}/a");
         let patch = async |client: &Client, body: Value| send(client, Method::PATCH, &one, &body).await;
@@ -142,6 +153,7 @@ async fn who_may_not_shape_the_cluster(cx: Arc<Cluster>) {
     let all = "/apis/jobrequest.dev/v1alpha1/clusterjobtemplates";
     let one = format!("{all}/a");
     let template = object("ClusterJobTemplate", "a", &template());
+    in_force(&writer, all, &template).await;
     is_refused(send(&writer, Method::POST, all, &template).await, words);
     send(&platform, Method::POST, all, &template).await.unwrap();
     is_refused(send(&writer, Method::PATCH, &one, &json!({"spec": {"default": false}})).await, words);
@@ -194,6 +206,7 @@ async fn operator_writes_only_jobs_of_requests(cx: Arc<Cluster>) {
     let uid = at.get("a").await["metadata"]["uid"].clone();
     let owner = |api: &str, kind: &str, controller: Value| json!([{"apiVersion": api, "kind": kind, "name": "a", "uid": uid, "controller": controller}]);
     let words = "the operator may write only Jobs whose controller is a JobRequest";
+    in_force(&stolen, &jobs, &job(json!(null))).await;
     for wrong in [
         json!(null),
         json!([]),
@@ -222,6 +235,11 @@ async fn operator_writes_only_jobs_of_requests(cx: Arc<Cluster>) {
 }
 
 async fn operator_is_kept_out(cx: Arc<Cluster>) {
+    let unowned = json!({
+        "apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "a"},
+        "spec": {"template": {"spec": {"restartPolicy": "Never", "containers": [{"name": "a", "image": "a:1"}]}}}
+    });
+    in_force(&cx.operator_client().await, "/apis/batch/v1/namespaces/default/jobs", &unowned).await;
     for namespace in ["kube-system", RELEASE_NAMESPACE] {
         let at = Requests::in_namespace(&cx, namespace).await;
         let operator = Operator::start(&cx, &at.namespace, &[]);
