@@ -16,6 +16,7 @@ mod inspect;
 mod manifest;
 mod output;
 mod render;
+mod self_test;
 mod templates;
 mod validate;
 
@@ -41,6 +42,8 @@ enum Command {
     Crds,
     /// Print the Jobs which the controller would create, without a cluster
     Render(render::Arguments),
+    /// Run one JobRequest on the cluster, show its states, and delete it: does all of it work?
+    SelfTest(self_test::Arguments),
     /// Say what the API server and the operator would refuse, without a cluster
     Validate(validate::Arguments),
     /// Tell where each value of a JobRequest comes from, of files or of one in the cluster
@@ -73,6 +76,7 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         Command::Controller(arguments) => controller::run(arguments).map(|()| Verdict::Valid),
         Command::Crds => crds::run().map(|()| Verdict::Valid),
         Command::Render(arguments) => render::run(arguments),
+        Command::SelfTest(arguments) => self_test::run(arguments),
         Command::Validate(arguments) => validate::run(arguments),
         Command::Explain(arguments) => explain::run(arguments),
     };

@@ -29,7 +29,7 @@ async fn a_corpus_goes_both_ways(cx: Arc<Cluster>) {
     let cx = cx.own().await;
     cx.control_plane().install_crds().unwrap();
     let client = cx.client().await;
-    let _operator = Operator::start_everywhere(&cx, &[]);
+    let _operator = Operator::start_for_all(&cx, &[]);
 
     let mut cases: Vec<PathBuf> = fs::read_dir(Path::new(ROOT).join("tests/compile"))
         .unwrap()

@@ -6,7 +6,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(clippy::disallowed_types, clippy::disallowed_methods)] // tests are edges
 
+mod admission;
 mod both_ways;
+mod chart;
 mod crashes;
 mod figures;
 mod gitops;
@@ -21,6 +23,7 @@ mod platform;
 mod policy;
 mod reading;
 mod reruns;
+mod rights;
 mod runs;
 mod scale;
 mod schema;
@@ -28,6 +31,7 @@ mod support;
 mod templates;
 mod ttl;
 mod two_operators;
+mod upgrade;
 mod verdicts;
 
 use std::process::ExitCode;
@@ -42,6 +46,10 @@ fn modules() -> Vec<(&'static str, Vec<Test>)> {
     vec![
         // These wait for long, so they begin first.
         ("ttl", ttl::tests()),
+        ("rights", rights::tests()),
+        ("upgrade", upgrade::tests()),
+        ("chart", chart::tests()),
+        ("admission", admission::tests()),
         ("gitops", gitops::tests()),
         #[cfg(target_os = "linux")]
         ("image", image::tests()),

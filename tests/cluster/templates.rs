@@ -450,7 +450,7 @@ async fn defaults_and_limits_of_the_cluster(cx: Arc<Cluster>) {
     let at = Requests::new(&cx, "estate").await;
     let of_cluster = Templates::of(&at.client, None);
     let of_namespace = Templates::in_namespace_of(&at);
-    let operator = Operator::start_everywhere(&cx, &[]);
+    let operator = Operator::start_for_all(&cx, &[]);
 
     // Of several defaults the newest counts, and the other says which.
     of_cluster.apply("older", json!({"default": true})).await;
@@ -508,7 +508,7 @@ async fn one_edit_writes_to_no_finished_request(
     stream::iter(0..FINISHED)
         .for_each_concurrent(16, |number| create_finished(at, format!("done-{number}"), model))
         .await;
-    let operator = Operator::start_everywhere(cx, &[]);
+    let operator = Operator::start_for_all(cx, &[]);
     at.create("before", spec(&json!({}), &json!({}))).await;
     at.until_phase("before", 1, "Completed").await;
 

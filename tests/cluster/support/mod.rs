@@ -10,11 +10,13 @@ mod cluster;
 mod control_plane;
 mod eventually;
 mod operator;
+pub(crate) mod people;
 pub(crate) mod requests;
 pub(crate) mod witness;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -24,7 +26,7 @@ use sha2::{Digest, Sha256};
 
 pub(crate) use audit::{Audit, Mark, Request, Requests};
 pub(crate) use cluster::{Cluster, Namespace};
-pub(crate) use control_plane::ControlPlane;
+pub(crate) use control_plane::{ControlPlane, OPERATOR, RELEASE_NAMESPACE};
 pub(crate) use eventually::{Outcome, eventually};
 pub(crate) use operator::Operator;
 
@@ -83,14 +85,19 @@ impl Test {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let deadline = if self.is_slow { SLOW_DEADLINE } else { TEST_DEADLINE };
         let outcome = runtime.block_on(async {
+            let waits = cx.waits_for_its_turn();
             // The body is called inside, so that what it does before its first await has the runtime, too.
             let body = async { (self.body)(cx).await };
-            AssertUnwindSafe(tokio::time::timeout(deadline, body)).catch_unwind().await
+            AssertUnwindSafe(within(deadline, body, &waits)).catch_unwind().await
         });
         runtime.shutdown_background();
         match outcome {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) => Err(format!("still running after {deadline:?}\nlogs: {logs}").into()),
+            Ok(Some(())) => Ok(()),
+            Ok(None) => Err(format!(
+                "still running after {deadline:?}
+logs: {logs}"
+            )
+            .into()),
             Err(panic) => {
                 let message = (panic.downcast_ref::<String>().map(String::as_str))
                     .or_else(|| panic.downcast_ref::<&str>().copied())
@@ -98,5 +105,20 @@ impl Test {
                 Err(format!("{message}\nlogs: {logs}").into())
             }
         }
+    }
+}
+
+/// What `body` returns, or `None` after the deadline. Waiting for a turn takes none of its time.
+async fn within<T>(deadline: Duration, body: impl Future<Output = T>, waits: &AtomicBool) -> Option<T> {
+    let deadline = async {
+        let mut left = deadline.as_secs();
+        while left > 0 {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            left -= u64::from(!waits.load(Ordering::Relaxed));
+        }
+    };
+    tokio::select! {
+        outcome = body => Some(outcome),
+        () = deadline => None,
     }
 }

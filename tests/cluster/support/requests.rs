@@ -20,6 +20,11 @@ impl Requests {
         Self { namespace: cx.namespace(hint).await, client: cx.client().await }
     }
 
+    /// A namespace that is there.
+    pub(crate) async fn in_namespace(cx: &Cluster, name: &str) -> Self {
+        Self { namespace: Namespace::existing(name), client: cx.client().await }
+    }
+
     pub(crate) fn api(&self) -> Api<DynamicObject> {
         let kind = GroupVersionKind::gvk("jobrequest.dev", "v1alpha1", "JobRequest");
         let resource = ApiResource::from_gvk_with_plural(&kind, "jobrequests");
