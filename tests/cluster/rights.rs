@@ -101,6 +101,21 @@ async fn everything(cx: &Cluster, at: &Requests) {
         cx.kubectl(&["wait", "-n", at.namespace.name(), in_force, kind, name, "--timeout=60s"]);
     }
 
+    // Templates that are made anew: whether they really are is asked before a run is made of it.
+    let follows = json!({"runPolicy": {"onTemplateChange": "Rerun"}});
+    at.create("follows", spec(&json!({}), &follows)).await;
+    at.until_phase("follows", 1, "Completed").await;
+    for (run, kind, name) in [(2, "clusterjobtemplate", "all"), (3, "jobtemplate", "own")] {
+        let manifest = cx.log(&format!("{name}.json"));
+        cx.kubectl(&["replace", "--force", "-n", at.namespace.name(), "-f", &manifest.display().to_string()]);
+        eventually(DEADLINE, &format!("a run with the new {kind}"), async || {
+            let status = at.get("follows").await["status"].clone();
+            let is_there = status["run"].as_i64() >= Some(run) && status["phase"] == "Completed";
+            if is_there { Ok(()) } else { Err(status) }
+        })
+        .await;
+    }
+
     // A run, and what a change patches into its Job.
     at.create("patched", spec(&json!({"run-seconds": "forever"}), &json!({}))).await;
     at.until_phase("patched", 1, "Running").await;

@@ -97,7 +97,7 @@ annotations:
   verbs: [update]
 - apiGroups: [jobrequest.dev]
   resources: [jobtemplates]
-  verbs: [list, watch]
+  verbs: [get, list, watch]
 - apiGroups: [jobrequest.dev]
   resources: [jobtemplates/status]
   verbs: [update]
