@@ -12,8 +12,7 @@ use kube::runtime::watcher::Event;
 use kube::{Resource, ResourceExt};
 use tokio::sync::watch;
 
-use crate::api::labels;
-use crate::reconcile::StoredRequest;
+use crate::reconcile::{OfRequest, StoredRequest};
 
 /// Namespace and name of a request.
 type Key = (String, String);
@@ -31,7 +30,7 @@ pub(super) struct Cache<V> {
 
 impl<V> Cache<V>
 where
-    V: Resource<DynamicType = ()> + Clone + PartialEq,
+    V: Resource<DynamicType = ()> + OfRequest + Clone + PartialEq,
 {
     /// An empty cache which tells changes to `changed`.
     pub(super) fn new(changed: UnboundedSender<ObjectRef<StoredRequest>>) -> Self {
@@ -113,6 +112,6 @@ where
 }
 
 /// The request which an object carries as a label.
-fn key<V: Resource>(view: &V) -> Option<Key> {
-    Some((view.namespace()?, view.labels().get(labels::REQUEST)?.clone()))
+fn key<V: Resource + OfRequest>(view: &V) -> Option<Key> {
+    Some((view.namespace()?, view.request_name()?.to_owned()))
 }

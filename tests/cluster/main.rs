@@ -7,6 +7,7 @@
 #![allow(clippy::disallowed_types, clippy::disallowed_methods)] // tests are edges
 
 mod crashes;
+mod diagnosis;
 mod figures;
 mod golden;
 mod old_objects;
@@ -44,6 +45,7 @@ fn modules() -> Vec<(&'static str, Vec<Test>)> {
         ("old_objects", old_objects::tests()),
         ("crashes", crashes::tests()),
         ("two_operators", two_operators::tests()),
+        ("diagnosis", diagnosis::tests()),
         ("figures", figures::tests()),
     ]
 }
