@@ -38,7 +38,7 @@ pub(super) fn interrupted(scene: &Scene<'_>, category: FailureCategory, at: Time
         let message = format!("the last pod had failed: {}", words::sentence(&failed, MESSAGE));
         return of_category(Failure { message: Some(bounded_to(&message, MESSAGE)), ..failed });
     }
-    let message = if scene.has_started {
+    let message = if scene.was_running {
         format!("containers had been running{}", lasting(start, at))
     } else {
         format!("no container had started{}", lasting(start, at))
@@ -103,8 +103,10 @@ fn running(pod: &PodView, container: &ContainerView) -> Option<Option<Timestamp>
     match &container.state {
         _ if container.role == ContainerRole::Sidecar => None,
         ContainerState::Running { since } => Some(*since),
-        ContainerState::Ended(end) if pod.is_terminating() && matches!(end.exit_code, 137 | 143) => {
-            Some(end.started_at.filter(|start| *start > Timestamp::UNIX_EPOCH))
+        ContainerState::Ended(end)
+            if pod.is_terminating() && !end.never_ran() && matches!(end.exit_code, 137 | 143) =>
+        {
+            Some(end.started_at)
         }
         _ => None,
     }

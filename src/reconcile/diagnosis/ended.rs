@@ -9,6 +9,7 @@ use crate::api::failure::Failure;
 use crate::reconcile::observed::{ContainerRole, ContainerState, ContainerView, EndView, PodView};
 
 const APP: &str = "the program itself failed: its last output is in the message, the rest in kubectl logs while the pod exists";
+const SILENT: &str = "the program itself failed and left no last words: see kubectl logs while the pod exists";
 const KILLED: &str =
     "something outside the program killed it: a deletion, a failed probe, or a node that ran out of memory";
 const OOM: &str = "raise the memory limit of the container, or make the program use less";
@@ -97,6 +98,7 @@ fn of_end(pod: &PodView, container: &ContainerView, end: &EndView) -> Failure {
         _ if is_kill && pod.is_terminating() => (FailureCategory::Evicted, DELETED),
         _ if is_kill => (FailureCategory::AppError, KILLED),
         _ if matches!(end.exit_code, 126 | 127) => (FailureCategory::AppError, COMMAND),
+        _ if end.message.is_empty() => (FailureCategory::AppError, SILENT),
         _ => (FailureCategory::AppError, APP),
     };
     let reason = if category == FailureCategory::Evicted { "Deleted" } else { &*end.reason };

@@ -58,7 +58,10 @@ struct Scene<'a> {
     pods: Vec<&'a PodView>,
     /// What the status said of this run.
     before: Option<&'a Failure>,
+    /// A container has started, by all that is known.
     has_started: bool,
+    /// The status said that it runs: the pods that the end of a run ends count as failed, whatever they did.
+    was_running: bool,
 }
 
 impl<'a> Scene<'a> {
@@ -67,7 +70,8 @@ impl<'a> Scene<'a> {
         let pods: Vec<_> = observed.pods.iter().filter(|pod| pod.is_controlled_by(job.uid())).collect();
         let has_started = run_has_started(stored, run, job, pods.iter().copied());
         let before = stored.failure.as_ref().filter(|_| stored.run == Some(run.number));
-        Self { observed, job, pods, before, has_started }
+        let was_running = stored.run == Some(run.number) && stored.phase == Some(Phase::Running);
+        Self { observed, job, pods, before, has_started, was_running }
     }
 
     /// What refuses the Job's pods: as answered, or, between two questions, as told before.
@@ -109,8 +113,12 @@ impl<'a> Scene<'a> {
 fn has_started<'a>(pods: impl IntoIterator<Item = &'a PodView>) -> bool {
     pods.into_iter().any(|pod| {
         pod.containers.iter().any(|container| {
-            matches!(container.state, ContainerState::Running { .. } | ContainerState::Ended(_))
-                || container.last_end.is_some()
+            let has_run = match &container.state {
+                ContainerState::Running { .. } => true,
+                ContainerState::Ended(end) => !end.never_ran(),
+                ContainerState::Unknown | ContainerState::Waiting { .. } => false,
+            };
+            has_run || container.last_end.is_some()
         })
     })
 }

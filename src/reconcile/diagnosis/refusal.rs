@@ -47,6 +47,10 @@ pub(in crate::reconcile) fn look(observed: &Observed, job: &JobView, clock: Cloc
         return Look::Later(Duration::try_from(left).unwrap_or(PATIENCE));
     }
     let of = question(job);
+    if answered(observed, job).is_some() {
+        let until = observed.memory.refusal.as_ref().map_or(Duration::ZERO, |asked| asked.until);
+        return Look::Later(until.saturating_sub(clock.uptime).max(PAUSE.0));
+    }
     let paused = observed.memory.refusal.as_ref().filter(|asked| asked.of == of && clock.uptime < asked.until);
     match paused {
         Some(asked) => Look::Later(asked.until.saturating_sub(clock.uptime)),

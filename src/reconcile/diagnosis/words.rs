@@ -18,7 +18,7 @@ pub(super) fn sentence(failure: &Failure, bytes: usize) -> String {
     };
     let said = failure.message.as_deref().map(in_one_line).unwrap_or_default();
     let reason = failure.reason.as_deref().unwrap_or_default();
-    let node = failure.node.as_deref().map(|node| format!(" on node {node}")).unwrap_or_default();
+    let node = |word: &str| failure.node.as_deref().map(|node| format!(" {word} node {node}"));
     let pod = failure.pod.as_deref().unwrap_or_default();
     let head = match failure.category {
         // The message tells all of it.
@@ -28,8 +28,13 @@ pub(super) fn sentence(failure: &Failure, bytes: usize) -> String {
         | FailureCategory::PolicyRule
         | FailureCategory::Lost => String::new(),
         FailureCategory::PodsForbidden => "the Job may not make pods".to_owned(),
-        FailureCategory::Evicted => format!("pod {pod} was taken away{node}: {reason}"),
-        FailureCategory::NodeLost => format!("pod {pod} was lost{node}: {reason}"),
+        FailureCategory::Evicted => {
+            let from = node("from").unwrap_or_else(|| " away".to_owned());
+            format!("pod {pod} was taken{from}: {reason}")
+        }
+        FailureCategory::NodeLost => {
+            format!("pod {pod} was lost{}: {reason}", node("with").unwrap_or_default())
+        }
         FailureCategory::OOMKilled => format!("{subject} was OOMKilled: it used more memory than its limit"),
         FailureCategory::AppError if reason == "StartError" => format!("{subject} could not start"),
         _ if failure.exit_code.is_some() => {

@@ -23,7 +23,7 @@ const REASON: usize = 64;
 #[resource(inherit = Pod)]
 #[serde(from = "Wire")]
 pub struct PodView {
-    /// Name, namespace, uid, creation and deletion.
+    /// Name, namespace, resourceVersion, creation and deletion.
     pub metadata: ObjectMeta,
     /// Name of the request which it carries as a label.
     pub request: Option<Box<str>>,
@@ -142,6 +142,14 @@ pub struct EndView {
     pub started_at: Option<Timestamp>,
     /// When it ended.
     pub finished_at: Option<Timestamp>,
+}
+
+impl EndView {
+    /// The kubelet made it up for a container that it could not find when the pod was deleted: it never ran.
+    #[must_use]
+    pub fn never_ran(&self) -> bool {
+        &*self.reason == "ContainerStatusUnknown" && self.started_at.is_none()
+    }
 }
 
 /// A pod as it comes over the wire.
@@ -274,7 +282,8 @@ impl From<Wire> for PodView {
             metadata: ObjectMeta {
                 name: metadata.name,
                 namespace: metadata.namespace,
-                uid: metadata.uid,
+                // The watch goes on from it.
+                resource_version: metadata.resource_version,
                 creation_timestamp: metadata.creation_timestamp,
                 deletion_timestamp: metadata.deletion_timestamp,
                 ..ObjectMeta::default()
