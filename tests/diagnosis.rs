@@ -52,8 +52,7 @@ fn observed(case: &Path) -> (Observed, Clock) {
     let text = fs::read_to_string(case.join("in.yaml")).unwrap();
     let input: Value =
         serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", case.display()));
-    let spec =
-        json!({"containers": [{"name": "pi", "image": "perl:5.24.4"}], "settings": input["settings"]});
+    let spec = json!({"containers": [{"name": "pi", "image": "perl:5.24.4"}], "settings": input["settings"]});
     let parsed: JobRequestSpec = read(&spec);
     let identity =
         Identity { name: "pi", namespace: Some("lab"), uid: Some(UID), generation: Some(1), handled: None };
@@ -207,7 +206,8 @@ fn every_category_is_explained() {
         assert!(section.contains("**What to do**"), "the section {category} says not what to do");
     }
     let lines = |text: &str| text.lines().map(|line| line.trim().to_owned()).collect::<Vec<_>>();
-    let outs: Vec<_> = cases().iter().map(|case| fs::read_to_string(case.join("out.yaml")).unwrap()).collect();
+    let outs: Vec<_> =
+        cases().iter().map(|case| fs::read_to_string(case.join("out.yaml")).unwrap()).collect();
     for block in page.split("```yaml\nstatus:\n").skip(1) {
         let shown = lines(block.split("```").next().unwrap());
         let is_golden = outs.iter().any(|out| lines(out).windows(shown.len()).any(|part| part == shown));

@@ -14,7 +14,8 @@ use jobrequest::api::JobRequestSpec;
 use jobrequest::compile::Layers;
 use jobrequest::compile::digest::digest;
 use jobrequest::reconcile::{
-    Answers, Change, Clock, Creation, EventView, EventsOf, JobView, Memory, Next, Observed, Plan, Read, StoredRequest, plan,
+    Answers, Change, Clock, Creation, EventView, EventsOf, JobView, Memory, Next, Observed, Plan, Read,
+    StoredRequest, plan,
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};

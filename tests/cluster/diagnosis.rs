@@ -33,7 +33,11 @@ async fn failed(at: &Requests, name: &str) -> Value {
     let status = at.until_phase(name, 1, "Failed").await;
     let (failure, run) = (&status["failure"], &status["runs"][0]);
     assert_eq!(failure, &run["failure"], "{name}");
-    println!("{name}: {}: {}\n{failure:#}", run["reason"].as_str().unwrap(), run["message"].as_str().unwrap());
+    println!(
+        "{name}: {}: {}\n{failure:#}",
+        run["reason"].as_str().unwrap(),
+        run["message"].as_str().unwrap()
+    );
     let ready = status["conditions"].as_array().unwrap().iter().find(|c| c["type"] == "Ready").unwrap();
     let (reason, message) = (run["reason"].as_str().unwrap(), run["message"].as_str().unwrap());
     if run["result"] == "Failed" {
@@ -45,8 +49,9 @@ async fn failed(at: &Requests, name: &str) -> Value {
 
 /// Waits until a run that goes on tells this category.
 async fn stuck(at: &Requests, name: &str, category: &str) -> Value {
-    let status =
-        at.until(name, &format!("tells {category}"), |status| status["failure"]["category"] == category).await;
+    let status = at
+        .until(name, &format!("tells {category}"), |status| status["failure"]["category"] == category)
+        .await;
     let ready = status["conditions"].as_array().unwrap().iter().find(|c| c["type"] == "Ready").unwrap();
     println!("{name}: {} {}\n{:#}", status["phase"], ready["message"], status["failure"]);
     status
@@ -116,8 +121,22 @@ async fn stuck_runs_say_why(cx: Arc<Cluster>) {
     let cases = [
         ("pull", json!({"pull": "never"}), json!({}), "ImagePull", "ImagePullFailed", "not found"),
         ("name", json!({"pull": "badname"}), json!({}), "ImagePull", "ImagePullFailed", "invalid reference"),
-        ("config", json!({"config": "missing"}), json!({}), "ConfigMissing", "ContainerConfigError", "not found"),
-        ("claim", json!({}), claim, "ConfigMissing", "Unschedulable", "persistentvolumeclaim \"data\" not found"),
+        (
+            "config",
+            json!({"config": "missing"}),
+            json!({}),
+            "ConfigMissing",
+            "ContainerConfigError",
+            "not found",
+        ),
+        (
+            "claim",
+            json!({}),
+            claim,
+            "ConfigMissing",
+            "Unschedulable",
+            "persistentvolumeclaim \"data\" not found",
+        ),
         (
             "nodes",
             json!({}),
@@ -149,7 +168,8 @@ async fn failed_pods_say_why(cx: Arc<Cluster>) {
     let _operator = Operator::start(&cx, &at.namespace, &[]);
     let once = json!({"settings": {"backoffLimit": 0}});
     let twice = json!({"settings": {"backoffLimit": 1}});
-    let init = json!({"settings": {"backoffLimit": 0}, "initContainers": [{"name": "fetch", "image": "curl:8"}]});
+    let init =
+        json!({"settings": {"backoffLimit": 0}, "initContainers": [{"name": "fetch", "image": "curl:8"}]});
     let in_place = json!({"settings": {"backoffLimit": 1}, "restartPolicy": "OnFailure"});
     let words = "Can't locate object method \"bpi\"";
     let cases = [
@@ -181,7 +201,8 @@ async fn failed_pods_say_why(cx: Arc<Cluster>) {
     let told = status["runs"][0]["message"].as_str().unwrap();
     assert!(told.ends_with(&format!("exited with 3: {words} (attempts: 2)")), "{told}");
     let events: Api<Event> = at.namespace.api(&at.client);
-    let about = ListParams::default().fields("involvedObject.kind=JobRequest,involvedObject.name=exit,reason=Failed");
+    let about =
+        ListParams::default().fields("involvedObject.kind=JobRequest,involvedObject.name=exit,reason=Failed");
     let note = eventually(DEADLINE, "the event", async || {
         events.list(&about).await.unwrap().items.into_iter().find_map(|event| event.message)
     })
@@ -222,7 +243,10 @@ async fn start_deadlines_end_what_does_not_start(cx: Arc<Cluster>) {
     for (name, words) in [("pull", "ErrImagePull"), ("config", "CreateContainerConfigError for ")] {
         let status = failed(&at, name).await;
         let run = &status["runs"][0];
-        assert_eq!((&status["failure"]["category"], &run["reason"]), (&json!("StartDeadline"), &json!("StartDeadlineExceeded")));
+        assert_eq!(
+            (&status["failure"]["category"], &run["reason"]),
+            (&json!("StartDeadline"), &json!("StartDeadlineExceeded"))
+        );
         assert_eq!(condition(&status, "Ready"), "False StartDeadlineExceeded");
         assert_eq!(condition(&status, "Failed"), "True DeadlineExceeded");
         says(&status, words);
@@ -245,7 +269,8 @@ async fn rules_and_indexes_say_which(cx: Arc<Cluster>) {
         }
         json!({"settings": settings})
     };
-    at.create("rule", spec(&json!({"exit-code": "42", "termination-message": "bad checksum"}), &policy)).await;
+    at.create("rule", spec(&json!({"exit-code": "42", "termination-message": "bad checksum"}), &policy))
+        .await;
     let fails = json!({"exit-code": "3", "fail-indexes": "1,3"});
     at.create("indexes", spec(&fails, &indexed(json!({"backoffLimitPerIndex": 0})))).await;
     let enough = json!({"successPolicy": {"rules": [{"succeededIndexes": "0,2"}]}});
@@ -253,7 +278,10 @@ async fn rules_and_indexes_say_which(cx: Arc<Cluster>) {
 
     let status = failed(&at, "rule").await;
     assert_eq!(status["failure"]["category"], "PolicyRule");
-    assert_eq!((&status["failure"]["exitCode"], &status["failure"]["container"]), (&json!(42), &json!("main")));
+    assert_eq!(
+        (&status["failure"]["exitCode"], &status["failure"]["container"]),
+        (&json!(42), &json!("main"))
+    );
     says(&status, "failed with exit code 42 matching FailJob rule at index 0: bad checksum");
 
     let status = failed(&at, "indexes").await;
@@ -275,7 +303,10 @@ async fn lost_says_so(cx: Arc<Cluster>) {
     at.until_phase("gone", 1, "Running").await;
     at.jobs().delete("gone-1", &DeleteParams::background()).await.unwrap();
     let status = failed(&at, "gone").await;
-    assert_eq!((&status["failure"]["category"], &status["runs"][0]["result"]), (&json!("Lost"), &json!("Lost")));
+    assert_eq!(
+        (&status["failure"]["category"], &status["runs"][0]["result"]),
+        (&json!("Lost"), &json!("Lost"))
+    );
     says(&status, "Job gone-1 was deleted before its result was seen");
 }
 
@@ -313,6 +344,8 @@ async fn calls_of_a_failed_run(cx: Arc<Cluster>) {
     let calls = calls.matching(|call| call.verb != "watch");
     let statuses = calls.resource("jobrequests.jobrequest.dev/status").count();
     let reads = calls.count() - calls.writes().count();
-    println!("figure: calls of a run whose two pods fail: {statuses} status writes (at most 6), {reads} reads (0)");
+    println!(
+        "figure: calls of a run whose two pods fail: {statuses} status writes (at most 6), {reads} reads (0)"
+    );
     assert!(statuses <= 6 && reads == 0, "{calls:?}");
 }

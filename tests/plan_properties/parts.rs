@@ -452,7 +452,11 @@ pub fn pod() -> BoxedStrategy<Value> {
         ("Initialized", "True", ""),
     ]);
     let conditions = proptest::collection::vec((condition, words, offset()), 0..3);
-    let whole = (select(vec!["Pending", "Running", "Failed", ""]), select(vec!["", "", "Evicted", "OutOfcpu"]), text());
+    let whole = (
+        select(vec!["Pending", "Running", "Failed", ""]),
+        select(vec!["", "", "Evicted", "OutOfcpu"]),
+        text(),
+    );
     let containers = proptest::collection::vec((state(), state(), 0..3_u8), 0..3);
     let flags = (any::<bool>(), proptest::option::weighted(0.2, offset()));
     (0..4_u8, 0..=JOB_NAMES.len(), containers, conditions, whole, flags)
@@ -472,7 +476,11 @@ pub fn pod() -> BoxedStrategy<Value> {
             for (number, (state, last, role)) in containers.into_iter().enumerate() {
                 let name = format!("c{number}");
                 let container = json!({"name": name, "state": state, "lastState": last});
-                if role == 0 { others.push(container) } else { inits.push(container) }
+                if role == 0 {
+                    others.push(container);
+                } else {
+                    inits.push(container);
+                }
                 if role > 0 {
                     let policy = (role == 2).then_some("Always");
                     declared.push(json!({"name": name, "restartPolicy": policy}));

@@ -23,7 +23,9 @@ fn find<'a>(status: &'a Value, type_: &str) -> Option<&'a Value> {
 
 /// Phase and conditions are one row of the table.
 pub fn agree(status: &Value) -> Result<(), String> {
-    if matches!(status["phase"].as_str(), Some("Completed" | "Pending" | "Suspended")) && !status["failure"].is_null() {
+    if matches!(status["phase"].as_str(), Some("Completed" | "Pending" | "Suspended"))
+        && !status["failure"].is_null()
+    {
         return Err(format!("a failure is told of a run that did not fail: {status:#}"));
     }
     let phase = status["phase"].as_str().ok_or("no phase")?;
@@ -101,7 +103,8 @@ pub fn fits_schema(status: &Value) -> Result<(), String> {
 
 /// Nothing of a failure is longer than the contract has it, and no control character of a program gets through.
 fn is_bounded(failure: &Value) -> Result<(), String> {
-    let bounds = [("message", 1024), ("hint", 256), ("reason", 64), ("pod", 253), ("node", 253), ("container", 64)];
+    let bounds =
+        [("message", 1024), ("hint", 256), ("reason", 64), ("pod", 253), ("node", 253), ("container", 64)];
     for (field, bound) in bounds {
         let text = failure[field].as_str().unwrap_or_default();
         if text.len() > bound {

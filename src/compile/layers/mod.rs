@@ -109,8 +109,8 @@ impl Layers {
 
     /// Where a container's last words come from: the nearest template that says so wins.
     fn termination_message_policy(&self) -> &'static str {
-        let specs = self.templates.iter().rev().filter_map(|template| template.spec.as_ref().ok());
-        match specs.filter_map(|spec| spec.capture_messages).next() {
+        let mut specs = self.templates.iter().rev().filter_map(|template| template.spec.as_ref().ok());
+        match specs.find_map(|spec| spec.capture_messages) {
             Some(true) => "FallbackToLogsOnError",
             Some(false) => "File",
             None => self.builtin.termination_message_policy,

@@ -11,8 +11,9 @@ use crate::reconcile::observed::{ContainerRole, ContainerState, ContainerView, P
 use crate::reconcile::text::bounded_to;
 
 const LONGER: &str = "raise the deadline, or make the work shorter or more parallel";
-const CREATING: &str =
-    "the node was still pulling the image or mounting volumes: kubectl describe pod tells which while it exists";
+const CREATING: &str = "the node was still pulling the image or mounting volumes: kubectl describe pod tells which while it exists";
+/// What a container waits with that is being made.
+const CONTAINER_CREATING: &str = "ContainerCreating";
 /// Longest message, in bytes.
 const MESSAGE: usize = 1024;
 
@@ -63,11 +64,9 @@ fn waited(failure: Failure, since: Option<Timestamp>, at: Timestamp) -> Failure 
 fn at_work(pods: &[&PodView], at: Timestamp) -> Option<Failure> {
     let mut pods = pods.to_vec();
     pods.sort_by(|a, b| a.name().cmp(b.name()));
-    let found = |is: fn(&PodView, &ContainerView) -> Option<Option<Timestamp>>| {
+    let find = |is: fn(&PodView, &ContainerView) -> bool| {
         pods.iter().find_map(|pod| {
-            let (container, since) =
-                pod.containers.iter().find_map(|container| Some((container, is(pod, container)?)))?;
-            Some((*pod, container, since))
+            pod.containers.iter().find(|container| is(pod, container)).map(|container| (*pod, container))
         })
     };
     let named = |container: &ContainerView, failure: Failure| Failure {
@@ -75,49 +74,40 @@ fn at_work(pods: &[&PodView], at: Timestamp) -> Option<Failure> {
         is_init: (container.role == ContainerRole::Init).then_some(true),
         ..failure
     };
-    if let Some((pod, container, since)) = found(running) {
-        let message = format!(
-            "container {} of pod {} had been running{}",
-            container.name,
-            pod.name(),
-            lasting(since, at)
-        );
+    if let Some((pod, container)) = find(is_running) {
+        let lasting = lasting(running_since(container), at);
+        let message = format!("container {} of pod {} had been running{lasting}", container.name, pod.name());
         let failure = in_pod(FailureCategory::Deadline, pod, "DeadlineExceeded", &message, LONGER);
         return Some(named(container, failure));
     }
-    let (pod, container, since) = found(creating)?;
-    let ContainerState::Waiting { reason, .. } = &container.state else {
-        return None;
-    };
-    let failure = in_pod(FailureCategory::Deadline, pod, reason, "", CREATING);
-    Some(named(container, waited_unnamed(failure, since, at)))
-}
-
-fn waited_unnamed(failure: Failure, since: Option<Timestamp>, at: Timestamp) -> Failure {
-    let waits = Failure { category: FailureCategory::Unknown, ..failure };
-    waited(waits, since, at)
+    let (pod, container) = find(is_creating)?;
+    let failure = in_pod(FailureCategory::Unknown, pod, CONTAINER_CREATING, "", CREATING);
+    Some(named(container, waited(failure, pod.waits_since, at)))
 }
 
 /// Runs, or ran until the deadline ended it. Sidecars run as long as the others.
-fn running(pod: &PodView, container: &ContainerView) -> Option<Option<Timestamp>> {
+fn is_running(pod: &PodView, container: &ContainerView) -> bool {
     match &container.state {
-        _ if container.role == ContainerRole::Sidecar => None,
-        ContainerState::Running { since } => Some(*since),
-        ContainerState::Ended(end)
-            if pod.is_terminating() && !end.never_ran() && matches!(end.exit_code, 137 | 143) =>
-        {
-            Some(end.started_at)
+        _ if container.role == ContainerRole::Sidecar => false,
+        ContainerState::Running { .. } => true,
+        ContainerState::Ended(end) => {
+            pod.is_terminating() && !end.never_ran() && matches!(end.exit_code, 137 | 143)
         }
-        _ => None,
+        ContainerState::Unknown | ContainerState::Waiting { .. } => false,
+    }
+}
+
+fn running_since(container: &ContainerView) -> Option<Timestamp> {
+    match &container.state {
+        ContainerState::Running { since } => *since,
+        ContainerState::Ended(end) => end.started_at,
+        ContainerState::Unknown | ContainerState::Waiting { .. } => None,
     }
 }
 
 /// Waits for its image or volumes.
-fn creating(pod: &PodView, container: &ContainerView) -> Option<Option<Timestamp>> {
-    match &container.state {
-        ContainerState::Waiting { reason, .. } if &**reason == "ContainerCreating" => Some(pod.waits_since),
-        _ => None,
-    }
+fn is_creating(_: &PodView, container: &ContainerView) -> bool {
+    matches!(&container.state, ContainerState::Waiting { reason, .. } if &**reason == CONTAINER_CREATING)
 }
 
 fn lasting(since: Option<Timestamp>, at: Timestamp) -> String {

@@ -9,7 +9,8 @@ use crate::api::failure::Failure;
 use crate::reconcile::observed::{ContainerRole, ContainerState, ContainerView, EndView, PodView};
 
 const APP: &str = "the program itself failed: its last output is in the message, the rest in kubectl logs while the pod exists";
-const SILENT: &str = "the program itself failed and left no last words: see kubectl logs while the pod exists";
+const SILENT: &str =
+    "the program itself failed and left no last words: see kubectl logs while the pod exists";
 const KILLED: &str =
     "something outside the program killed it: a deletion, a failed probe, or a node that ran out of memory";
 const OOM: &str = "raise the memory limit of the container, or make the program use less";

@@ -76,8 +76,8 @@ impl<'a> Scene<'a> {
 
     /// What refuses the Job's pods: as answered, or, between two questions, as told before.
     fn refusal(&self) -> Option<Cause> {
-        if let Some(answer) = refusal::answered(self.observed, self.job) {
-            return answer;
+        if refusal::was_asked(self.observed, self.job) {
+            return refusal::answered(self.observed, self.job);
         }
         let told = self.before.filter(|before| before.reason.as_deref() == Some("FailedCreate"))?;
         let is_at_hand = self.pods.is_empty() && !self.has_started;
@@ -177,7 +177,9 @@ pub(super) fn conclude(inputs: &Inputs<'_>, run: &mut Run, job: &JobView) {
         return;
     }
     let is_late = run.reason.as_deref() == Some(Reason::StartDeadlineExceeded.as_str());
-    if !is_late && run.failure.as_ref().is_some_and(|failure| failure.category == FailureCategory::StartDeadline) {
+    if !is_late
+        && run.failure.as_ref().is_some_and(|failure| failure.category == FailureCategory::StartDeadline)
+    {
         // It was decided, and something else ended the Job first.
         run.failure = None;
     }

@@ -19,12 +19,13 @@ const PAUSE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs
 const MESSAGE: usize = 1024;
 
 const QUOTA: &str = "the namespace's ResourceQuota is used up: wait, ask for less, or have it raised; the Job controller tries again by itself";
-const SECURITY: &str =
-    "the namespace's Pod Security level forbids this pod: set podSecurity: restricted, or change what it names";
+const SECURITY: &str = "the namespace's Pod Security level forbids this pod: set podSecurity: restricted, or change what it names";
 const ACCOUNT: &str =
     "create the ServiceAccount in the namespace of the JobRequest, or correct serviceAccountName";
-const ADMISSION: &str = "a webhook or admission policy of the cluster refuses the pod: do what it says, or ask who runs it";
-const OTHER: &str = "the API server refuses the Job's pods: do what it says; the Job controller tries again by itself";
+const ADMISSION: &str =
+    "a webhook or admission policy of the cluster refuses the pod: do what it says, or ask who runs it";
+const OTHER: &str =
+    "the API server refuses the Job's pods: do what it says; the Job controller tries again by itself";
 
 /// What to do about a Job that has made no pod.
 pub(in crate::reconcile) enum Look {
@@ -43,15 +44,16 @@ pub(in crate::reconcile) fn look(observed: &Observed, job: &JobView, clock: Cloc
     };
     let patience = SignedDuration::try_from(PATIENCE).unwrap_or_default();
     let age = clock.now.duration_since(start.0).max(SignedDuration::ZERO);
-    if let Some(left) = patience.checked_sub(age).filter(|left| left.is_positive()) {
+    if let Some(left) = patience.checked_sub(age).filter(SignedDuration::is_positive) {
         return Look::Later(Duration::try_from(left).unwrap_or(PATIENCE));
     }
     let of = question(job);
-    if answered(observed, job).is_some() {
+    if was_asked(observed, job) {
         let until = observed.memory.refusal.as_ref().map_or(Duration::ZERO, |asked| asked.until);
         return Look::Later(until.saturating_sub(clock.uptime).max(PAUSE.0));
     }
-    let paused = observed.memory.refusal.as_ref().filter(|asked| asked.of == of && clock.uptime < asked.until);
+    let paused =
+        observed.memory.refusal.as_ref().filter(|asked| asked.of == of && clock.uptime < asked.until);
     match paused {
         Some(asked) => Look::Later(asked.until.saturating_sub(clock.uptime)),
         None => Look::Ask(Read::Events(of)),
@@ -85,11 +87,15 @@ pub(in crate::reconcile) fn asked(memory: &mut Memory, of: &EventsOf, clock: Clo
     memory.refusal = Some(Refusal { of: of.clone(), count, until: clock.uptime.saturating_add(pause) });
 }
 
-/// What was answered in this pass about `job`; `None`: it was not asked.
-pub(super) fn answered(observed: &Observed, job: &JobView) -> Option<Option<Cause>> {
+/// Somebody was asked in this pass about `job`.
+pub(super) fn was_asked(observed: &Observed, job: &JobView) -> bool {
+    observed.answers.events.as_ref().is_some_and(|(of, _)| *of == question(job))
+}
+
+/// What was answered in this pass about `job`.
+pub(super) fn answered(observed: &Observed, job: &JobView) -> Option<Cause> {
     let (_, events) = observed.answers.events.as_ref().filter(|(of, _)| *of == question(job))?;
-    let newest = events.iter().max_by_key(|event| (event.at, &event.message));
-    Some(newest.map(of_event))
+    events.iter().max_by_key(|event| (event.at, &event.message)).map(of_event)
 }
 
 fn of_event(event: &EventView) -> Cause {

@@ -16,8 +16,7 @@ pub(super) const COMMAND: &str =
     "check command, args and workingDir: the program could not be started in this image";
 const CLAIM: &str = "create the PersistentVolumeClaim in the namespace of the JobRequest, or correct claimName; the run goes on by itself";
 const UNBOUND: &str = "the PersistentVolumeClaim has no volume yet: look at it with kubectl describe pvc";
-const NODES: &str =
-    "lower requests, correct nodeSelector or tolerations, or add nodes; the run goes on by itself when a node fits";
+const NODES: &str = "lower requests, correct nodeSelector or tolerations, or add nodes; the run goes on by itself when a node fits";
 
 /// What is in the way of the first container: the first cause in order of pod names, those that are being deleted last,
 /// so that the same pods always tell the same.

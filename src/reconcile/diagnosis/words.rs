@@ -39,8 +39,7 @@ pub(super) fn sentence(failure: &Failure, bytes: usize) -> String {
         FailureCategory::AppError if reason == "StartError" => format!("{subject} could not start"),
         _ if failure.exit_code.is_some() => {
             let code = failure.exit_code.unwrap_or_default();
-            let signal =
-                failure.signal.map(|signal| format!(" (signal {signal})")).unwrap_or_default();
+            let signal = failure.signal.map(|signal| format!(" (signal {signal})")).unwrap_or_default();
             format!("{subject} exited with {code}{signal}")
         }
         _ if subject.is_empty() && reason == "FailedCreate" => "the Job may not make pods".to_owned(),

@@ -246,7 +246,8 @@ impl From<Wire> for PodView {
             let all = status.conditions.iter().flatten();
             all.into_iter().find(|condition| condition.type_ == type_ && condition.status == is)
         };
-        let initialized = find("Initialized", "True").and_then(|condition| condition.last_transition_time.as_ref());
+        let initialized =
+            find("Initialized", "True").and_then(|condition| condition.last_transition_time.as_ref());
         let inits = spec.init_containers.unwrap_or_default();
         let role = |name: &str| {
             let is_sidecar = |init: &WireContainer| init.restart_policy.as_deref() == Some("Always");
@@ -257,8 +258,8 @@ impl From<Wire> for PodView {
         };
         let owner = metadata.owner_references.iter().flatten().find(|owner| owner.controller == Some(true));
         let request = metadata.labels.as_ref().and_then(|labels| labels.get(labels::REQUEST));
-        let unscheduled = find("PodScheduled", "False").map(WireCondition::view);
-        let disruption = find("DisruptionTarget", "True").map(WireCondition::view);
+        let unscheduled = find("PodScheduled", "False").map(|condition| Box::new(condition.view()));
+        let disruption = find("DisruptionTarget", "True").map(|condition| Box::new(condition.view()));
         let waits_since = initialized.or(status.start_time.as_ref()).map(|time| time.0);
         let of_inits = status.init_container_statuses.into_iter().flatten();
         let of_others = status.container_statuses.into_iter().flatten();
@@ -267,8 +268,8 @@ impl From<Wire> for PodView {
             job_uid: owner.map(|owner| owner.uid.as_str().into()),
             node: spec.node_name.map(Into::into),
             is_failed: status.phase.as_deref() == Some("Failed"),
-            reason: word(status.reason),
-            message: sentence(status.message),
+            reason: word(status.reason.as_deref()),
+            message: sentence(status.message.as_deref()),
             waits_since,
             unscheduled,
             disruption,
@@ -293,46 +294,46 @@ impl From<Wire> for PodView {
 }
 
 impl WireCondition {
-    fn view(&self) -> Box<ConditionView> {
-        Box::new(ConditionView { reason: word(self.reason.clone()), message: sentence(self.message.clone()) })
+    fn view(&self) -> ConditionView {
+        ConditionView { reason: word(self.reason.as_deref()), message: sentence(self.message.as_deref()) }
     }
 }
 
 impl WireContainerStatus {
     fn view(self, role: ContainerRole) -> ContainerView {
         let state = match self.state.unwrap_or_default() {
-            WireState { terminated: Some(end), .. } => ContainerState::Ended(end.view()),
+            WireState { terminated: Some(end), .. } => ContainerState::Ended(Box::new(end.view())),
             WireState { running: Some(running), .. } => {
                 ContainerState::Running { since: running.started_at.map(|time| time.0) }
             }
             WireState { waiting: Some(waiting), .. } => ContainerState::Waiting {
-                reason: word(waiting.reason),
-                message: sentence(waiting.message),
+                reason: word(waiting.reason.as_deref()),
+                message: sentence(waiting.message.as_deref()),
             },
             WireState { .. } => ContainerState::Unknown,
         };
-        let last_end = self.last_state.and_then(|last| last.terminated).map(WireEnd::view);
+        let last_end = self.last_state.and_then(|last| last.terminated).map(|end| Box::new(end.view()));
         ContainerView { name: bounded_to(&self.name, REASON).into(), role, state, last_end }
     }
 }
 
 impl WireEnd {
-    fn view(self) -> Box<EndView> {
-        Box::new(EndView {
+    fn view(self) -> EndView {
+        EndView {
             exit_code: self.exit_code,
             signal: self.signal.filter(|signal| *signal != 0),
-            reason: word(self.reason),
+            reason: word(self.reason.as_deref()),
             message: last_words(self.message.as_deref().unwrap_or_default(), MESSAGE).into(),
             started_at: self.started_at.map(|time| time.0),
             finished_at: self.finished_at.map(|time| time.0),
-        })
+        }
     }
 }
 
-fn word(text: Option<String>) -> Box<str> {
-    in_one_line(&bounded_to(&printable(text.as_deref().unwrap_or_default()), REASON)).into()
+fn word(text: Option<&str>) -> Box<str> {
+    in_one_line(&bounded_to(&printable(text.unwrap_or_default()), REASON)).into()
 }
 
-fn sentence(text: Option<String>) -> Box<str> {
-    bounded_to(printable(text.as_deref().unwrap_or_default()).trim(), MESSAGE).into()
+fn sentence(text: Option<&str>) -> Box<str> {
+    bounded_to(printable(text.unwrap_or_default()).trim(), MESSAGE).into()
 }
