@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build demo test crds cluster-bin cluster-up cluster-down require-rust require-go
+.PHONY: help build demo test figures crds cluster-bin cluster-up cluster-down require-rust require-go
 
 CARGO ?= cargo
 
@@ -18,6 +18,9 @@ demo: ## Show it at work on a cluster of its own
 
 test: require-rust require-go ## Check format and lints, then run every test (builds the test cluster first: 10 min, once)
 	@tests/run.sh
+
+figures: build cluster-bin ## Measure memory and writes with 10,000 finished JobRequests (ten minutes)
+	JOBREQUEST_PROGRAM=$(CURDIR)/target/release/jobrequest $(CARGO) test --test cluster -- --ignored --nocapture scale::
 
 crds: require-rust ## Write the CRDs into crds/
 	BLESS=1 $(CARGO) test -q --test crds committed_files_are_current

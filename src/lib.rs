@@ -9,7 +9,7 @@
 //!             |
 //!         reconcile         pure: what is observed + now -> the next calls and the status
 //!             |
-//!     controller   cli      edges: the cluster; the terminal. They await, read clocks, hold a client
+//!  controller  cli  http    edges: the cluster; the terminal; probes and metrics. They await, read clocks, hold a client
 //! ```
 //!
 //! Arrows point up only. A line that needs the cluster, a clock, a file or the environment belongs to an edge; a line
@@ -21,4 +21,6 @@ pub mod cli;
 pub mod compile;
 #[allow(clippy::disallowed_types, clippy::disallowed_methods)] // an edge
 pub mod controller;
+#[allow(clippy::disallowed_types, clippy::disallowed_methods)] // an edge
+pub mod http;
 pub mod reconcile;

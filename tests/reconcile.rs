@@ -1,7 +1,8 @@
 //! Golden cases of plan: folders with what is observed in, and what is planned out, one idea each.
 //!
 //! `in.yaml` holds `now`, the `request` with its stored status, its `jobs` and `pods`, and, where one was answered, the
-//! `creation` and the `events`. Digests are written as `same` (of the request's spec) or `other`. `out.yaml` holds what one reconcile
+//! `creation` and the `events`; `recordedFor`: for how many seconds the process has seen the recorded Jobs. Digests
+//! are written as `same` (of the request's spec) or `other`. `out.yaml` holds what one reconcile
 //! comes to. `BLESS=1 cargo test --test reconcile` writes what comes out; read the difference before you commit it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(clippy::disallowed_types, clippy::disallowed_methods)] // tests are edges
@@ -82,11 +83,13 @@ fn observed(case: &Path) -> (Observed, Clock) {
         events: events.map(|events| (EventsOf { uid, reason: "FailedCreate" }, events)),
         ..Answers::default()
     };
+    // How long ago this process first saw the recorded Jobs, in seconds of its 1000.
+    let seen = input["recordedFor"].as_u64().map(|ago| Duration::from_secs(1000 - ago));
+    let uids = request.known_status().runs.into_iter().filter_map(|run| run.job_uid);
+    let recorded_since = seen.map(|seen| uids.map(|uid| (uid, seen)).collect()).unwrap_or_default();
+    let memory = Memory { recorded_since, ..Memory::default() };
     let (jobs, pods) = (list(&input["jobs"]), list(&input["pods"]));
-    (
-        Observed { request: Some(request), jobs, pods, answers, memory: Memory::default(), sole_since: None },
-        clock,
-    )
+    (Observed { request: Some(request), jobs, pods, answers, memory, sole_since: None }, clock)
 }
 
 /// A plan as people read it.

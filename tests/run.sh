@@ -32,6 +32,8 @@ cargo fmt --all -- --check
 
 headline 'lints'
 cargo clippy --all-targets -- -D warnings
+# What published builds leave out.
+cargo clippy --features otel --lib --bins --test traces -- -D warnings
 
 headline 'tests are built'
 cargo test --no-run

@@ -1,15 +1,25 @@
-//! `jobrequest controller`: runs the operator.
+//! `jobrequest controller`: runs the operator, and answers probes.
+//!
+//! Takes flags or environment variables; wires the edges: the operator, HTTP, the log.
+
+mod log;
+#[cfg(feature = "otel")]
+mod traces;
 
 use std::fmt::Display;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
 
-use clap::{Args, ValueEnum};
-use kube::Client;
+use clap::Args;
 use kube::config::{Config, KubeConfigOptions};
+use prometheus_client::registry::Registry;
+use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::info;
-use tracing_subscriber::EnvFilter;
 
-use crate::controller::{self, Settings};
+use crate::controller::{Election, Operator, Settings, Times};
+use crate::http::{Told, register_process_metrics, serve as serve_http};
 
 /// Flags of the operator; each has an environment variable.
 #[derive(Debug, Args)]
@@ -23,55 +33,126 @@ pub(super) struct Arguments {
     /// How many JobRequests are reconciled at once
     #[arg(long, env = "JOBREQUEST_CONCURRENCY", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..))]
     concurrency: u16,
-    /// What is logged: error, warn, info, debug, trace, or a filter such as jobrequest=debug
-    #[arg(long, env = "JOBREQUEST_LOG_LEVEL", default_value = "info")]
-    log_level: String,
-    /// How log lines look
-    #[arg(long, env = "JOBREQUEST_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
-    log_format: LogFormat,
+    /// Where probes and metrics are answered; empty: nowhere. Port 0 takes a free one, and the log tells which
+    #[arg(long, env = "JOBREQUEST_HTTP_ADDRESS", value_name = "HOST:PORT", default_value = "127.0.0.1:0")]
+    http_address: String,
+    #[command(flatten)]
+    election: ElectionArguments,
+    #[command(flatten)]
+    log: log::LogArguments,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum LogFormat {
-    /// Lines for people
-    Text,
-    /// One JSON object a line
-    Json,
+/// Flags of the leader election.
+#[derive(Debug, Args)]
+struct ElectionArguments {
+    /// Of several replicas let one lead, by a Lease; the others stand by
+    #[arg(
+        long,
+        env = "JOBREQUEST_LEADER_ELECT",
+        value_name = "BOOL",
+        default_value_t = false,
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true"
+    )]
+    leader_elect: bool,
+    /// Name of the Lease; operators which watch different namespaces need different ones
+    #[arg(long, env = "JOBREQUEST_LEASE_NAME", value_name = "NAME", default_value = "jobrequest")]
+    lease_name: String,
+    /// Namespace of the Lease [default: the one it runs in, or that of the kubeconfig's context]
+    #[arg(long, env = "JOBREQUEST_LEASE_NAMESPACE", value_name = "NAMESPACE")]
+    lease_namespace: Option<String>,
+    /// A replica takes over when the leader has not renewed the Lease for so long
+    #[arg(long, env = "JOBREQUEST_LEASE_DURATION", value_name = "SECONDS", default_value_t = 15)]
+    lease_duration: u16,
+    /// The leader stops to act when it could not renew the Lease for so long; below the duration
+    #[arg(long, env = "JOBREQUEST_LEASE_RENEW_DEADLINE", value_name = "SECONDS", default_value_t = 10)]
+    lease_renew_deadline: u16,
+    /// Pause between two renewals, and between two looks of a standby; below the renew deadline
+    #[arg(long, env = "JOBREQUEST_LEASE_RETRY_PERIOD", value_name = "SECONDS", default_value_t = 2)]
+    lease_retry_period: u16,
+}
+
+impl ElectionArguments {
+    fn election(&self, own_namespace: &str) -> Result<Option<Election>, String> {
+        if !self.leader_elect {
+            return Ok(None);
+        }
+        let seconds = |seconds: u16| Duration::from_secs(u64::from(seconds));
+        let times = Times::new(
+            seconds(self.lease_duration),
+            seconds(self.lease_renew_deadline),
+            seconds(self.lease_retry_period),
+        )
+        .map_err(|why| format!("these lease times do not keep two leaders apart: {why}"))?;
+        let namespace = self.lease_namespace.clone().unwrap_or_else(|| own_namespace.to_owned());
+        Ok(Some(Election { namespace, name: self.lease_name.clone(), times }))
+    }
 }
 
 /// Runs until SIGTERM or SIGINT.
 pub(super) fn run(arguments: &Arguments) -> Result<(), String> {
-    let filter = EnvFilter::try_new(&arguments.log_level)
-        .map_err(failed("understand --log-level; try info, debug or jobrequest=debug"))?;
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    match arguments.log_format {
-        LogFormat::Text => logs.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init(),
-        LogFormat::Json => logs.json().init(),
-    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(failed("start the asynchronous runtime"))?;
-    runtime.block_on(serve(arguments))
+    runtime.block_on(async {
+        let log = arguments.log.start()?;
+        let outcome = operate(arguments).await;
+        log.end();
+        outcome
+    })
 }
 
-async fn serve(arguments: &Arguments) -> Result<(), String> {
-    let mut terminate = signal(SignalKind::terminate()).map_err(failed("listen for SIGTERM"))?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed("listen for SIGINT"))?;
-    let client = client(arguments).await?;
+async fn operate(arguments: &Arguments) -> Result<(), String> {
+    let shutdown = signals()?;
+    let config = config(arguments).await?;
+    let settings = Settings {
+        namespace: arguments.namespace.clone(),
+        concurrency: arguments.concurrency,
+        election: arguments.election.election(&config.default_namespace)?,
+    };
     let version = env!("CARGO_PKG_VERSION");
     info!(version, namespace = arguments.namespace.as_deref().unwrap_or("(all)"), "jobrequest controller");
-    let settings = Settings { namespace: arguments.namespace.clone(), concurrency: arguments.concurrency };
-    let shutdown = async move {
+    let mut registry = Registry::default();
+    register_process_metrics(&mut registry);
+    let operator =
+        Operator::new(config, settings, &mut registry).map_err(failed("make a client of the kubeconfig"))?;
+    if let Some(listener) = listener(&arguments.http_address).await? {
+        let told = Told { ready: operator.ready(), metrics: Arc::new(registry) };
+        tokio::spawn(serve_http(listener, told));
+    }
+    operator.run(shutdown).await;
+    Ok(())
+}
+
+/// Is done when the process is asked to end.
+fn signals() -> Result<impl Future<Output = ()> + Send + Sync + 'static, String> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed("listen for SIGTERM"))?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed("listen for SIGINT"))?;
+    Ok(async move {
         tokio::select! {
             _ = terminate.recv() => info!("SIGTERM: stopping"),
             _ = interrupt.recv() => info!("SIGINT: stopping"),
         }
-    };
-    controller::run(client, settings, shutdown).await.map_err(failed("run"))
+    })
 }
 
-async fn client(arguments: &Arguments) -> Result<Client, String> {
+async fn listener(address: &str) -> Result<Option<TcpListener>, String> {
+    if address.is_empty() {
+        return Ok(None);
+    }
+    let listener = TcpListener::bind(address).await.map_err(|error| {
+        format!(
+            "could not listen on {address}: {error}; name another --http-address, or an empty one for none"
+        )
+    })?;
+    let address = listener.local_addr().map_err(failed("tell the address of probes and metrics"))?;
+    info!("probes and metrics at http://{address}");
+    Ok(Some(listener))
+}
+
+async fn config(arguments: &Arguments) -> Result<Config, String> {
     let mut config = match &arguments.context {
         Some(context) => {
             let options =
@@ -84,7 +165,7 @@ async fn client(arguments: &Arguments) -> Result<Client, String> {
     };
     let agent = concat!("jobrequest/", env!("CARGO_PKG_VERSION"));
     config.headers.push((http::header::USER_AGENT, http::HeaderValue::from_static(agent)));
-    Client::try_from(config).map_err(failed("make a client of the kubeconfig"))
+    Ok(config)
 }
 
 fn failed<E: Display>(what: &'static str) -> impl FnOnce(E) -> String {

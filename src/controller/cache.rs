@@ -3,7 +3,7 @@
 //! Takes watch events; keeps what the API server last said; tells which requests are touched by a change, after the
 //! cache shows it.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::{PoisonError, RwLock};
 
 use futures::channel::mpsc::UnboundedSender;
@@ -12,28 +12,30 @@ use kube::runtime::watcher::Event;
 use kube::{Resource, ResourceExt};
 use tokio::sync::watch;
 
-use crate::reconcile::{OfRequest, StoredRequest};
+use super::packed::PackedRequest;
+use crate::api::labels;
 
 /// Namespace and name of a request.
 type Key = (String, String);
-/// Views by request, then by name.
-type Views<V> = HashMap<Key, BTreeMap<String, V>>;
+/// Views by request, in order of their names. A list, because most requests have one Job: a map's first node has room
+/// for eleven.
+type Views<V> = HashMap<Key, Vec<V>>;
 
 /// See the module.
 pub(super) struct Cache<V> {
     views: RwLock<Views<V>>,
     /// What a list that is under way has brought so far.
     listing: RwLock<Views<V>>,
-    changed: UnboundedSender<ObjectRef<StoredRequest>>,
+    changed: UnboundedSender<ObjectRef<PackedRequest>>,
     filled: watch::Sender<bool>,
 }
 
 impl<V> Cache<V>
 where
-    V: Resource<DynamicType = ()> + OfRequest + Clone + PartialEq,
+    V: Resource<DynamicType = ()> + Clone + PartialEq,
 {
     /// An empty cache which tells changes to `changed`.
-    pub(super) fn new(changed: UnboundedSender<ObjectRef<StoredRequest>>) -> Self {
+    pub(super) fn new(changed: UnboundedSender<ObjectRef<PackedRequest>>) -> Self {
         Self {
             views: RwLock::default(),
             listing: RwLock::default(),
@@ -46,7 +48,7 @@ where
     pub(super) fn of(&self, namespace: &str, request: &str) -> Vec<V> {
         let views = self.views.read().unwrap_or_else(PoisonError::into_inner);
         let key = (namespace.to_owned(), request.to_owned());
-        views.get(&key).map(|views| views.values().cloned().collect()).unwrap_or_default()
+        views.get(&key).cloned().unwrap_or_default()
     }
 
     /// Returns when the first list is complete.
@@ -61,7 +63,7 @@ where
             Event::Apply(view) => {
                 if let Some(key) = key(&view) {
                     let mut views = self.views.write().unwrap_or_else(PoisonError::into_inner);
-                    views.entry(key.clone()).or_default().insert(view.name_any(), view);
+                    put(views.entry(key.clone()).or_default(), view);
                     drop(views);
                     self.tell(&key);
                 }
@@ -70,7 +72,7 @@ where
                 if let Some(key) = key(&view) {
                     let mut views = self.views.write().unwrap_or_else(PoisonError::into_inner);
                     if let Some(of_request) = views.get_mut(&key) {
-                        of_request.remove(&view.name_any());
+                        of_request.retain(|other| other.meta().name != view.meta().name);
                         if of_request.is_empty() {
                             views.remove(&key);
                         }
@@ -83,7 +85,7 @@ where
             Event::InitApply(view) => {
                 if let Some(key) = key(&view) {
                     let mut listing = self.listing.write().unwrap_or_else(PoisonError::into_inner);
-                    listing.entry(key).or_default().insert(view.name_any(), view);
+                    put(listing.entry(key).or_default(), view);
                 }
             }
             Event::InitDone => self.replace(),
@@ -111,7 +113,23 @@ where
     }
 }
 
+/// Puts a view in its place. Its labels have told whose it is, and no rule reads them.
+fn put<V: Resource>(views: &mut Vec<V>, mut view: V) {
+    view.meta_mut().labels = None;
+    match views.binary_search_by(|other| other.meta().name.cmp(&view.meta().name)) {
+        Ok(place) => {
+            if let Some(other) = views.get_mut(place) {
+                *other = view;
+            }
+        }
+        Err(place) => {
+            views.reserve_exact(1);
+            views.insert(place, view);
+        }
+    }
+}
+
 /// The request which an object carries as a label.
-fn key<V: Resource + OfRequest>(view: &V) -> Option<Key> {
-    Some((view.namespace()?, view.request_name()?.to_owned()))
+fn key<V: Resource>(view: &V) -> Option<Key> {
+    Some((view.namespace()?, view.labels().get(labels::REQUEST)?.clone()))
 }

@@ -14,6 +14,10 @@ use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Api, Client, Resource};
 
 use super::cache::Cache;
+use super::leadership::Leadership;
+use super::lease::Election;
+use super::metrics::Metrics;
+use super::packed::PackedRequest;
 use super::templates::Templates;
 use crate::api::labels;
 use crate::reconcile::{Answers, Clock, JobView, Memory, Observed, PodView, StoredRequest};
@@ -25,6 +29,8 @@ pub struct Settings {
     pub namespace: Option<String>,
     /// How many JobRequests are reconciled at once.
     pub concurrency: u16,
+    /// How replicas agree on who leads; `None`: this process is the only one, and leads.
+    pub election: Option<Election>,
 }
 
 impl Settings {
@@ -59,6 +65,8 @@ pub(super) struct Context {
     pub(super) jobs: Cache<JobView>,
     pub(super) pods: Cache<PodView>,
     pub(super) templates: Templates,
+    pub(super) leadership: Leadership,
+    pub(super) metrics: Metrics,
     started: Instant,
     remembered: Mutex<HashMap<String, Remembered>>,
 }
@@ -67,8 +75,9 @@ impl Context {
     /// A context with empty caches, and the stream of requests whose Jobs or pods changed.
     pub(super) fn new(
         client: Client,
-        settings: &Settings,
-    ) -> (Arc<Self>, impl Stream<Item = ObjectRef<StoredRequest>> + Send + use<>) {
+        leadership: Leadership,
+        metrics: Metrics,
+    ) -> (Arc<Self>, impl Stream<Item = ObjectRef<PackedRequest>> + Send + use<>) {
         let (changed, touched) = mpsc::unbounded();
         let reporter = Reporter { controller: labels::FIELD_MANAGER.to_owned(), instance: None };
         let context = Self {
@@ -77,10 +86,11 @@ impl Context {
             jobs: Cache::new(changed.clone()),
             pods: Cache::new(changed),
             templates: Templates::new(),
+            leadership,
+            metrics,
             started: Instant::now(),
             remembered: Mutex::default(),
         };
-        tracing::debug!(?settings, "starting");
         (Arc::new(context), touched)
     }
 
@@ -147,7 +157,7 @@ impl Context {
     /// Drops, for ever and now and then, what is remembered of requests that are gone.
     pub(super) fn forget_deleted(
         self: &Arc<Self>,
-        requests: Store<StoredRequest>,
+        requests: Store<PackedRequest>,
     ) -> impl Future<Output = ()> + use<> {
         let context = Arc::clone(self);
         async move {
@@ -156,7 +166,9 @@ impl Context {
                 let known: std::collections::HashSet<String> =
                     requests.state().iter().map(|request| request.uid().to_owned()).collect();
                 let mut all = context.remembered.lock().unwrap_or_else(PoisonError::into_inner);
-                all.retain(|uid, _| known.contains(uid));
+                // One who stands by looks at no request, so nothing else tells which last words are of use.
+                let leads = context.leadership.leads();
+                all.retain(|uid, _| leads && known.contains(uid));
             }
         }
     }

@@ -22,15 +22,29 @@ pub enum Error {
         /// The deadline.
         deadline: Duration,
     },
+    /// The lease was lost while the pass was under way: the leader goes on from what is there.
+    #[error("no longer leading")]
+    NotLeading,
 }
 
 impl Error {
     /// One word for logs and metrics.
     #[must_use]
-    pub const fn reason(&self) -> &'static str {
+    pub fn reason(&self) -> &'static str {
         match self {
-            Self::Api { .. } => "Api",
+            Self::Api { source, .. } => match source.as_ref() {
+                kube::Error::Api(status) => match status.code {
+                    401 => "Unauthorized",
+                    403 => "Forbidden",
+                    429 => "TooManyRequests",
+                    500.. => "ServerError",
+                    _ => "Refused",
+                },
+                kube::Error::SerdeError(_) => "Unreadable",
+                _ => "Unreachable",
+            },
             Self::Deadline { .. } => "Deadline",
+            Self::NotLeading => "NotLeading",
         }
     }
 }

@@ -1,87 +1,191 @@
 //! The edge towards the cluster: watches, performs, and decides nothing.
 //!
-//! [`run`] takes a client and [`Settings`]; it returns when `shutdown` is done and the work under way has ended. What
-//! to do is decided by [`crate::reconcile::Pass`]; this room keeps caches, performs calls with a deadline, and tells
-//! the answers.
+//! [`Operator::new`] takes the configuration of a client, [`Settings`] and a registry for its metrics;
+//! [`Operator::run`] returns when `shutdown` is done and the work under way has ended. What to do is decided by
+//! [`crate::reconcile::Pass`]; this room keeps caches, performs calls with a deadline, and tells the answers.
+//!
+//! Of several replicas one leads ([`lease`]); the others keep their caches filled and reconcile nothing.
 
 mod apply;
 mod cache;
 mod context;
 mod error;
+mod leadership;
+mod lease;
+mod meter;
+mod metrics;
+mod packed;
 mod start;
 mod templates;
 mod watch;
 
 use std::future::Future;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
-use futures::StreamExt;
-use kube::Client;
+use futures::{FutureExt, StreamExt};
+use kube::client::ClientBuilder;
 use kube::runtime::Controller;
 use kube::runtime::controller::{Action, Config};
+use kube::runtime::reflector::Store;
+use kube::{Client, Config as ClientConfig};
+use prometheus_client::registry::Registry;
+use tokio::sync::{oneshot, watch as channel};
 use tracing::{Instrument, debug, info, info_span, warn};
 
 pub use context::Settings;
 pub use error::Error;
+pub use lease::{Election, Times};
 
-use crate::reconcile::{Pass, Rest, Step, StoredRequest};
+use crate::reconcile::{Call, Pass, Rest, Step};
 use context::Context;
+use leadership::{Leadership, Term};
+use lease::Candidate;
+use meter::MeterLayer;
+use metrics::{Metrics, ReasonLabel};
+use packed::PackedRequest;
 
-/// Runs the operator until `shutdown` is done.
-///
-/// # Errors
-/// Only what makes every further work impossible. An API server that is away, or CRDs that are missing, are waited for.
-pub async fn run(
-    client: Client,
+/// How long passes may go on after the end was asked for: less than the 30 s after which Kubernetes kills a pod.
+const GRACE: Duration = Duration::from_secs(20);
+
+/// The operator, before it runs.
+pub struct Operator {
     settings: Settings,
-    shutdown: impl Future<Output = ()> + Send + Sync + 'static,
-) -> Result<(), Error> {
-    let shutdown = futures::FutureExt::shared(shutdown);
-    tokio::select! {
-        () = start::wait_for_crds(&client, &settings) => {}
-        () = shutdown.clone() => return Ok(()),
+    client: Client,
+    /// For the lease only: it never repeats a call, and waits for no other one.
+    lease_client: Client,
+    metrics: Metrics,
+    leadership: Leadership,
+    term: channel::Sender<Option<Term>>,
+    ready: channel::Sender<bool>,
+    /// The cache of JobRequests, once there is one.
+    requests: Arc<OnceLock<Store<PackedRequest>>>,
+}
+
+impl Operator {
+    /// Makes its clients and registers its metrics; calls nobody yet.
+    ///
+    /// # Errors
+    /// The configuration makes no client.
+    pub fn new(
+        config: ClientConfig,
+        settings: Settings,
+        registry: &mut Registry,
+    ) -> Result<Self, kube::Error> {
+        let (term, leadership) = Leadership::elected();
+        let requests = Arc::default();
+        let metrics =
+            Metrics::register(registry, leadership.clone(), settings.concurrency, Arc::clone(&requests));
+        let meter = MeterLayer(metrics.clone());
+        let mut plain = config.clone();
+        plain.default_retry = false;
+        Ok(Self {
+            settings,
+            client: ClientBuilder::try_from(config)?.with_layer(&meter).build(),
+            lease_client: ClientBuilder::try_from(plain)?.with_layer(&meter).build(),
+            metrics,
+            leadership,
+            term,
+            ready: channel::Sender::new(false),
+            requests,
+        })
     }
-    let (context, changed) = Context::new(client.clone(), &settings);
-    let mut caches = watch::spawn(&client, &settings, &context);
-    tokio::select! {
-        () = context.caches_are_filled() => {}
-        () = shutdown.clone() => return Ok(()),
+
+    /// Whether its caches are filled. One that stands by is ready, too.
+    #[must_use]
+    pub fn ready(&self) -> channel::Receiver<bool> {
+        self.ready.subscribe()
     }
-    info!("caches are filled, reconciling");
-    let controller = Controller::new(settings.api::<StoredRequest>(&client), watch::config())
-        .with_config(Config::default().concurrency(settings.concurrency))
-        .reconcile_on(changed)
-        .reconcile_all_on(context.templates.changed())
-        .graceful_shutdown_on(shutdown);
-    let forget = context.forget_deleted(controller.store());
-    let statuses =
-        templates::keep_statuses(Arc::clone(&context), controller.store(), settings.namespace.is_none());
-    let work = controller.run(reconcile, error_policy, Arc::clone(&context)).for_each(|outcome| async move {
-        match outcome {
-            Ok((request, _)) => debug!(request = %request, "reconciled"),
-            // Deleted in the meantime: nothing is left to do.
-            Err(kube::runtime::controller::Error::ObjectNotFound(_)) => {}
-            Err(kube::runtime::controller::Error::QueueError(error)) => {
-                watch::broke_off("JobRequests", &error);
-            }
-            Err(error) => debug!(%error, "reconcile ended with an error"),
+
+    /// Runs until `shutdown` is done, then ends the passes under way and gives the lease back. An API server that is
+    /// away, or CRDs that are missing, are waited for.
+    pub async fn run(self, shutdown: impl Future<Output = ()> + Send + Sync + 'static) {
+        let Self { settings, client, lease_client, metrics, leadership, term, ready, requests } = self;
+        let shutdown = shutdown.shared();
+        tokio::select! {
+            () = start::wait_for_crds(&client, &settings) => {}
+            () = shutdown.clone() => return,
         }
-    });
-    tokio::select! {
-        () = work => {}
-        () = forget => {}
-        () = statuses => {}
+        let (context, changed) = Context::new(client.clone(), leadership, metrics);
+        let mut caches = watch::spawn(&client, &settings, &context);
+        tokio::select! {
+            () = context.caches_are_filled() => {}
+            () = shutdown.clone() => return,
+        }
+        let controller = Controller::new(settings.api::<PackedRequest>(&client), watch::config())
+            .with_config(Config::default().concurrency(settings.concurrency))
+            .reconcile_on(changed)
+            .reconcile_all_on(context.templates.changed())
+            .reconcile_all_on(context.leadership.beginnings())
+            .graceful_shutdown_on(shutdown.clone());
+        let store = controller.store();
+        let _ = requests.set(store.clone());
+        let forget = context.forget_deleted(store.clone());
+        let counts_all = settings.namespace.is_none();
+        let statuses = templates::keep_statuses(Arc::clone(&context), store.clone(), counts_all);
+        let work = controller.run(reconcile, error_policy, Arc::clone(&context)).for_each(|outcome| async {
+            match outcome {
+                Ok((request, _)) => debug!(request = %request, "reconciled"),
+                // Deleted in the meantime: nothing is left to do.
+                Err(kube::runtime::controller::Error::ObjectNotFound(_)) => {}
+                Err(kube::runtime::controller::Error::QueueError(error)) => {
+                    watch::broke_off(&context, "JobRequests", &error);
+                }
+                Err(error) => debug!(%error, "reconcile ended with an error"),
+            }
+        });
+        // In one task with the controller: the store wakes only one of those who wait for it.
+        let announce = async {
+            // It fails only when the store is gone.
+            let _ = store.wait_until_ready().await;
+            info!("caches are filled");
+            ready.send_replace(true);
+            std::future::pending::<()>().await;
+        };
+        let (step_down, stepping_down) = oneshot::channel::<()>();
+        let stepping_down = stepping_down.map(drop);
+        let mut is_ready = ready.subscribe();
+        let campaign = tokio::spawn(async move {
+            let mut stepping_down = std::pin::pin!(stepping_down);
+            tokio::select! {
+                _ = is_ready.wait_for(|is_ready| *is_ready) => {}
+                () = &mut stepping_down => return,
+            }
+            if let Some(election) = settings.election {
+                Candidate::new(lease_client, election, term).campaign(stepping_down).await;
+            } else {
+                term.send_replace(Some(Term { since: Instant::now(), until: None }));
+                stepping_down.await;
+            }
+        });
+        let overtime = shutdown.then(|()| tokio::time::sleep(GRACE));
+        tokio::select! {
+            () = work => {}
+            () = forget => {}
+            () = statuses => {}
+            () = announce => {}
+            () = overtime => warn!("gave up on passes which did not end within {} s", GRACE.as_secs()),
+        }
+        // Only now: until here passes were under way.
+        let _ = step_down.send(());
+        if let Err(error) = campaign.await {
+            warn!(%error, "the election broke off");
+        }
+        caches.abort_all();
+        info!("stopped");
     }
-    caches.abort_all();
-    info!("stopped");
-    Ok(())
 }
 
 /// Performs one pass over one JobRequest.
-async fn reconcile(request: Arc<StoredRequest>, context: Arc<Context>) -> Result<Action, Error> {
+async fn reconcile(packed: Arc<PackedRequest>, context: Arc<Context>) -> Result<Action, Error> {
+    if !context.leadership.leads() {
+        // All are looked at when this process begins to lead.
+        return Ok(Action::await_change());
+    }
+    let request = packed.unpack();
     let span = info_span!("reconcile", namespace = request.namespace(), name = request.name());
-    async {
+    let _underway = context.metrics.time_reconcile();
+    let outcome = async {
         let mut pass =
             Pass::new(context.observe(&request), context.templates.layers_of(&request), context.clock());
         let outcome = loop {
@@ -89,8 +193,15 @@ async fn reconcile(request: Arc<StoredRequest>, context: Arc<Context>) -> Result
                 Step::Call(call) => call,
                 Step::Rest(rest) => break Ok(rest),
             };
-            match apply::perform(&context, &request, &call).await {
-                Ok(answer) => pass.answer(&call, answer, context.clock()),
+            if !context.leadership.leads() {
+                break Err(Error::NotLeading);
+            }
+            let run = run_of(&call, &pass);
+            match apply::perform(&context, &request, &call).instrument(info_span!("call", run)).await {
+                Ok(answer) => {
+                    count(&context.metrics, &pass, &call, &answer);
+                    pass.answer(&call, answer, context.clock());
+                }
                 Err(error) => break Err(error),
             }
         };
@@ -98,20 +209,42 @@ async fn reconcile(request: Arc<StoredRequest>, context: Arc<Context>) -> Result
         outcome
     }
     .instrument(span)
-    .await
-    .map(|rest| match rest {
-        Rest::After(pause) => Action::requeue(pause.max(Duration::from_millis(100))),
-        Rest::AwaitChange => Action::await_change(),
-    })
+    .await;
+    match outcome {
+        Ok(Rest::After(pause)) => Ok(Action::requeue(pause.max(Duration::from_millis(100)))),
+        Ok(Rest::AwaitChange) | Err(Error::NotLeading) => Ok(Action::await_change()),
+        Err(error) => Err(error),
+    }
+}
+
+/// The run that a call is about, for the log.
+fn run_of(call: &Call, pass: &Pass) -> Option<i32> {
+    match call {
+        Call::WriteStatus { status, .. } => status.run,
+        _ => pass.request()?.status.0.as_ref().ok()?.run,
+    }
+}
+
+/// Counts the runs whose end a status write has recorded.
+fn count(metrics: &Metrics, pass: &Pass, call: &Call, answer: &crate::reconcile::Answer) {
+    if let (Call::WriteStatus { status, .. }, crate::reconcile::Answer::Written(_), Some(request)) =
+        (call, answer, pass.request())
+    {
+        metrics.count_ended_runs(&request.known_status(), status);
+    }
 }
 
 #[allow(clippy::needless_pass_by_value)] // the signature that the runtime asks for
-fn error_policy(request: Arc<StoredRequest>, error: &Error, context: Arc<Context>) -> Action {
+fn error_policy(packed: Arc<PackedRequest>, error: &Error, context: Arc<Context>) -> Action {
+    let request = packed.unpack();
     let pause = context.pause_after_failure(request.uid());
+    let reason = error.reason();
+    context.metrics.reconcile_errors.get_or_create(&ReasonLabel { reason }).inc();
     warn!(
         namespace = request.namespace(),
         name = request.name(),
-        reason = error.reason(),
+        run = request.status.0.as_ref().ok().and_then(|status| status.run),
+        reason,
         error = %error::chain(error),
         again_in = ?pause,
         "could not reconcile"

@@ -17,6 +17,7 @@ use tracing::{debug, warn};
 
 use super::context::Context;
 use super::error::chain;
+use super::packed::PackedRequest;
 use crate::api::labels;
 use crate::api::template::{TemplateKind, TemplateStatus};
 use crate::compile::{Builtin, Layers, check_template, select};
@@ -137,22 +138,21 @@ impl Templates {
 
 /// Keeps the status of templates up to date, for ever. `counts_all`: the requests of all namespaces are known; one who
 /// knows a part of them leaves ClusterJobTemplates alone.
-pub(super) async fn keep_statuses(context: Arc<Context>, requests: Store<StoredRequest>, counts_all: bool) {
+pub(super) async fn keep_statuses(context: Arc<Context>, requests: Store<PackedRequest>, counts_all: bool) {
     let mut changes = context.templates.changes();
     let mut written: HashMap<String, Instant> = HashMap::new();
     loop {
+        context.leadership.begins().await;
         let templates = context.templates.all();
         let requests = requests.state();
-        let readable = requests
-            .iter()
-            .filter_map(|request| request.spec.0.as_ref().ok().map(|spec| (request.namespace(), spec)));
-        let usage = usage(&templates, readable);
+        let usage =
+            usage(&templates, requests.iter().map(|request| (request.namespace(), request.template_ref())));
         for stored in templates.iter().filter(|stored| counts_all || stored.namespace.is_some()) {
             let problems = check_template(&stored.template);
             let count = usage.get(&stored.key()).copied().unwrap_or_default();
             let described = describe(stored, &templates, &problems, count, context.clock().now);
             let since = written.get(&stored.template.uid).map(Instant::elapsed);
-            if is_due(&stored.status, &described, since) {
+            if is_due(&stored.status, &described, since) && context.leadership.leads() {
                 written.insert(stored.template.uid.clone(), Instant::now());
                 write(&context.client, stored, &described).await;
             }

@@ -29,7 +29,8 @@ pub(super) fn spawn(client: &Client, settings: &Settings, context: &Arc<Context>
     let mut watches = JoinSet::new();
     let ours = config().labels(&format!("{}={}", labels::MANAGED_BY, labels::FIELD_MANAGER));
     let jobs = Arc::clone(context);
-    watches.spawn(follow(settings.api::<JobView>(client), ours.clone(), "Jobs", move |event| {
+    let told = Arc::clone(context);
+    watches.spawn(follow(told, settings.api::<JobView>(client), ours.clone(), "Jobs", move |event| {
         if let Event::Delete(job) = &event
             && job.is_terminal()
         {
@@ -38,35 +39,43 @@ pub(super) fn spawn(client: &Client, settings: &Settings, context: &Arc<Context>
         jobs.jobs.take(event);
     }));
     let pods = Arc::clone(context);
-    watches.spawn(follow(settings.api::<PodView>(client), ours, "pods", move |event| {
+    let told = Arc::clone(context);
+    watches.spawn(follow(told, settings.api::<PodView>(client), ours, "pods", move |event| {
         pods.pods.take(event);
     }));
     let own = Arc::clone(context);
-    watches.spawn(follow(settings.api::<JobTemplateView>(client), config(), "JobTemplates", move |event| {
+    let (told, api) = (Arc::clone(context), settings.api::<JobTemplateView>(client));
+    watches.spawn(follow(told, api, config(), "JobTemplates", move |event| {
         own.templates.take(TemplateKind::JobTemplate, event);
     }));
     let clusters = Arc::clone(context);
-    let api = Api::<ClusterJobTemplateView>::all(client.clone());
-    watches.spawn(follow(api, config(), "ClusterJobTemplates", move |event| {
+    let (told, api) = (Arc::clone(context), Api::<ClusterJobTemplateView>::all(client.clone()));
+    watches.spawn(follow(told, api, config(), "ClusterJobTemplates", move |event| {
         clusters.templates.take(TemplateKind::ClusterJobTemplate, event);
     }));
     watches
 }
 
-async fn follow<V>(api: Api<V>, config: watcher::Config, what: &'static str, take: impl Fn(Event<V>) + Send)
-where
+async fn follow<V>(
+    context: Arc<Context>,
+    api: Api<V>,
+    config: watcher::Config,
+    what: &'static str,
+    take: impl Fn(Event<V>) + Send,
+) where
     V: Resource + Clone + Debug + DeserializeOwned + Send + 'static,
 {
     let mut events = start_watch(api, config).default_backoff().boxed();
     while let Some(event) = events.next().await {
         match event {
             Ok(event) => take(event),
-            Err(error) => broke_off(what, &error),
+            Err(error) => broke_off(&context, what, &error),
         }
     }
 }
 
 /// Says so: caches may be out of date until it is back.
-pub(super) fn broke_off(what: &str, error: &dyn std::error::Error) {
+pub(super) fn broke_off(context: &Context, what: &'static str, error: &dyn std::error::Error) {
+    context.metrics.count_interruption(what);
     warn!(error = %chain(error), "the watch on {what} broke off; it is taken up again");
 }

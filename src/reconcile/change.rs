@@ -28,13 +28,6 @@ pub(super) enum Want {
     Ask(Read),
 }
 
-impl Want {
-    /// A run is asked for.
-    pub(super) const fn is_run(&self) -> bool {
-        matches!(self, Self::Run(..))
-    }
-}
-
 /// What `request` asks for after the newest of `records`. `templates` lie below it as the cache shows them.
 pub(super) fn want(
     request: &StoredRequest,

@@ -21,8 +21,7 @@ mod text;
 
 pub use event::Event;
 pub use observed::{
-    Answers, Clock, Creation, EventView, EventsOf, JobView, Memory, Observed, OfRequest, OwnRun, PodView,
-    StoredRequest,
+    Answers, Clock, Creation, EventView, EventsOf, JobView, Memory, Observed, OwnRun, PodView, StoredRequest,
 };
 pub use pass::{Answer, Call, Pass, Rest, Step};
 pub use plan::{Change, Next, Plan, Propagation, Read, plan};

@@ -270,6 +270,12 @@ impl Pass {
         }
     }
 
+    /// The JobRequest that the next call is planned on.
+    #[must_use]
+    pub const fn request(&self) -> Option<&StoredRequest> {
+        self.observed.request.as_ref()
+    }
+
     /// What the process is to remember, also when the pass broke off.
     #[must_use]
     pub fn into_memory(self) -> Memory {

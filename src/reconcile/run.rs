@@ -127,28 +127,32 @@ pub(super) fn course(inputs: &Inputs<'_>) -> Move {
 
 /// No run is open. Rules 3, 11, 12, 13: one is reserved if it is asked for and nothing holds it back.
 fn ended(inputs: &Inputs<'_>) -> Move {
-    let newest = inputs.records.runs.first();
-    let Ok(Sound { spec, compiled }) = inputs.judged else {
-        let at_rest = if newest.is_none() { Standing::NoRun } else { Standing::Ended };
-        return Move::stay(inputs, at_rest, Next::AwaitChange);
-    };
-    let (trigger, token) = match inputs.want_after(inputs.records) {
+    let at_rest = if inputs.records.runs.is_empty() { Standing::NoRun } else { Standing::Ended };
+    next_run(inputs, inputs.records).unwrap_or_else(|| Move::stay(inputs, at_rest, Next::AwaitChange))
+}
+
+/// The run after the newest of `records`, which has ended; `None`: none is asked for.
+fn next_run(inputs: &Inputs<'_>, records: &Records) -> Option<Move> {
+    let (trigger, token) = match inputs.want_after(records) {
         Want::Run(trigger, token) => (trigger, token),
-        Want::Ask(read) => return Move::Act(Plan::ask(read)),
-        Want::Nothing | Want::HeldBack => return Move::stay(inputs, Standing::Ended, Next::AwaitChange),
+        Want::Ask(read) => return Some(Move::Act(Plan::ask(read))),
+        Want::Nothing | Want::HeldBack => return None,
+    };
+    let Ok(Sound { spec, compiled }) = inputs.judged else {
+        return None;
     };
     if inputs.request.is_suspended() {
-        return Move::stay(inputs, Standing::Held, Next::AwaitChange);
+        return Some(Move::record(inputs, records.clone(), Standing::Held, Next::AwaitChange));
     }
     let reservation = Reservation {
-        number: newest.map_or(1, |run| run.number.saturating_add(1)),
+        number: records.runs.first().map_or(1, |run| run.number.saturating_add(1)),
         trigger,
         token,
         templates: compiled.as_ref().map(|compiled| compiled.templates.clone()).unwrap_or_default(),
     };
     let run = reservation.on(inputs.request, spec);
-    let records = inputs.records.reserve(inputs.request, run, false);
-    Move::record(inputs, records, Standing::Due, Next::Again)
+    let records = records.reserve(inputs.request, run, false);
+    Some(Move::record(inputs, records, Standing::Due, Next::Again))
 }
 
 /// A run is reserved, its Job is not recorded. Rules 4, 5, 6: created only on a fresh answer about the request.
@@ -332,15 +336,16 @@ fn gone(inputs: &Inputs<'_>, newest: &Run, now: Timestamp) -> Move {
     ended_with(inputs, records, None)
 }
 
-/// The newest run has its result. Whatever has waited for this end is looked at once that is written.
+/// The newest run has its result. What has waited for this end is reserved in the same write: a status between the two
+/// would tell the end of the old run as that of the new spec.
 fn ended_with(inputs: &Inputs<'_>, records: Records, job: Option<&JobView>) -> Move {
     let event = records.runs.first().and_then(ended_event);
-    let is_due = inputs.want_after(&records).is_run() && !inputs.request.is_suspended();
-    let next = if is_due { Next::Again } else { Next::AwaitChange };
-    let moved = match Move::record(inputs, records, Standing::Ended, next) {
-        Move::Stay(course) => Move::Stay(Course { ended_as: job.cloned().map(Box::new), ..course }),
-        act @ Move::Act(_) => act,
-    };
+    let moved = next_run(inputs, &records).unwrap_or_else(|| {
+        match Move::record(inputs, records, Standing::Ended, Next::AwaitChange) {
+            Move::Stay(course) => Move::Stay(Course { ended_as: job.cloned().map(Box::new), ..course }),
+            act @ Move::Act(_) => act,
+        }
+    });
     event.into_iter().fold(moved, with_event)
 }
 

@@ -16,7 +16,7 @@ use super::observed::{Lenient, trimmed};
 use super::text::{bounded, whole_seconds};
 use crate::api::condition::{ConditionType, Reason};
 use crate::api::template::{TemplateKind, TemplateRef, TemplateStatus};
-use crate::api::{ClusterJobTemplate, JobRequestSpec, JobTemplate, JobTemplateSpec};
+use crate::api::{ClusterJobTemplate, JobTemplate, JobTemplateSpec};
 use crate::compile::{Problem, Template, default_of};
 
 /// How far apart writes are that only bring the number of requests up to date.
@@ -114,20 +114,21 @@ impl StoredTemplate {
 /// Namespace, kind and name.
 pub type TemplateKey = (Option<String>, TemplateRef);
 
-/// How many requests use each template, by name or as a default. `requests` are namespace and spec of each.
+/// How many requests use each template, by name or as a default. `requests` are the namespace of each, and what it
+/// names.
 #[must_use]
 pub fn usage<'a>(
     templates: &[StoredTemplate],
-    requests: impl Iterator<Item = (&'a str, &'a JobRequestSpec)>,
+    requests: impl Iterator<Item = (&'a str, Option<&'a TemplateRef>)>,
 ) -> BTreeMap<TemplateKey, i64> {
     let mut in_namespace: BTreeMap<&str, i64> = BTreeMap::new();
     let mut usage: BTreeMap<TemplateKey, i64> = BTreeMap::new();
     let cluster_default = default_in(templates, None);
     let mut defaults: BTreeMap<&str, Option<TemplateRef>> = BTreeMap::new();
-    for (namespace, spec) in requests {
+    for (namespace, named) in requests {
         *in_namespace.entry(namespace).or_default() += 1;
         let own_default = defaults.entry(namespace).or_insert_with(|| default_in(templates, Some(namespace)));
-        let Some(named) = &spec.template_ref else { continue };
+        let Some(named) = named else { continue };
         // A default that is also named is used once.
         if Some(named) != cluster_default.as_ref() && Some(named) != own_default.as_ref() {
             *usage.entry(scoped(namespace, named)).or_default() += 1;

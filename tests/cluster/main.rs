@@ -10,12 +10,15 @@ mod crashes;
 mod diagnosis;
 mod figures;
 mod golden;
+mod leadership;
+mod metrics;
 mod old_objects;
 mod outages;
 mod platform;
 mod policy;
 mod reading;
 mod runs;
+mod scale;
 mod schema;
 mod support;
 mod ttl;
@@ -46,6 +49,9 @@ fn modules() -> Vec<(&'static str, Vec<Test>)> {
         ("crashes", crashes::tests()),
         ("two_operators", two_operators::tests()),
         ("diagnosis", diagnosis::tests()),
+        ("leadership", leadership::tests()),
+        ("metrics", metrics::tests()),
+        ("scale", scale::tests()),
         ("figures", figures::tests()),
     ]
 }
@@ -65,7 +71,8 @@ fn main() -> ExitCode {
         .map(|(module, test)| {
             let name = format!("{module}::{}", test.name());
             let control_plane = Arc::clone(&control_plane);
-            Trial::test(name.clone(), move || test.run(&name, control_plane))
+            let is_slow = test.is_slow();
+            Trial::test(name.clone(), move || test.run(&name, control_plane)).with_ignored_flag(is_slow)
         })
         .collect();
     let needed = !arguments.list

@@ -51,20 +51,25 @@ pub fn spec() -> BoxedStrategy<Value> {
         proptest::option::of(select([0, 2_592_000].as_slice())),
         any::<bool>(),
     );
-    let good = (0..2_u8, proptest::option::of(any::<bool>()), settings, proptest::option::of(text()));
-    let good = good.prop_map(|(program, suspend, (parallelism, completions, ttl, is_queue), alias)| {
+    let life = (token(), run_policy(), proptest::option::of(select([0, 30, 3600].as_slice())));
+    let good = (0..2_u8, proptest::option::of(any::<bool>()), settings, proptest::option::of(text()), life);
+    let good = good.prop_map(|(program, suspend, (parallelism, completions, ttl, is_queue), alias, life)| {
+        let (rerun, policy, start_deadline) = life;
         let is_queue = is_queue && completions.is_none();
         let settings = object([
             ("parallelism", parallelism.map(Into::into)),
             ("completions", completions.map(Into::into)),
             ("ttlSecondsAfterFinished", ttl.map(Into::into)),
             ("completionMode", is_queue.then(|| "WorkQueue".into())),
+            ("startDeadlineSeconds", start_deadline.map(Into::into)),
         ]);
         object([
             ("containers", Some(json!([{"name": "main", "image": format!("program:{program}")}]))),
             ("settings", Some(settings)),
             ("suspend", suspend.map(Into::into)),
             ("alias", alias.map(Into::into)),
+            ("rerun", rerun.map(Into::into)),
+            ("runPolicy", policy),
         ])
     });
     let odd = (text(), text(), text()).prop_map(|(name, image, value)| {
@@ -82,6 +87,28 @@ pub fn spec() -> BoxedStrategy<Value> {
         Value::Null,
     ]);
     prop_oneof![8 => good, 1 => odd, 1 => bad].boxed()
+}
+
+/// What may stand in a door, or in its echo.
+fn token() -> BoxedStrategy<Option<String>> {
+    let usual = select(["", "a", "b"].as_slice()).prop_map(ToOwned::to_owned);
+    proptest::option::of(prop_oneof![9 => usual, 1 => text()]).boxed()
+}
+
+fn run_policy() -> BoxedStrategy<Option<Value>> {
+    let limit = || proptest::option::of(0..3_i32);
+    let word = |one: &'static str, other: &'static str| proptest::option::of(select(vec![one, other]));
+    let policy = (word("Rerun", "Hold"), word("Wait", "Replace"), word("Ignore", "Rerun"), limit(), limit());
+    proptest::option::of(policy.prop_map(|(change, active, template, succeeded, failed)| {
+        object([
+            ("onSpecChange", change.map(Into::into)),
+            ("whileActive", active.map(Into::into)),
+            ("onTemplateChange", template.map(Into::into)),
+            ("successfulRunsHistoryLimit", succeeded.map(Into::into)),
+            ("failedRunsHistoryLimit", failed.map(Into::into)),
+        ])
+    }))
+    .boxed()
 }
 
 /// The digest of what `spec` holds, if it can be read.
@@ -192,6 +219,7 @@ pub struct JobChoice {
     is_labelled: bool,
     digest: Digest,
     in_place: Option<String>,
+    handled: Option<String>,
 }
 
 impl JobChoice {
@@ -213,29 +241,37 @@ pub fn job_choice() -> BoxedStrategy<JobChoice> {
         1 => Just(Owner::Copy), 2 => Just(Owner::Nobody)
     ];
     let record = |suspend: bool| Some(json!({"suspend": suspend, "parallelism": 1}).to_string());
-    let in_place = prop_oneof![2 => Just(record(false)), 2 => Just(record(true)), 1 => Just(None), 1 => text().prop_map(Some)];
+    let stopped = json!({"parallelism": 1, "activeDeadlineSeconds": 9, "stopped": true}).to_string();
+    let in_place = prop_oneof![
+        2 => Just(record(false)), 2 => Just(record(true)), 1 => Just(Some(stopped)), 1 => Just(None),
+        1 => text().prop_map(Some)
+    ];
+    let handled = (token(), token())
+        .prop_map(|(spec, annotation)| Some(json!({"spec": spec, "annotation": annotation}).to_string()));
+    let handled = prop_oneof![4 => handled, 2 => Just(None), 1 => text().prop_map(Some)];
     let flags = (
         proptest::bool::weighted(0.3),
         proptest::bool::weighted(0.1),
         proptest::bool::weighted(0.9),
         proptest::option::weighted(0.1, -1..5_i32),
     );
-    (prop_oneof![Just(0), 0..JOB_NAMES.len()], owner, job_status(), flags, digest_choice(), in_place)
-        .prop_map(
-            |(name, owner, status, (is_suspended, is_terminating, is_labelled, run), digest, in_place)| {
-                JobChoice {
-                    name: JOB_NAMES[name],
-                    run: run.unwrap_or_else(|| i32::try_from(name % 4 + 1).unwrap()),
-                    owner,
-                    status,
-                    is_suspended,
-                    is_terminating,
-                    is_labelled,
-                    digest,
-                    in_place,
-                }
-            },
-        )
+    let records = (digest_choice(), in_place, handled);
+    (prop_oneof![Just(0), 0..JOB_NAMES.len()], owner, job_status(), flags, records)
+        .prop_map(|(name, owner, status, (is_suspended, is_terminating, is_labelled, run), records)| {
+            let (digest, in_place, handled) = records;
+            JobChoice {
+                name: JOB_NAMES[name],
+                run: run.unwrap_or_else(|| i32::try_from(name % 4 + 1).unwrap()),
+                owner,
+                status,
+                is_suspended,
+                is_terminating,
+                is_labelled,
+                digest,
+                in_place,
+                handled,
+            }
+        })
         .boxed()
 }
 
@@ -255,6 +291,9 @@ pub fn job(choice: &JobChoice, spec: &Value) -> Value {
         annotations.insert(labels::RUN.to_owned(), choice.run.to_string().into());
         annotations.insert(labels::DIGEST.to_owned(), choice.digest.of(spec).into());
         annotations.insert(labels::GENERATION.to_owned(), "1".into());
+        if let Some(handled) = &choice.handled {
+            annotations.insert(labels::RERUN.to_owned(), handled.as_str().into());
+        }
         if let Some(in_place) = &choice.in_place {
             annotations.insert(labels::IN_PLACE.to_owned(), in_place.as_str().into());
         }
@@ -296,6 +335,8 @@ pub struct RequestChoice {
     count: i32,
     digest: Digest,
     end: i64,
+    annotation: Option<String>,
+    stop: Option<&'static str>,
 }
 
 fn conditions() -> BoxedStrategy<Value> {
@@ -319,9 +360,12 @@ fn conditions() -> BoxedStrategy<Value> {
 
 /// A request with any status: none, wiped, one that cannot be read, or one with runs.
 pub fn request_choice() -> BoxedStrategy<RequestChoice> {
-    let written = (conditions(), proptest::option::of(select(Phase::ALL)), 0..4_i64).prop_map(
-        |(conditions, phase, generation)| {
-            json!({"observedGeneration": generation, "phase": phase, "conditions": conditions})
+    let told = (token(), token(), run_policy(), proptest::option::of(select([0, 30].as_slice())));
+    let written = (conditions(), proptest::option::of(select(Phase::ALL)), 0..4_i64, told).prop_map(
+        |(conditions, phase, generation, (spec, annotation, policy, deadline))| {
+            json!({"observedGeneration": generation, "phase": phase, "conditions": conditions,
+                "lastHandledRerun": {"spec": spec, "annotation": annotation}, "runPolicy": policy,
+                "settings": {"startDeadlineSeconds": deadline}})
         },
     );
     let status = prop_oneof![
@@ -337,10 +381,25 @@ pub fn request_choice() -> BoxedStrategy<RequestChoice> {
     ];
     let name = prop_oneof![9 => Just(NAME.to_owned()), 1 => text()];
     let age = select([5, 100_000].as_slice());
-    let runs = (newest, 0..4_i32, digest_choice(), offset());
-    (name, spec(), age, 1..4_i64, proptest::bool::weighted(0.05), status, runs)
-        .prop_map(|(name, spec, age, generation, is_deleting, status, (newest, count, digest, end))| {
-            RequestChoice { name, spec, age, generation, is_deleting, status, newest, count, digest, end }
+    let stop = proptest::option::weighted(0.3, select(["Replace", "StartDeadline"].as_slice()));
+    let runs = (newest, 0..4_i32, digest_choice(), offset(), stop);
+    (name, spec(), age, 1..4_i64, proptest::bool::weighted(0.05), status, runs, token())
+        .prop_map(|(name, spec, age, generation, is_deleting, status, runs, annotation)| {
+            let (newest, count, digest, end, stop) = runs;
+            RequestChoice {
+                name,
+                spec,
+                age,
+                generation,
+                is_deleting,
+                status,
+                newest,
+                count,
+                digest,
+                end,
+                annotation,
+                stop,
+            }
         })
         .boxed()
 }
@@ -369,6 +428,7 @@ impl RequestChoice {
             ("generation", Some(self.generation.into())),
             ("creationTimestamp", Some(second(-self.age))),
             ("deletionTimestamp", self.is_deleting.then(|| second(-1))),
+            ("annotations", self.annotation.as_ref().map(|token| json!({labels::RERUN: token}))),
         ]);
         object([("metadata", Some(metadata)), ("spec", Some(self.spec.clone())), ("status", status)])
     }
@@ -392,6 +452,7 @@ impl RequestChoice {
             ("startTime", Some(second(self.end - 60))),
             ("endTime", result.map(|_| second(self.end))),
             ("result", result.map(|result| json!(result))),
+            ("stop", self.stop.filter(|_| matches!(newest, Newest::Recorded)).map(Into::into)),
             ("reason", result.map(|_| "BackoffLimitExceeded".into())),
             ("message", result.map(|_| "Job has reached the specified backoff limit".into())),
         ])

@@ -6,6 +6,7 @@
 use super::heal::{Fault, Faults, heal, settle};
 use super::server::Propagation::{Background, Foreground, Orphan};
 use super::server::Server;
+use super::spec::Policy;
 use super::world::{Action, User, World};
 
 /// A part of a workload.
@@ -21,8 +22,8 @@ pub enum Stage {
 
 use Stage::{User as Act, Wait, Work};
 
-/// Workloads by name, with a TTL in the spec.
-pub const WORKLOADS: [(&str, Option<i32>, &[Stage]); 11] = [
+/// Workloads by name, with a TTL in the spec. They follow templates and replace runs where the name says so.
+pub const WORKLOADS: [(&str, Option<i32>, &[Stage]); 17] = [
     ("a run", None, &[Work]),
     ("a run with a TTL", Some(0), &[Work]),
     ("an edit of an active run", None, &[Wait, Act(User::Edit(1)), Wait, Work]),
@@ -50,6 +51,20 @@ pub const WORKLOADS: [(&str, Option<i32>, &[Stage]); 11] = [
     ),
     ("orphaned and created again", None, &[Wait, Act(User::Delete(Orphan)), Wait, Act(User::Create), Work]),
     ("rejected and mended", None, &[Wait, Act(User::Spoil), Wait, Act(User::Mend(1)), Work]),
+    ("a rerun after a run", None, &[Work, Act(User::Token(1)), Work, Act(User::Annotate(1)), Work]),
+    (
+        "a rerun and an edit while active",
+        None,
+        &[Wait, Act(User::EditToken(1, 1)), Act(User::Annotate(2)), Wait, Work],
+    ),
+    ("replace: an edit while active", None, &[Wait, Act(User::Edit(1)), Wait, Work]),
+    ("replace: an edit that returns", None, &[Wait, Act(User::Edit(1)), Act(User::Edit(0)), Wait, Work]),
+    ("hold: an edit and a rerun", None, &[Work, Act(User::Edit(1)), Work, Act(User::Token(1)), Work]),
+    (
+        "follow: an edit of a template",
+        None,
+        &[Work, Act(User::Template), Work, Act(User::RemakeTemplate), Work],
+    ),
     (
         "wiped, lost, and a foreign Job",
         None,
@@ -69,8 +84,18 @@ pub const WORKLOADS: [(&str, Option<i32>, &[Stage]); 11] = [
 /// How a workload ended: the records in short, and how many Jobs there ever were.
 type End = (Vec<String>, usize);
 
-fn run(ttl: Option<i32>, stages: &[Stage], faults: &mut Faults) -> Result<End, String> {
-    let mut world = World::new(Server::new(None, ttl), 1, true, false);
+/// The run policy which the name of a workload begins with.
+fn policy_of(name: &str) -> Policy {
+    match name.split_once(':').map(|(policy, _)| policy) {
+        Some("replace") => Policy::Replace,
+        Some("hold") => Policy::Hold,
+        Some("follow") => Policy::Follow,
+        _ => Policy::Default,
+    }
+}
+
+fn run(policy: Policy, ttl: Option<i32>, stages: &[Stage], faults: &mut Faults) -> Result<End, String> {
+    let mut world = World::new(Server::new(None, ttl, policy), 1, true, false);
     world.apply(Action::User(User::Create));
     // An old object: the shortcut for brand-new ones would hide what a crash does.
     world.apply(Action::Tick(100_000));
@@ -95,11 +120,12 @@ pub fn enumerate() -> Result<usize, String> {
     let mut schedules = 0;
     for (name, ttl, stages) in WORKLOADS {
         let mut clean = Faults::default();
-        let expected = run(ttl, stages, &mut clean).map_err(|error| format!("{name}: {error}"))?;
+        let expected =
+            run(policy_of(name), ttl, stages, &mut clean).map_err(|error| format!("{name}: {error}"))?;
         let mut try_out = |at: &[(usize, Fault)]| {
             schedules += 1;
             let mut faults = Faults { at: at.iter().copied().collect(), calls: 0 };
-            match run(ttl, stages, &mut faults) {
+            match run(policy_of(name), ttl, stages, &mut faults) {
                 Ok(end) if end == expected => Ok(()),
                 Ok(end) => Err(format!("{name}, {at:?}: it ends as {end:?} instead of {expected:?}")),
                 Err(error) => Err(format!("{name}, {at:?}: {error}")),

@@ -22,7 +22,7 @@ pub struct Outcome {
 }
 
 fn world(scenario: &Scenario, seed: u64, mutant: Option<Mutant>, is_traced: bool) -> World {
-    let mut server = Server::new(mutant, scenario.ttl);
+    let mut server = Server::new(mutant, scenario.ttl, scenario.policy);
     server.oracle.ignores_digests = mutant == Some(Mutant::DigestOfEverything);
     // A schedule in four has one operator; in half of them caches never go back.
     let operators = if seed.is_multiple_of(4) { 1 } else { 2 };
@@ -182,5 +182,11 @@ fn view(rng: &mut Rng) -> View {
         5..=7 => rng.below(3),
         _ => rng.below(12),
     };
-    View { request: lag(rng), jobs: lag(rng), salt: rng.below(10_000), words: rng.chance(50) }
+    View {
+        request: lag(rng),
+        jobs: lag(rng),
+        salt: rng.below(10_000),
+        words: rng.chance(50),
+        template: lag(rng),
+    }
 }

@@ -9,7 +9,9 @@ use jobrequest::api::condition::RunResult;
 use jobrequest::compile::digest::digest;
 
 use super::operator::View;
+use super::oracle::doors;
 use super::server::{NAME, Progress};
+use super::spec::Policy;
 use super::world::{Action, User, World};
 
 /// What happens to one call of a settling operator.
@@ -182,7 +184,20 @@ fn stands(world: &World) -> Result<(), String> {
         return Ok(());
     }
     let Ok(spec) = &request.spec.0 else { return Ok(()) };
+    let policy = spec.run_policy.clone().unwrap_or_default();
+    served(world, request, &status)?;
+    history(world, &status)?;
     match status.runs.first() {
+        Some(run) if run.result == Some(RunResult::Replaced) => {
+            Err(format!("run {} was replaced, and nothing came after it", run.number))
+        }
+        Some(run) if run.result.is_some() && run.digest != digest(spec) && policy.holds() => {
+            let is_told = status.conditions.iter().any(|c| c.type_ == "PendingChanges" && c.status == "True");
+            if is_told { Ok(()) } else { Err("changes are held, and no condition tells".to_owned()) }
+        }
+        Some(run) if policy.follows_templates() && !is_current(world, &run.templates) => {
+            Err(format!("run {} was made with an old template: {:?}", run.number, run.templates))
+        }
         Some(run) if run.result.is_some() && (run.digest == digest(spec)) => {
             let is_told = status.conditions.iter().any(|condition| {
                 condition.type_ == if run.result == Some(RunResult::Succeeded) { "Ready" } else { "Stalled" }
@@ -192,6 +207,46 @@ fn stands(world: &World) -> Result<(), String> {
         }
         newest => Err(format!("the newest spec has not run to its end: {newest:?}")),
     }
+}
+
+fn is_current(world: &World, pins: &[jobrequest::api::status::TemplatePin]) -> bool {
+    let (uid, generation) = world.server.templates.last().unwrap();
+    pins.iter().any(|pin| pin.uid == *uid && pin.generation == *generation)
+}
+
+/// Every token that stands in a door was handled with a run: the newest run's own Job says so.
+fn served(
+    world: &World,
+    request: &jobrequest::reconcile::StoredRequest,
+    status: &jobrequest::api::JobRequestStatus,
+) -> Result<(), String> {
+    let Some(uid) = status.runs.first().and_then(|run| run.job_uid.as_deref()) else { return Ok(()) };
+    let handled = world.server.oracle.handled_with(uid);
+    for (door, handled) in doors(request).into_iter().zip(handled) {
+        if !door.is_empty() && door != handled {
+            return Err(format!("{door:?} asks for a run, and the newest was made with {handled:?}"));
+        }
+    }
+    Ok(())
+}
+
+/// The history limits keep no more Jobs than they say.
+fn history(world: &World, status: &jobrequest::api::JobRequestStatus) -> Result<(), String> {
+    let limit = if world.server.wish.policy == Policy::NoHistory { 0 } else { 3 };
+    for result in [RunResult::Succeeded, RunResult::Failed] {
+        let runs = status.runs.iter().filter(|run| run.result == Some(result));
+        let kept = runs.filter(|run| {
+            world.server.live_jobs().any(|job| {
+                let is_ours = job.view.is_controlled_by(world.server.uid().as_deref().unwrap_or_default());
+                is_ours && job.is_cached() && run.job_uid.as_deref() == Some(job.view.uid())
+            })
+        });
+        let kept = kept.count();
+        if kept > limit {
+            return Err(format!("{kept} Jobs of runs that are {result} are kept, the limit is {limit}"));
+        }
+    }
+    Ok(())
 }
 
 /// At rest, a restart and a day later, nothing is written.

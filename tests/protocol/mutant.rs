@@ -6,11 +6,14 @@
 use std::time::Duration;
 
 use jobrequest::api::condition::RunResult;
+use jobrequest::api::run_policy::OnTemplateChange;
+use jobrequest::api::status::{HandledRerun, TemplatePin};
 use jobrequest::api::{JobRequestStatus, labels};
 use jobrequest::compile::digest::digest;
 use jobrequest::reconcile::{Answer, Call, Creation, JobView, Memory, StoredRequest};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 
+use super::oracle::doors;
 use super::server::{NAME, Server};
 
 /// See the module. `(rule, what is taken away)` is in [`Mutant::what`].
@@ -37,10 +40,20 @@ pub enum Mutant {
     DigestOfEverything,
     RunsBeside,
     HidesDeletion,
+    OneEcho,
+    EmptyDoorClears,
+    AdoptsTokens,
+    AdoptsFromCacheOfTemplates,
+    FollowsTemplates,
+    IgnoresHold,
+    StopsInMemory,
+    ReplacesInBackground,
+    ReplacedIsEnough,
+    HidesLimits,
 }
 
 impl Mutant {
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 31] = [
         Self::StatusIgnoresVersion,
         Self::DeleteIgnoresVersion,
         Self::PatchIgnoresUid,
@@ -62,6 +75,16 @@ impl Mutant {
         Self::DigestOfEverything,
         Self::RunsBeside,
         Self::HidesDeletion,
+        Self::OneEcho,
+        Self::EmptyDoorClears,
+        Self::AdoptsTokens,
+        Self::AdoptsFromCacheOfTemplates,
+        Self::FollowsTemplates,
+        Self::IgnoresHold,
+        Self::StopsInMemory,
+        Self::ReplacesInBackground,
+        Self::ReplacedIsEnough,
+        Self::HidesLimits,
     ];
 
     /// The rule, what is taken away, and the scenario that shows it soonest.
@@ -90,6 +113,20 @@ impl Mutant {
             Self::DigestOfEverything => (11, "the digest covers what is changed in place", "patch"),
             Self::RunsBeside => (13, "a change does not wait for the run", "edits"),
             Self::HidesDeletion => (15, "a deletion is not seen", "recreate"),
+            Self::OneEcho => (12, "both doors have one echo", "tokens"),
+            Self::EmptyDoorClears => (12, "an empty door clears its echo", "doors"),
+            Self::AdoptsTokens => (12, "an adopted Job is taken to have handled all tokens", "wipe-tokens"),
+            Self::AdoptsFromCacheOfTemplates => {
+                (11, "the GET of a template with another uid is answered by the cache", "remake")
+            }
+            Self::FollowsTemplates => {
+                (11, "an edit of a template counts without being asked to", "templates")
+            }
+            Self::IgnoresHold => (11, "changes that are held are run", "hold"),
+            Self::StopsInMemory => (14, "the decision to replace a run is not written", "replace"),
+            Self::ReplacesInBackground => (14, "a run is replaced in the background", "replace"),
+            Self::ReplacedIsEnough => (14, "a replaced run asks for no successor", "replace"),
+            Self::HidesLimits => (9, "history limits are not seen", "history"),
         }
     }
 
@@ -109,6 +146,54 @@ impl Mutant {
                     labels.insert("parallelism".to_owned(), told.to_string());
                 }
             }
+            Self::FollowsTemplates => {
+                if let Ok(spec) = &mut request.spec.0 {
+                    spec.run_policy.get_or_insert_default().on_template_change =
+                        Some(OnTemplateChange::Rerun);
+                }
+            }
+            Self::IgnoresHold => {
+                if let Ok(spec) = &mut request.spec.0 {
+                    spec.run_policy = None;
+                }
+                if let Ok(status) = &mut request.status.0 {
+                    status.run_policy = None;
+                }
+            }
+            Self::HidesLimits => {
+                if let Ok(spec) = &mut request.spec.0 {
+                    spec.run_policy = None;
+                }
+            }
+            Self::OneEcho => {
+                if let Ok(status) = &mut request.status.0
+                    && let Some(handled) = &mut status.last_handled_rerun
+                {
+                    let last = handled.annotation.clone().or(handled.spec.clone());
+                    (handled.spec, handled.annotation) = (last.clone(), last);
+                }
+            }
+            Self::EmptyDoorClears => {
+                let is_empty = doors(request).map(|door| door.is_empty());
+                if let Ok(status) = &mut request.status.0
+                    && let Some(handled) = &mut status.last_handled_rerun
+                {
+                    if is_empty[0] {
+                        handled.spec = None;
+                    }
+                    if is_empty[1] {
+                        handled.annotation = None;
+                    }
+                }
+            }
+            Self::ReplacedIsEnough => {
+                if let Ok(status) = &mut request.status.0
+                    && let Some(run) = status.runs.first_mut()
+                    && run.result == Some(RunResult::Replaced)
+                {
+                    run.result = Some(RunResult::Lost);
+                }
+            }
             Self::RunsBeside => {
                 if let (Ok(spec), Ok(status)) = (&request.spec.0, &mut request.status.0) {
                     let wanted = digest(spec);
@@ -124,6 +209,12 @@ impl Mutant {
 
     /// Takes back, on the way out, what [`Mutant::request`] falsified in the records.
     pub fn status(self, status: &mut JobRequestStatus, stored: &JobRequestStatus) {
+        if self == Self::ReplacedIsEnough {
+            for run in &mut status.runs {
+                let truth = stored.runs.iter().find(|stored| stored.number == run.number);
+                run.result = truth.and_then(|truth| truth.result).or(run.result);
+            }
+        }
         if self != Self::RunsBeside {
             return;
         }
@@ -180,10 +271,10 @@ impl Mutant {
         call: &Call,
         answer: &mut Answer,
         uid: &str,
-        seen: (&StoredRequest, &[JobView]),
+        seen: (&StoredRequest, &[JobView], &TemplatePin),
         server: &Server,
     ) {
-        let (cached, cached_jobs) = seen;
+        let (cached, cached_jobs, template) = seen;
         let newest = server.request().and_then(|request| request.known_status().runs.first().cloned());
         let adopts = newest.as_ref().is_some_and(|run| run.job_uid.is_none());
         match (self, call, &mut *answer) {
@@ -221,6 +312,18 @@ impl Mutant {
             }
             (Self::GoneByCache, Call::GetJob(name), Answer::Job(found)) if !adopts => {
                 *found = cached_jobs.iter().find(|job| job.name() == name).map(|job| Box::new(job.clone()));
+            }
+            (Self::AdoptsTokens, _, Answer::Job(Some(job))) if adopts => {
+                if let Some(request) = server.request() {
+                    let [spec, annotation] =
+                        doors(request).map(|door| Some(door).filter(|door| !door.is_empty()));
+                    let handled = HandledRerun { spec, annotation };
+                    let text = serde_json::to_string(&handled).unwrap();
+                    job.metadata.annotations.get_or_insert_default().insert(labels::RERUN.to_owned(), text);
+                }
+            }
+            (Self::AdoptsFromCacheOfTemplates, Call::GetTemplate(_), Answer::Template(found)) => {
+                *found = Some(template.clone());
             }
             (Self::ListsNothing, Call::ListJobs, Answer::Jobs(jobs)) => jobs.clear(),
             _ => {}

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jobrequest::api::labels;
-use jobrequest::compile::Layers;
 use jobrequest::reconcile::{
     Answer, Answers, Call, Clock, Creation, JobView, Memory, Observed, Pass, Rest, Step, StoredRequest,
 };
@@ -22,6 +21,8 @@ pub struct View {
     pub salt: usize,
     /// The watch brought the last states of deleted Jobs.
     pub words: bool,
+    /// Versions by which the template lags.
+    pub template: usize,
 }
 
 /// A pass and the call that it waits for.
@@ -49,10 +50,13 @@ pub struct Operator {
     memory: BTreeMap<String, Memory>,
     seen_request: usize,
     seen_jobs: BTreeMap<String, usize>,
+    seen_template: usize,
+    /// It holds the lease for as long as it lives.
+    is_sole: bool,
 }
 
 impl Operator {
-    pub fn new(is_monotone: bool, server: &Server) -> Self {
+    pub fn new(is_monotone: bool, is_sole: bool, server: &Server) -> Self {
         let mut operator = Self {
             is_monotone,
             running: None,
@@ -61,6 +65,8 @@ impl Operator {
             memory: BTreeMap::new(),
             seen_request: 0,
             seen_jobs: BTreeMap::new(),
+            seen_template: 0,
+            is_sole,
         };
         operator.look(server);
         operator
@@ -71,11 +77,12 @@ impl Operator {
         self.seen_request = server.requests.len() - 1;
         self.seen_jobs =
             server.jobs.iter().map(|(name, versions)| (name.clone(), versions.len() - 1)).collect();
+        self.seen_template = server.templates.len() - 1;
     }
 
     /// The process dies, and another takes its place.
     pub fn restart(&mut self, server: &Server) {
-        *self = Self::new(self.is_monotone, server);
+        *self = Self::new(self.is_monotone, self.is_sole, server);
     }
 
     /// Both clocks. The process has been up for a while when the model begins.
@@ -131,9 +138,13 @@ impl Operator {
             pods: Vec::new(),
             answers: Answers::default(),
             memory,
-            sole_since: None,
+            sole_since: self.is_sole.then(|| Duration::from_millis(1_000_000)),
         };
-        let pass = Pass::new(observed, Layers::default(), self.clock(server));
+        let newest = server.templates.len() - 1;
+        let floor = if self.is_monotone { self.seen_template } else { 0 };
+        self.seen_template = newest.saturating_sub(view.template).max(floor);
+        let layers = server.layers(self.seen_template);
+        let pass = Pass::new(observed, layers, self.clock(server));
         self.go_on(uid, pass, seen, BTreeSet::new(), server);
         true
     }
@@ -174,7 +185,8 @@ impl Operator {
             _ => {}
         }
         if let Some(mutant) = server.mutant {
-            let seen = (&running.seen.0, running.seen.1.as_slice());
+            let template = server.template(self.seen_template).pin();
+            let seen = (&running.seen.0, running.seen.1.as_slice(), &template);
             mutant.answer(&running.call, &mut answer, &running.uid, seen, server);
         }
         running.pass.answer(&running.call, answer, self.clock(server));
@@ -196,6 +208,7 @@ impl Operator {
     /// The caches have something which the last pass has not seen.
     pub fn is_touched(&self, server: &Server) -> bool {
         server.requests.len() - 1 > self.seen_request
+            || server.templates.len() - 1 > self.seen_template
             || server.jobs.iter().any(|(name, versions)| {
                 let seen = self.seen_jobs.get(name).copied().unwrap_or(0);
                 // Watches select by label: what happens to a Job without them is not told.

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jobrequest::api::condition::RunResult;
+use jobrequest::api::condition::{RunResult, Stop};
 use jobrequest::api::{JobRequestStatus, labels};
 use jobrequest::compile::digest::digest;
 use jobrequest::reconcile::{JobView, StoredRequest};
@@ -32,9 +32,18 @@ pub struct Oracle {
     keys: BTreeMap<String, Key>,
     active: BTreeSet<String>,
     ran: BTreeMap<String, String>,
+    handled: BTreeMap<String, [String; 2]>,
     ended: BTreeMap<String, RunResult>,
     results: BTreeMap<String, RunResult>,
     deleted_by_us: BTreeSet<String>,
+    /// What stood in the doors when a run was reserved last, by request.
+    echoes: BTreeMap<String, [String; 2]>,
+    /// Jobs that some status said are to be replaced.
+    decided: BTreeSet<String>,
+    /// Jobs which were gone before their pods, by a delete of ours.
+    pods_left: BTreeSet<String>,
+    /// Requests whose status was wiped: a decision to stop a run is lost with it.
+    wiped: BTreeSet<String>,
     recorded_at: BTreeMap<String, u64>,
     /// Runs for which the API cannot promise one Job: a user deleted it in the documented window, or the status was
     /// wiped after it had gone.
@@ -92,11 +101,27 @@ impl Oracle {
         if let (Some(beside), true) = (beside.cloned(), is_promised) {
             self.violate(|| format!("{uid} (run {}) was created while {beside} is active", key.1));
         }
+        if let (Some(left), true) =
+            (self.pods_left.iter().find(|left| self.keys[*left].0 == key.0).cloned(), is_promised)
+        {
+            self.violate(|| format!("{uid} was created beside the pods of {left}, which was replaced"));
+        }
+        let handled: serde_json::Value = job
+            .annotation(labels::RERUN)
+            .and_then(|text| serde_json::from_str(text).ok())
+            .unwrap_or_default();
+        let door = |name: &str| handled[name].as_str().unwrap_or_default().to_owned();
+        self.handled.insert(uid.clone(), [door("spec"), door("annotation")]);
         self.keys.insert(uid.clone(), key);
         self.active.insert(uid.clone());
         if let Some(program) = program {
             self.ran.insert(uid, Wish::digest_of(program));
         }
+    }
+
+    /// The tokens that the Job with this uid was made with: of the spec, and of the annotation.
+    pub fn handled_with(&self, uid: &str) -> [String; 2] {
+        self.handled.get(uid).cloned().unwrap_or_default()
     }
 
     /// A Job reached this state by the Job controller.
@@ -131,16 +156,38 @@ impl Oracle {
         self.deleted_by_us.insert(job.uid().to_owned());
         let number = job.run().unwrap_or_default();
         let newest = status.runs.first().map_or(0, |run| run.number);
+        let has_ended = self.ended.contains_key(job.uid());
         let is_free = match status.runs.iter().find(|run| run.number == number) {
+            // Rule 14: a run that was decided to be replaced, and has no result that would be lost.
+            Some(run) if run.stop == Some(Stop::Replace) && !has_ended => true,
+
             Some(run) => match &run.job_uid {
                 Some(uid) => uid != job.uid() || run.result.is_some(),
                 None => run.result.is_some(),
             },
             None => number < newest,
         };
-        self.check(is_free, || {
+        // The status may have been wiped, or gone with its request, between the decision and the delete.
+        let owner = self.keys.get(job.uid()).map(|key| key.0.clone()).unwrap_or_default();
+        let was_decided = self.wiped.contains(&owner) && self.decided.contains(job.uid()) && !has_ended;
+        let was_recorded = self.results.contains_key(job.uid());
+        self.check(is_free || was_decided || was_recorded, || {
             format!("an operator deletes {} ({}), whose result is not recorded", job.name(), job.uid())
         });
+    }
+
+    /// A delete of ours took a Job before its pods.
+    pub fn leaves_pods(&mut self, job: &JobView) {
+        if self.active.contains(job.uid()) {
+            self.pods_left.insert(job.uid().to_owned());
+        }
+    }
+
+    /// Pods that were left have gone; false: there were none.
+    pub fn pods_go(&mut self) -> bool {
+        let were_left = !self.pods_left.is_empty();
+        self.pods_left.clear();
+        were_left
     }
 
     /// A user deletes a Job, while the request with this uid is there. A foreign Job under a run's name counts too:
@@ -161,8 +208,12 @@ impl Oracle {
     /// The status was wiped while the Jobs of these runs could be listed.
     pub fn wiped(&mut self, request: &str, listed: &[i32]) {
         self.recorded_at.clear();
-        let lost =
-            self.created.union(&self.reserved).filter(|key| key.0 == request && !listed.contains(&key.1));
+        self.wiped.insert(request.to_owned());
+        let is_decided = |key: &Key| self.decided.iter().any(|uid| self.keys.get(uid) == Some(key));
+        let lost = self
+            .created
+            .union(&self.reserved)
+            .filter(|key| key.0 == request && (!listed.contains(&key.1) || is_decided(key)));
         self.unpromised.extend(lost.cloned().collect::<Vec<_>>());
     }
 
@@ -172,6 +223,7 @@ impl Oracle {
         stored: &StoredRequest,
         status: &JobRequestStatus,
         existing: &[String],
+        template: &(String, i64),
         now: u64,
     ) {
         self.writes += 1;
@@ -197,11 +249,16 @@ impl Oracle {
             let Some(uid) = &run.job_uid else {
                 self.check(run.result.is_none(), || format!("run {} has a result and no Job", run.number));
                 if old.is_none() {
-                    self.reserve(stored, &before, key);
+                    let replaced =
+                        status.runs.get(1).is_some_and(|run| run.result == Some(RunResult::Replaced));
+                    self.reserve(stored, &before, replaced, template, key);
                 }
                 continue;
             };
             self.recorded_at.entry(uid.clone()).or_insert(now);
+            if run.stop == Some(Stop::Replace) {
+                self.decided.insert(uid.clone());
+            }
             let is_its_job = self.keys.get(uid) == Some(&key);
             self.check(is_its_job, || format!("run {} records {uid}, which is not its Job", run.number));
             let ran = self.ran.get(uid).cloned().unwrap_or_default();
@@ -210,26 +267,64 @@ impl Oracle {
                 format!("run {} records digest {}, but {uid} ran {ran}", run.number, run.digest)
             });
             if let Some(result) = run.result {
-                self.judge_result(run.number, uid, result, existing);
+                self.judge_result(run.number, uid, result, existing, stored.uid());
             }
         }
         let numbers: Vec<i32> = status.runs.iter().map(|run| run.number).collect();
         self.check(numbers.windows(2).all(|pair| pair[0] > pair[1]), || format!("runs are {numbers:?}"));
     }
 
-    fn reserve(&mut self, stored: &StoredRequest, before: &JobRequestStatus, key: Key) {
+    fn reserve(
+        &mut self,
+        stored: &StoredRequest,
+        before: &JobRequestStatus,
+        replaced: bool,
+        template: &(String, i64),
+        key: Key,
+    ) {
         let number = key.1;
         self.check(!stored.is_suspended(), || format!("run {number} was reserved while suspended"));
         // A reservation that steps over a foreign Job replaces an open one.
         if let (Some(newest), Ok(spec)) = (before.runs.first(), &stored.spec.0) {
             let ran = newest.job_uid.as_ref().and_then(|uid| self.ran.get(uid));
-            let is_asked_for = newest.job_uid.is_none() || ran != Some(&digest(spec));
+            let policy = spec.run_policy.clone().unwrap_or_default();
+            let has_changed = ran != Some(&digest(spec)) && !policy.holds();
+            let has_newer_template = policy.follows_templates()
+                && newest
+                    .templates
+                    .first()
+                    .is_none_or(|pin| (&pin.uid, pin.generation) != (&template.0, template.1));
+            let is_asked_for = newest.job_uid.is_none()
+                || replaced
+                || has_changed
+                || has_newer_template
+                || self.is_token_new(stored);
             self.check(is_asked_for, || format!("run {number} was reserved, and nobody asked for it"));
+        }
+        let echo = self.echoes.entry(key.0.clone()).or_default();
+        for (echo, door) in echo.iter_mut().zip(doors(stored)) {
+            if !door.is_empty() {
+                *echo = door;
+            }
         }
         self.reserved.insert(key);
     }
 
-    fn judge_result(&mut self, number: i32, uid: &str, result: RunResult, existing: &[String]) {
+    /// A door of `stored` holds something that no run was reserved for. A wipe may bring a token back.
+    fn is_token_new(&self, stored: &StoredRequest) -> bool {
+        let echo = self.echoes.get(stored.uid()).cloned().unwrap_or_default();
+        self.wiped.contains(stored.uid())
+            || doors(stored).iter().zip(&echo).any(|(door, echo)| !door.is_empty() && door != echo)
+    }
+
+    fn judge_result(
+        &mut self,
+        number: i32,
+        uid: &str,
+        result: RunResult,
+        existing: &[String],
+        request: &str,
+    ) {
         let before = self.results.insert(uid.to_owned(), result);
         self.check(before.is_none_or(|before| before == result), || {
             format!("run {number} was recorded {before:?} and is now {result}")
@@ -237,16 +332,22 @@ impl Oracle {
         if before.is_some() {
             return;
         }
-        if result == RunResult::Lost {
-            let is_there = existing.iter().any(|existing| existing == uid);
-            self.check(!is_there, || format!("run {number} is recorded Lost, and {uid} exists"));
-            let was_ours = self.deleted_by_us.contains(uid);
-            self.check(!was_ours, || format!("run {number} is recorded Lost, and we deleted {uid}"));
-        } else {
-            let truth = self.ended.get(uid).copied();
-            self.check(truth == Some(result), || {
-                format!("run {number} is recorded {result}, and {uid} is {truth:?}")
-            });
+        let was_ours = self.deleted_by_us.contains(uid);
+        match result {
+            RunResult::Lost | RunResult::Replaced => {
+                let is_there = existing.iter().any(|existing| existing == uid);
+                self.check(!is_there, || format!("run {number} is recorded {result}, and {uid} exists"));
+                let is_known = !self.wiped.contains(request);
+                self.check(!(was_ours && is_known && result == RunResult::Lost), || {
+                    format!("run {number} is recorded Lost, and we deleted {uid}")
+                });
+            }
+            RunResult::Succeeded | RunResult::Failed => {
+                let truth = self.ended.get(uid).copied();
+                self.check(truth == Some(result), || {
+                    format!("run {number} is recorded {result}, and {uid} is {truth:?}")
+                });
+            }
         }
     }
 
@@ -286,4 +387,11 @@ impl Oracle {
             && job.is_controlled_by(request)
             && !status.runs.iter().any(|run| run.job_uid.as_deref() == Some(job.uid()))
     }
+}
+
+/// What stands in the doors: of the spec, and of the annotation.
+pub fn doors(stored: &StoredRequest) -> [String; 2] {
+    let annotations = stored.metadata.annotations.clone().unwrap_or_default();
+    let spec = stored.spec.0.as_ref().ok().and_then(|spec| spec.rerun.clone());
+    [spec.unwrap_or_default(), annotations.get(labels::RERUN).cloned().unwrap_or_default()]
 }

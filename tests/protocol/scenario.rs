@@ -1,9 +1,10 @@
 //! What users and others may do in a schedule.
 
 use super::server::Propagation::{Background, Foreground, Orphan};
+use super::spec::Policy;
 use super::world::User::{
-    self, Alias, Create, Delete, DeleteJob, Edit, Forbid, Foreign, Mend, Parallelism, Queue, Spoil,
-    StripLabels, StripOwner, Suspend, Wipe,
+    self, Alias, Annotate, Create, Delete, DeleteJob, Edit, EditToken, Forbid, Foreign, Mend, Parallelism,
+    Queue, RemakeTemplate, Spoil, StripLabels, StripOwner, Suspend, Template, Token, Wipe,
 };
 
 /// A mix of actions and how many of them a schedule has.
@@ -18,6 +19,8 @@ pub struct Scenario {
     pub faults: usize,
     /// TTL in the spec.
     pub ttl: Option<i32>,
+    /// `runPolicy` in the spec.
+    pub policy: Policy,
     /// Runs whose Jobs make progress.
     pub runs: usize,
     /// Operator 0 is slow to send its creates.
@@ -27,10 +30,15 @@ pub struct Scenario {
 }
 
 const fn scenario(name: &'static str, ttl: Option<i32>, acts: &'static [User]) -> Scenario {
-    Scenario { name, acts, users: 5, faults: 3, ttl, runs: 3, hesitates: false, length: 90 }
+    let policy = Policy::Default;
+    Scenario { name, acts, users: 5, faults: 3, ttl, policy, runs: 3, hesitates: false, length: 90 }
 }
 
-pub const SCENARIOS: [Scenario; 18] = [
+const fn with(policy: Policy, scenario: Scenario) -> Scenario {
+    Scenario { policy, ..scenario }
+}
+
+pub const SCENARIOS: [Scenario; 34] = [
     scenario("edits", None, &[Edit(0), Edit(1), Edit(2)]),
     scenario("ttl", Some(0), &[Edit(0), Edit(1), StripOwner(1), StripOwner(2)]),
     scenario(
@@ -142,6 +150,82 @@ pub const SCENARIOS: [Scenario; 18] = [
         None,
         &[Foreign(1), Foreign(2), Foreign(3), Edit(0), Edit(1), Forbid(true), Forbid(false)],
     ),
+    // A door that is emptied and filled again with what it held.
+    Scenario {
+        users: 8,
+        runs: 6,
+        length: 160,
+        ..scenario("doors", None, &[Token(1), Token(0), Annotate(1), Annotate(0)])
+    },
+    with(Policy::Follow, Scenario { users: 3, length: 160, ..scenario("remake", None, &[RemakeTemplate]) }),
+    // Two doors, one run for all that stands in them.
+    scenario("tokens", None, &[Token(1), Token(2), Token(0), Annotate(1), Annotate(5), Annotate(0), Edit(1)]),
+    scenario(
+        "token-and-edit",
+        None,
+        &[EditToken(1, 1), EditToken(0, 2), Token(1), Annotate(1), Suspend(true), Suspend(false)],
+    ),
+    scenario(
+        "tokens-ttl",
+        Some(0),
+        &[Token(1), Token(2), Annotate(1), DeleteJob(1, Background), StripOwner(1)],
+    ),
+    scenario("wipe-tokens", None, &[Wipe, Token(1), Annotate(1), Token(2), Edit(1)]),
+    with(Policy::Replace, scenario("replace", None, &[Edit(0), Edit(1), Edit(2), Edit(0), Edit(1)])),
+    with(
+        Policy::Replace,
+        scenario("replace-tokens", None, &[Edit(1), Token(1), EditToken(0, 2), Annotate(1), Annotate(2)]),
+    ),
+    with(
+        Policy::Replace,
+        scenario(
+            "replace-meddled",
+            None,
+            &[
+                Edit(1),
+                Edit(0),
+                Token(1),
+                DeleteJob(1, Background),
+                DeleteJob(2, Foreground),
+                StripOwner(1),
+                StripLabels(1),
+                Suspend(true),
+                Suspend(false),
+                Queue(1, true),
+            ],
+        ),
+    ),
+    with(
+        Policy::Replace,
+        scenario(
+            "replace-recreate",
+            Some(30),
+            &[Edit(1), Edit(0), Delete(Background), Delete(Foreground), Create, Create, Foreign(2)],
+        ),
+    ),
+    with(Policy::Replace, scenario("replace-wipe", None, &[Wipe, Edit(1), Token(1), StripOwner(1), Wipe])),
+    with(
+        Policy::Hold,
+        scenario(
+            "hold",
+            None,
+            &[Edit(1), Edit(0), Edit(2), Token(1), Annotate(1), Suspend(true), Suspend(false)],
+        ),
+    ),
+    scenario("templates", None, &[Template, Template, RemakeTemplate, Edit(1), Token(1)]),
+    with(Policy::Follow, scenario("follow", None, &[Template, Template, RemakeTemplate, Edit(1), Token(1)])),
+    with(
+        Policy::ReplaceAndFollow,
+        scenario(
+            "replace-follow",
+            None,
+            &[Template, RemakeTemplate, Edit(1), Edit(0), Suspend(true), Suspend(false)],
+        ),
+    ),
+    with(
+        Policy::NoHistory,
+        scenario("history", None, &[Edit(1), Edit(0), Token(1), StripOwner(1), DeleteJob(1, Background)]),
+    ),
     scenario(
         "all",
         Some(60),
@@ -168,6 +252,10 @@ pub const SCENARIOS: [Scenario; 18] = [
             Alias(1),
             Forbid(true),
             Forbid(false),
+            Token(1),
+            Annotate(1),
+            EditToken(2, 2),
+            Template,
         ],
     ),
 ];

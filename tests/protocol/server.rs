@@ -6,8 +6,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
+use std::sync::Arc;
 
-use jobrequest::api::{JobRequestStatus, labels};
+use jobrequest::api::template::{TemplateKind, TemplateRef};
+use jobrequest::api::{JobRequestStatus, JobTemplateSpec, labels};
+use jobrequest::compile::{Layers, Template};
 use jobrequest::reconcile::observed::Lenient;
 use jobrequest::reconcile::{Answer, Call, Creation, JobView, StoredRequest};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
@@ -16,7 +19,7 @@ use serde_json::{Map, Value, json};
 
 use super::mutant::Mutant;
 use super::oracle::Oracle;
-use super::spec::{Wish, program_of};
+use super::spec::{Policy, Wish, program_of, token};
 
 /// The only JobRequest name.
 pub const NAME: &str = "pi";
@@ -88,6 +91,10 @@ pub struct Server {
     pub requests: Vec<Option<Rc<StoredRequest>>>,
     /// Every version of each Job name.
     pub jobs: BTreeMap<String, Vec<Option<Rc<StoredJob>>>>,
+    /// Every version of the default template: uid and generation.
+    pub templates: Vec<(String, i64)>,
+    /// What stands in the annotation door of the living JobRequest.
+    pub annotation: u8,
     /// Quota: creates are forbidden.
     pub forbids: bool,
     pub oracle: Oracle,
@@ -97,13 +104,15 @@ pub struct Server {
 }
 
 impl Server {
-    pub fn new(mutant: Option<Mutant>, ttl: Option<i32>) -> Self {
+    pub fn new(mutant: Option<Mutant>, ttl: Option<i32>, policy: Policy) -> Self {
         Self {
             now: 0,
             mutant,
-            wish: Wish::new(ttl),
+            wish: Wish::new(ttl, policy),
             requests: vec![None],
             jobs: BTreeMap::new(),
+            templates: vec![("template-1".to_owned(), 1)],
+            annotation: 0,
             forbids: false,
             oracle: Oracle::default(),
             last: 100,
@@ -141,6 +150,44 @@ impl Server {
         self.jobs.values().filter_map(|versions| versions.last()?.as_ref())
     }
 
+    /// A version of the default template.
+    pub fn template(&self, version: usize) -> Template {
+        let (uid, generation) = self.templates[version].clone();
+        Template {
+            reference: TemplateRef { kind: TemplateKind::ClusterJobTemplate, name: "base".to_owned() },
+            uid,
+            generation,
+            created: None,
+            spec: Ok(JobTemplateSpec { default: Some(true), ..JobTemplateSpec::default() }),
+        }
+    }
+
+    /// The layers below the request, with that version of the template.
+    pub fn layers(&self, version: usize) -> Layers {
+        Layers { templates: vec![Arc::new(self.template(version))], ..Layers::default() }
+    }
+
+    /// The template is edited, or deleted and created again.
+    pub fn edit_template(&mut self, anew: bool) -> bool {
+        let (uid, generation) = self.templates.last().unwrap().clone();
+        let next = if anew { (format!("template-{}", self.next()), 1) } else { (uid, generation + 1) };
+        self.templates.push(next);
+        true
+    }
+
+    /// The annotation door of the JobRequest.
+    pub fn annotate(&mut self, number: u8) -> bool {
+        let Some(mut request) = self.request().map(|request| (**request).clone()) else { return false };
+        if self.annotation == number {
+            return false;
+        }
+        self.annotation = number;
+        let annotations = request.metadata.annotations.get_or_insert_default();
+        annotations.insert(labels::RERUN.to_owned(), token(number));
+        self.store_request(request);
+        true
+    }
+
     /// uid of the JobRequest now, if it is there.
     pub fn uid(&self) -> Option<String> {
         self.request().map(|request| request.uid().to_owned())
@@ -171,7 +218,7 @@ impl Server {
             Call::DeleteJob { name, uid: job, resource_version, propagation } => {
                 self.delete(name, job, resource_version, *propagation, uid)
             }
-            Call::GetTemplate(_) => Answer::Template(None),
+            Call::GetTemplate(_) => Answer::Template(Some(self.template(self.templates.len() - 1).pin())),
             Call::WriteStatus { uid, resource_version, status } => {
                 self.write_status(uid, resource_version, status)
             }
@@ -241,8 +288,15 @@ impl Server {
         let status = self.request().map(|request| request.known_status()).unwrap_or_default();
         self.oracle.deleted_by_us(&job.view, &status);
         match how {
-            jobrequest::reconcile::Propagation::Background => self.remove_job(name),
-            jobrequest::reconcile::Propagation::Foreground => self.terminate(name, Propagation::Foreground),
+            jobrequest::reconcile::Propagation::Foreground
+                if self.mutant != Some(Mutant::ReplacesInBackground) =>
+            {
+                self.terminate(name, Propagation::Foreground);
+            }
+            _ => {
+                self.oracle.leaves_pods(&job.view);
+                self.remove_job(name);
+            }
         }
         Answer::Done
     }
@@ -262,7 +316,8 @@ impl Server {
         let lost: Vec<String> =
             status.runs.iter().filter_map(|run| run.job_uid.clone()).filter(|uid| exists(uid)).collect();
         let now = self.now;
-        self.oracle.written(&stored, &status, &lost, now);
+        let template = self.templates.last().unwrap().clone();
+        self.oracle.written(&stored, &status, &lost, &template, now);
         let mut request = (*stored).clone();
         request.status = Lenient(Ok(status));
         Answer::Written(Box::new((*self.store_request(request)).clone()))
@@ -306,6 +361,7 @@ impl Server {
         }
         let uid = format!("request-{}", self.next());
         let created = Time(Timestamp::from_second(self.wall().as_second()).unwrap());
+        self.annotation = 0;
         let request = StoredRequest {
             metadata: ObjectMeta {
                 name: Some(NAME.to_owned()),
@@ -403,6 +459,9 @@ impl Server {
 
     /// One step of the garbage collector; false: nothing to collect. `slowly`: a Job is left terminating first.
     pub fn collect(&mut self, slowly: bool) -> bool {
+        if self.oracle.pods_go() {
+            return true;
+        }
         let going =
             self.live_jobs().find(|job| job.view.is_terminating()).map(|job| job.view.name().to_owned());
         if let Some(name) = going {

@@ -2,7 +2,7 @@
 
 use jobrequest::api::JobRequestSpec;
 use jobrequest::compile::digest::digest;
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// What a user has written, in the model's own words.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,11 +17,50 @@ pub struct Wish {
     pub alias: u8,
     /// Both TTLs.
     pub ttl: Option<i32>,
+    /// `spec.rerun`; 0: empty.
+    pub token: u8,
+    /// `spec.runPolicy`.
+    pub policy: Policy,
+}
+
+/// What a scenario's `spec.runPolicy` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Policy {
+    /// Nothing.
+    Default,
+    /// `whileActive: Replace`.
+    Replace,
+    /// `onSpecChange: Hold`.
+    Hold,
+    /// `onTemplateChange: Rerun`.
+    Follow,
+    /// Both history limits are 0.
+    NoHistory,
+    /// `whileActive: Replace` and `onTemplateChange: Rerun`.
+    ReplaceAndFollow,
+}
+
+impl Policy {
+    fn value(self) -> Value {
+        match self {
+            Self::Default => json!({}),
+            Self::Replace => json!({"whileActive": "Replace"}),
+            Self::Hold => json!({"onSpecChange": "Hold"}),
+            Self::Follow => json!({"onTemplateChange": "Rerun"}),
+            Self::NoHistory => json!({"successfulRunsHistoryLimit": 0, "failedRunsHistoryLimit": 0}),
+            Self::ReplaceAndFollow => json!({"whileActive": "Replace", "onTemplateChange": "Rerun"}),
+        }
+    }
+}
+
+/// A token of a door; 0: the door is empty.
+pub fn token(number: u8) -> String {
+    if number == 0 { String::new() } else { format!("token {number}") }
 }
 
 impl Wish {
-    pub const fn new(ttl: Option<i32>) -> Self {
-        Self { program: Some(0), suspend: false, parallelism: 1, alias: 0, ttl }
+    pub const fn new(ttl: Option<i32>, policy: Policy) -> Self {
+        Self { program: Some(0), suspend: false, parallelism: 1, alias: 0, ttl, token: 0, policy }
     }
 
     /// As the API server stores it.
@@ -38,6 +77,12 @@ impl Wish {
         if self.suspend {
             spec["suspend"] = true.into();
         }
+        if self.token > 0 {
+            spec["rerun"] = token(self.token).into();
+        }
+        if self.policy != Policy::Default {
+            spec["runPolicy"] = self.policy.value();
+        }
         if self.alias > 0 {
             spec["alias"] = format!("alias {}", self.alias).into();
         }
@@ -46,7 +91,7 @@ impl Wish {
 
     /// The digest of what runs when this program runs.
     pub fn digest_of(program: u8) -> String {
-        digest(&Self { program: Some(program), ..Self::new(None) }.spec())
+        digest(&Self { program: Some(program), ..Self::new(None, Policy::Default) }.spec())
     }
 }
 

@@ -5,8 +5,10 @@
 
 use std::collections::BTreeSet;
 
+use jobrequest::api::status::Run;
 use jobrequest::reconcile::{Answer, Call};
 
+use super::mutant::Mutant;
 use super::operator::{Operator, View, may_send};
 use super::server::{NAME, Progress, Propagation, Server};
 
@@ -31,6 +33,16 @@ pub enum User {
     Foreign(i32),
     Queue(i32, bool),
     Forbid(bool),
+    /// `spec.rerun`.
+    Token(u8),
+    /// The annotation.
+    Annotate(u8),
+    /// A program and a token in one update.
+    EditToken(u8, u8),
+    /// An edit of the template below the request.
+    Template,
+    /// The template is deleted and created again.
+    RemakeTemplate,
 }
 
 /// One step of the world.
@@ -89,7 +101,9 @@ pub struct World {
 
 impl World {
     pub fn new(server: Server, operators: usize, is_monotone: bool, is_traced: bool) -> Self {
-        let operators = (0..operators).map(|_| Operator::new(is_monotone, &server)).collect();
+        // A lease is held by one; a second operator is one that has not noticed.
+        let is_sole = operators == 1;
+        let operators = (0..operators).map(|_| Operator::new(is_monotone, is_sole, &server)).collect();
         Self { server, operators, flights: Vec::new(), sent: 0, trace: is_traced.then(Vec::new), calls: 0 }
     }
 
@@ -217,9 +231,13 @@ impl World {
     fn reach(&mut self, operator: usize, call: &Call, uid: &str, answered: &BTreeSet<String>) -> Answer {
         self.calls += 1;
         let known = self.server.recorded();
-        // A reservation that is kept in memory only: the server is never told, the operator believes it was.
-        let unwritten = self.server.mutant == Some(super::mutant::Mutant::ReservesInMemory)
-            && matches!(call, Call::WriteStatus { status, .. } if status.runs.first().is_some_and(|run| run.job_uid.is_none()));
+        // A decision that is kept in memory only: the server is never told, the operator believes it was.
+        let decides = |is_it: fn(&Run) -> bool| matches!(call, Call::WriteStatus { status, .. } if status.runs.first().is_some_and(is_it));
+        let unwritten = match self.server.mutant {
+            Some(Mutant::ReservesInMemory) => decides(|run| run.job_uid.is_none()),
+            Some(Mutant::StopsInMemory) => decides(|run| run.stop.is_some() && run.result.is_none()),
+            _ => false,
+        };
         let answer = if let (true, Call::WriteStatus { status, .. }, Some(request)) =
             (unwritten, call, self.server.request())
         {
@@ -299,6 +317,14 @@ impl World {
             User::Wipe => server.wipe(),
             User::Foreign(run) => server.create_foreign(run),
             User::Queue(run, suspend) => server.queue(&job(run), suspend),
+            User::Token(token) => server.edit(|wish| wish.token = token),
+            User::Annotate(token) => server.annotate(token),
+            User::EditToken(program, token) => {
+                server.wish.program.is_some()
+                    && server.edit(|wish| (wish.program, wish.token) = (Some(program), token))
+            }
+            User::Template => server.edit_template(false),
+            User::RemakeTemplate => server.edit_template(true),
             User::Forbid(forbids) => {
                 let differs = server.forbids != forbids;
                 server.forbids = forbids;
@@ -331,9 +357,15 @@ fn words(call: &Call) -> String {
                     )
                 })
                 .collect();
-            format!("PUT status at {resource_version}: {:?} {runs:?}", status.phase)
+            let handled = status.last_handled_rerun.clone().unwrap_or_default();
+            let stop = status.runs.first().and_then(|run| run.stop);
+            format!(
+                "PUT status at {resource_version}: {:?} {runs:?} stop {stop:?} handled {:?} {:?}",
+                status.phase, handled.spec, handled.annotation
+            )
         }
         Call::PatchJob { name, patch } => format!("PATCH {name} {patch}"),
+        Call::DeleteJob { name, propagation, .. } => format!("DELETE {name} {propagation:?}"),
         Call::Publish(event) => format!("event {}: {}", event.reason, event.note),
         other => format!("{other:?}"),
     }

@@ -26,18 +26,6 @@ use crate::api::{JobRequest, JobRequestSpec, JobRequestStatus, labels};
 pub use event::{EventView, EventsOf};
 pub use pod::{ConditionView, ContainerRole, ContainerState, ContainerView, EndView, PodView};
 
-/// What belongs to a request and carries its name.
-pub trait OfRequest {
-    /// Name of the request.
-    fn request_name(&self) -> Option<&str>;
-}
-
-impl OfRequest for JobView {
-    fn request_name(&self) -> Option<&str> {
-        self.metadata.labels.as_ref()?.get(labels::REQUEST).map(String::as_str)
-    }
-}
-
 /// The two clocks that rules read. The pure rooms never ask for the time; they are told.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Clock {
@@ -285,7 +273,7 @@ impl JobView {
 }
 
 /// Reads metadata without managedFields and without labels and annotations which are not ours.
-pub(super) fn trimmed<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Error> {
+pub(crate) fn trimmed<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Error> {
     let mut metadata = ObjectMeta::deserialize(deserializer)?;
     metadata.managed_fields = None;
     metadata.generate_name = None;

@@ -9,7 +9,6 @@ use k8s_openapi::jiff::Timestamp;
 use kube::Resource;
 use serde::Deserialize;
 
-use super::OfRequest;
 use crate::api::labels;
 use crate::reconcile::text::{bounded_to, in_one_line, last_words, printable};
 
@@ -23,10 +22,8 @@ const REASON: usize = 64;
 #[resource(inherit = Pod)]
 #[serde(from = "Wire")]
 pub struct PodView {
-    /// Name, namespace, resourceVersion, creation and deletion.
+    /// Name, namespace, resourceVersion, creation, deletion, and the label that names the request.
     pub metadata: ObjectMeta,
-    /// Name of the request which it carries as a label.
-    pub request: Option<Box<str>>,
     /// uid of the Job that controls it.
     pub job_uid: Option<Box<str>>,
     /// The node that it is bound to.
@@ -64,12 +61,6 @@ impl PodView {
     #[must_use]
     pub const fn is_terminating(&self) -> bool {
         self.metadata.deletion_timestamp.is_some()
-    }
-}
-
-impl OfRequest for PodView {
-    fn request_name(&self) -> Option<&str> {
-        self.request.as_deref()
     }
 }
 
@@ -257,14 +248,16 @@ impl From<Wire> for PodView {
             }
         };
         let owner = metadata.owner_references.iter().flatten().find(|owner| owner.controller == Some(true));
-        let request = metadata.labels.as_ref().and_then(|labels| labels.get(labels::REQUEST));
+        let request = metadata.labels.map(|mut all| {
+            all.retain(|key, _| key == labels::REQUEST);
+            all
+        });
         let unscheduled = find("PodScheduled", "False").map(|condition| Box::new(condition.view()));
         let disruption = find("DisruptionTarget", "True").map(|condition| Box::new(condition.view()));
         let waits_since = initialized.or(status.start_time.as_ref()).map(|time| time.0);
         let of_inits = status.init_container_statuses.into_iter().flatten();
         let of_others = status.container_statuses.into_iter().flatten();
         Self {
-            request: request.map(|name| name.as_str().into()),
             job_uid: owner.map(|owner| owner.uid.as_str().into()),
             node: spec.node_name.map(Into::into),
             is_failed: status.phase.as_deref() == Some("Failed"),
@@ -283,6 +276,7 @@ impl From<Wire> for PodView {
             metadata: ObjectMeta {
                 name: metadata.name,
                 namespace: metadata.namespace,
+                labels: request,
                 // The watch goes on from it.
                 resource_version: metadata.resource_version,
                 creation_timestamp: metadata.creation_timestamp,

@@ -163,9 +163,8 @@ impl ControlPlane {
         for pid in noted.filter_map(|entry| entry.file_name().into_string().ok()) {
             // The number may belong to somebody else by now.
             let command = Command::new("ps").args(["-ww", "-o", "command=", "-p", &pid]).output();
-            if command.is_ok_and(|ps| {
-                String::from_utf8_lossy(&ps.stdout).contains(env!("CARGO_BIN_EXE_jobrequest"))
-            }) {
+            let program = super::Operator::program().display().to_string();
+            if command.is_ok_and(|ps| String::from_utf8_lossy(&ps.stdout).contains(&program)) {
                 send("KILL", &pid);
             }
             let _ = fs::remove_file(self.pids().join(pid));

@@ -35,9 +35,13 @@ const TEST_DEADLINE: Duration = Duration::from_secs(300);
 
 type Body = Box<dyn FnOnce(Arc<Cluster>) -> LocalBoxFuture<'static, ()> + Send>;
 
+/// The same, of a slow one.
+const SLOW_DEADLINE: Duration = Duration::from_secs(3600);
+
 /// A named test.
 pub(crate) struct Test {
     name: &'static str,
+    is_slow: bool,
     body: Body,
 }
 
@@ -47,7 +51,19 @@ impl Test {
     where
         F: Future<Output = ()> + 'static,
     {
-        Self { name, body: Box::new(|cx| body(cx).boxed_local()) }
+        Self { name, is_slow: false, body: Box::new(|cx| body(cx).boxed_local()) }
+    }
+
+    /// One that runs only when it is asked for, by `--ignored`.
+    pub(crate) fn slow<F>(name: &'static str, body: impl FnOnce(Arc<Cluster>) -> F + Send + 'static) -> Self
+    where
+        F: Future<Output = ()> + 'static,
+    {
+        Self { is_slow: true, ..Self::new(name, body) }
+    }
+
+    pub(crate) fn is_slow(&self) -> bool {
+        self.is_slow
     }
 
     pub(crate) fn name(&self) -> &'static str {
@@ -59,15 +75,16 @@ impl Test {
         let cx = Arc::new(Cluster::new(name, control_plane));
         let logs = cx.logs().display().to_string();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        let deadline = if self.is_slow { SLOW_DEADLINE } else { TEST_DEADLINE };
         let outcome = runtime.block_on(async {
             // The body is called inside, so that what it does before its first await has the runtime, too.
             let body = async { (self.body)(cx).await };
-            AssertUnwindSafe(tokio::time::timeout(TEST_DEADLINE, body)).catch_unwind().await
+            AssertUnwindSafe(tokio::time::timeout(deadline, body)).catch_unwind().await
         });
         runtime.shutdown_background();
         match outcome {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) => Err(format!("still running after {TEST_DEADLINE:?}\nlogs: {logs}").into()),
+            Ok(Err(_)) => Err(format!("still running after {deadline:?}\nlogs: {logs}").into()),
             Err(panic) => {
                 let message = (panic.downcast_ref::<String>().map(String::as_str))
                     .or_else(|| panic.downcast_ref::<&str>().copied())

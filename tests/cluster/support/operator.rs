@@ -5,6 +5,9 @@ use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
 use super::control_plane::send;
 use super::{Cluster, ControlPlane, DEADLINE, Namespace, eventually};
 
@@ -31,7 +34,7 @@ impl Operator {
         let control_plane = Arc::clone(cx.control_plane());
         let log = cx.log(&format!("operator-{}.log", control_plane.unique()));
         let output = File::create(&log).expect("create the operator's log");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_jobrequest"));
+        let mut command = Command::new(Self::program());
         command.args(["controller", "--namespace", namespace.name()]).args(arguments);
         // Nothing of this machine's settings decides how the operator reaches the API server.
         for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"] {
@@ -45,6 +48,12 @@ impl Operator {
         Self { child, log, control_plane }
     }
 
+    /// The program under test; JOBREQUEST_PROGRAM names another one, such as an optimised build.
+    pub(crate) fn program() -> PathBuf {
+        std::env::var_os("JOBREQUEST_PROGRAM")
+            .map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_jobrequest")), PathBuf::from)
+    }
+
     /// What it wrote to stdout and stderr so far.
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(&self.log).expect("read the operator's log")
@@ -52,6 +61,45 @@ impl Operator {
 
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Sends it a signal, as `kill -s` names it.
+    pub(crate) fn signal(&self, name: &str) {
+        send(name, &self.child.id().to_string());
+    }
+
+    /// Status code and body of its answer to a GET of a probe or of the metrics.
+    pub(crate) async fn get(&self, path: &str) -> (u16, String) {
+        let address = eventually(DEADLINE, "the log tells where probes are answered", async || {
+            let log = self.log();
+            let rest = log.split("probes and metrics at http://").nth(1)?;
+            Some(rest.lines().next()?.trim().trim_end_matches(['"', '}', ',']).to_owned())
+        })
+        .await;
+        let mut connection = TcpStream::connect(&address).await.expect("connect to the operator");
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+        connection.write_all(request.as_bytes()).await.expect("send a request");
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).await.expect("read the answer");
+        let (head, body) = answer.split_once("\r\n\r\n").expect("head and body");
+        let code = head.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status code");
+        (code, body.to_owned())
+    }
+
+    /// Its caches are filled.
+    pub(crate) async fn is_ready(&self) {
+        eventually(DEADLINE, "the operator is ready", async || match self.get("/readyz").await {
+            (200, _) => Ok(()),
+            other => Err(other),
+        })
+        .await;
+    }
+
+    /// The value of a metric without labels, from a scrape.
+    pub(crate) async fn metric(&self, name: &str) -> f64 {
+        let (_, text) = self.get("/metrics").await;
+        let line = text.lines().find_map(|line| line.strip_prefix(&format!("{name} ")));
+        line.and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("no {name} in {text}"))
     }
 
     pub(crate) fn is_running(&mut self) -> bool {

@@ -1,0 +1,244 @@
+//! Leader election: one of several replicas holds a Lease and leads, the others stand by with warm caches.
+//!
+//! [`Candidate`] takes a client of its own and the [`Election`]; it tells the term to a
+//! [`Leadership`](super::leadership::Leadership). What to do is decided in [`rules`]; this file performs it.
+
+mod rules;
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::time::Instant;
+
+use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
+use k8s_openapi::jiff::Timestamp;
+use kube::api::{ObjectMeta, PostParams};
+use kube::{Api, Client};
+use tokio::sync::watch;
+use tracing::{debug, info, warn};
+
+pub use rules::Times;
+
+use super::error::chain;
+use super::leadership::Term;
+use crate::api::labels;
+use rules::{Move, Seen, decide, released};
+
+/// Which Lease the replicas share.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Election {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// How leadership is kept.
+    pub times: Times,
+}
+
+/// What a look at the Lease ended with.
+enum Outcome {
+    /// This process holds it.
+    Held,
+    /// This process does not hold it; who does, if known.
+    Elsewhere(Option<String>),
+}
+
+/// Stands for leadership.
+pub(super) struct Candidate {
+    leases: Api<Lease>,
+    election: Election,
+    identity: String,
+    started: Instant,
+    term: watch::Sender<Option<Term>>,
+    seen: Option<Seen>,
+    /// `seen` is the answer of our own last write, so that a renewal needs no look before it.
+    is_fresh: bool,
+    /// The last thing that was said, so that it is said once.
+    said: Option<String>,
+}
+
+impl Candidate {
+    /// `client` must not repeat calls by itself: a renewal that comes late is worse than none.
+    pub(super) fn new(client: Client, election: Election, term: watch::Sender<Option<Term>>) -> Self {
+        Self {
+            leases: Api::namespaced(client, &election.namespace),
+            election,
+            identity: identity(),
+            started: Instant::now(),
+            term,
+            seen: None,
+            is_fresh: false,
+            said: None,
+        }
+    }
+
+    /// Stands for leadership until `stop` is done, then gives the Lease back.
+    pub(super) async fn campaign(mut self, stop: impl Future<Output = ()>) {
+        info!(lease = %self.lease(), identity = self.identity, "standing for leadership");
+        let mut stop = std::pin::pin!(stop);
+        loop {
+            self.round().await;
+            tokio::select! {
+                () = tokio::time::sleep(self.election.times.retry_period) => {}
+                () = &mut stop => break,
+            }
+        }
+        self.release().await;
+    }
+
+    async fn round(&mut self) {
+        let began = Instant::now();
+        let deadline = self.election.times.call_deadline();
+        let outcome = match tokio::time::timeout(deadline, self.look_and_write()).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(error)) => return self.failed(&chain(&error)),
+            Err(_) => return self.failed(&format!("no answer within {} s", deadline.as_secs_f32())),
+        };
+        match outcome {
+            // From before the write was sent: whoever saw it arrive began to count later.
+            Outcome::Held => self.leads_from(began),
+            Outcome::Elsewhere(holder) => self.stands_by(holder),
+        }
+    }
+
+    async fn look_and_write(&mut self) -> Result<Outcome, kube::Error> {
+        let knows = self.is_fresh && self.seen.as_ref().is_some_and(|seen| seen.is_held_by(&self.identity));
+        // Whatever happens to the next calls: the one after them looks first.
+        self.is_fresh = false;
+        if !knows {
+            let found = self.leases.get_opt(&self.election.name).await?;
+            self.seen = found.map(|lease| Seen::look(self.seen.as_ref(), lease, self.started.elapsed()));
+        }
+        let now = self.started.elapsed();
+        let times = &self.election.times;
+        let written = match decide(&self.identity, times, self.seen.as_ref(), now, Timestamp::now()) {
+            Move::Wait => None,
+            Move::Create(spec) => {
+                self.leases.create(&params(), &self.with(spec, None)).await.map(Some).or_else(lost_race)?
+            }
+            Move::Renew(spec) | Move::Take(spec) => self.replace(spec).await?,
+        };
+        let Some(lease) = written else {
+            return Ok(Outcome::Elsewhere(
+                self.seen
+                    .as_ref()
+                    .and_then(Seen::holder)
+                    .filter(|holder| *holder != self.identity)
+                    .map(str::to_owned),
+            ));
+        };
+        self.seen = Some(Seen::look(self.seen.as_ref(), lease, self.started.elapsed()));
+        self.is_fresh = true;
+        Ok(Outcome::Held)
+    }
+
+    /// Replaces what was seen, if it is still that.
+    async fn replace(&self, spec: LeaseSpec) -> Result<Option<Lease>, kube::Error> {
+        let version = self.seen.as_ref().and_then(|seen| seen.resource_version.clone());
+        let lease = self.with(spec, version);
+        self.leases.replace(&self.election.name, &params(), &lease).await.map(Some).or_else(lost_race)
+    }
+
+    fn with(&self, spec: LeaseSpec, resource_version: Option<String>) -> Lease {
+        let name = Some(self.election.name.clone());
+        Lease { metadata: ObjectMeta { name, resource_version, ..ObjectMeta::default() }, spec: Some(spec) }
+    }
+
+    fn leads_from(&mut self, began: Instant) {
+        let until = Some(began + self.election.times.renew_deadline);
+        let last = *self.term.borrow();
+        // A term that ran out before it was renewed is over: what it left undone is looked at anew.
+        let goes_on = last.filter(|term| term.until.is_none_or(|until| began < until));
+        if goes_on.is_none() {
+            info!(lease = %self.lease(), identity = self.identity, "leading");
+        }
+        self.said = None;
+        let since = goes_on.map_or(began, |term| term.since);
+        self.term.send_replace(Some(Term { since, until }));
+    }
+
+    fn stands_by(&mut self, holder: Option<String>) {
+        // A lost race leaves the holder unknown: the next look tells whether the term goes on.
+        if holder.is_some() || !self.is_leading() {
+            self.ends();
+        }
+        let words = holder.unwrap_or_default();
+        if !words.is_empty() && self.said.as_ref() != Some(&words) {
+            info!(lease = %self.lease(), holder = words, "standing by");
+            self.said = Some(words);
+        }
+    }
+
+    fn failed(&mut self, why: &str) {
+        if self.said.as_deref() != Some(why) {
+            warn!(lease = %self.lease(), error = why, "could not look after the lease; trying again");
+            self.said = Some(why.to_owned());
+        }
+        if !self.is_leading() {
+            self.ends();
+        }
+    }
+
+    fn is_leading(&self) -> bool {
+        self.term.borrow().is_some_and(|term| term.until.is_none_or(|until| Instant::now() < until))
+    }
+
+    fn ends(&self) {
+        if self.term.send_replace(None).is_some() {
+            warn!(lease = %self.lease(), identity = self.identity, "lost the lease: no longer leading");
+        }
+    }
+
+    /// Gives the Lease back, so that another replica leads within its retry period.
+    async fn release(mut self) {
+        if self.term.send_replace(None).is_none() {
+            return;
+        }
+        let deadline = self.election.times.call_deadline();
+        let attempt = async {
+            if !self.is_fresh {
+                let found = self.leases.get_opt(&self.election.name).await?;
+                self.seen = found.map(|lease| Seen::look(None, lease, self.started.elapsed()));
+            }
+            let Some(seen) = self.seen.as_ref().filter(|seen| seen.is_held_by(&self.identity)) else {
+                return Ok(None);
+            };
+            self.replace(released(seen, Timestamp::now())).await
+        };
+        match tokio::time::timeout(deadline, attempt).await {
+            Ok(Ok(Some(_))) => info!(lease = %self.lease(), "gave the lease back"),
+            Ok(Ok(None)) => debug!(lease = %self.lease(), "somebody else holds the lease"),
+            Ok(Err(error)) => {
+                warn!(lease = %self.lease(), error = %chain(&error), "could not give the lease back");
+            }
+            Err(_) => warn!(lease = %self.lease(), "could not give the lease back: no answer"),
+        }
+    }
+
+    fn lease(&self) -> String {
+        format!("{}/{}", self.election.namespace, self.election.name)
+    }
+}
+
+/// Somebody wrote in between, or it is gone: look again.
+fn lost_race(error: kube::Error) -> Result<Option<Lease>, kube::Error> {
+    match error {
+        kube::Error::Api(status) if matches!(status.code, 404 | 409) => Ok(None),
+        other => Err(other),
+    }
+}
+
+fn params() -> PostParams {
+    PostParams { field_manager: Some(labels::FIELD_MANAGER.to_owned()), ..PostParams::default() }
+}
+
+/// The host's name (a pod's own), and something that no other process has: a container that is started again in its pod
+/// is another one.
+fn identity() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .ok()
+        .or_else(|| std::env::var("HOSTNAME").ok())
+        .unwrap_or_default();
+    let host = host.trim();
+    let mut random = RandomState::new().build_hasher();
+    random.write_u32(std::process::id());
+    format!("{}_{:016x}", if host.is_empty() { "jobrequest" } else { host }, random.finish())
+}

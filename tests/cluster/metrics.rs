@@ -1,0 +1,152 @@
+//! What Prometheus gets from a real operator: right, by convention, and without a word that a user wrote.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use prometheus_parse::{Sample, Scrape, Value};
+use serde_json::json;
+
+use crate::support::requests::{Requests, spec};
+use crate::support::{Cluster, Operator, Test};
+
+pub(crate) fn tests() -> Vec<Test> {
+    vec![
+        Test::new("tell_what_happened", tell_what_happened),
+        Test::new("log_lines_name_the_request_and_the_run", log_lines),
+    ]
+}
+
+/// Samples of a scrape, read by a parser that is not ours.
+fn parse(text: &str) -> Scrape {
+    Scrape::parse(text.lines().map(|line| Ok(line.to_owned()))).expect("the text format")
+}
+
+/// The value of the one sample with these labels.
+fn value(scrape: &Scrape, name: &str, labels: &[(&str, &str)]) -> f64 {
+    let has = |sample: &&Sample| {
+        sample.metric == name && labels.iter().all(|(key, value)| sample.labels.get(key) == Some(value))
+    };
+    let found: Vec<_> = scrape.samples.iter().filter(has).collect();
+    assert_eq!(found.len(), 1, "{name} {labels:?}: {found:#?}");
+    match &found[0].value {
+        Value::Counter(value) | Value::Gauge(value) | Value::Untyped(value) => *value,
+        other => panic!("{name}: {other:?}"),
+    }
+}
+
+/// How often a histogram was observed.
+fn observations(scrape: &Scrape, name: &str, labels: &[(&str, &str)]) -> f64 {
+    value(scrape, &format!("{name}_count"), labels)
+}
+
+async fn tell_what_happened(cx: Arc<Cluster>) {
+    let at = Requests::new(&cx, "zebrafish").await;
+    let operator = Operator::start(&cx, &at.namespace, &[]);
+    let words = ["zebrafish", "axolotl", "quokka", "perl", "numbat", "BackoffLimitExceeded"];
+    let more = json!({
+        "alias": "quokka", "description": "a quokka\n\"quoted\"", "labels": {"numbat": "numbat"},
+        "settings": {"backoffLimit": 0}
+    });
+    at.create("axolotl-good", spec(&json!({}), &more)).await;
+    at.create("axolotl-bad", spec(&json!({"exit-code": "3"}), &more)).await;
+    at.create("axolotl-on", spec(&json!({"run-seconds": "forever"}), &more)).await;
+    let rejected = json!({"containers": [{"name": "quokka", "image": "perl", "quota": "numbat"}]});
+    at.create("axolotl-no", rejected).await;
+    at.until_phase("axolotl-good", 1, "Completed").await;
+    at.until_phase("axolotl-bad", 1, "Failed").await;
+    at.until_phase("axolotl-on", 1, "Running").await;
+    at.until("axolotl-no", "it is rejected", |status| status["phase"] == "Rejected").await;
+    // A counter moves after the answer that it counts.
+    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+
+    assert_eq!(operator.get("/healthz").await, (200, "ok\n".to_owned()));
+    let (code, text) = operator.get("/metrics").await;
+    assert_eq!(code, 200);
+    let scrape = parse(&text);
+    for (phase, count) in
+        [("Completed", 1.0), ("Failed", 1.0), ("Running", 1.0), ("Rejected", 1.0), ("Waiting", 0.0)]
+    {
+        assert_eq!(value(&scrape, "jobrequest_requests", &[("phase", phase)]), count, "{phase}");
+    }
+    for (result, category, count) in [("Succeeded", "", 1.0), ("Failed", "AppError", 1.0), ("Lost", "", 0.0)]
+    {
+        let labels = [("result", result), ("category", category)];
+        assert_eq!(value(&scrape, "jobrequest_runs_total", &labels), count, "{labels:?}");
+    }
+    assert_eq!(value(&scrape, "jobrequest_leader", &[]), 1.0);
+    assert_eq!(value(&scrape, "jobrequest_reconciles_active", &[]), 0.0);
+    let version = [("version", env!("CARGO_PKG_VERSION"))];
+    assert_eq!(value(&scrape, "jobrequest_build_info", &version), 1.0);
+    let created = [("verb", "create"), ("resource", "jobs"), ("code", "201")];
+    assert_eq!(value(&scrape, "jobrequest_api_requests_total", &created), 3.0);
+    let watches = [("verb", "watch"), ("resource", "jobrequests"), ("code", "200")];
+    assert!(value(&scrape, "jobrequest_api_requests_total", &watches) >= 1.0);
+    assert_eq!(text.matches("jobrequest_run_duration_seconds_count{").count(), 2, "{text}");
+
+    conventions(&text, &scrape);
+    for word in words {
+        assert!(!text.contains(word), "{word} is a user's, or of the cluster: {text}");
+    }
+    // Every value of a label is of a list that does not grow with what users make.
+    let mut values: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for sample in &scrape.samples {
+        for (key, value) in sample.labels.iter() {
+            values.entry(key).or_default().insert(value);
+        }
+    }
+    let labels: Vec<_> = values.keys().copied().collect();
+    for label in &labels {
+        assert!(
+            ["code", "kind", "le", "phase", "reason", "resource", "result", "category", "verb", "version"]
+                .contains(label),
+            "{label}: {:?}",
+            values[label]
+        );
+    }
+    println!("figure: {} series in {} bytes", scrape.samples.len(), text.len());
+}
+
+/// What promlint asks for: help and type for each family, base units, counters that end with `_total`.
+fn conventions(text: &str, scrape: &Scrape) {
+    let families: BTreeMap<&str, &str> =
+        text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' ')).collect();
+    assert!(families.len() >= 10, "{text}");
+    for (name, kind) in &families {
+        let help = scrape.docs.get(*name).unwrap_or_else(|| panic!("{name} has no help"));
+        assert!(help.len() > 10, "{name}: {help}");
+        assert!(name.starts_with("jobrequest_") || name.starts_with("process_"), "{name}");
+        assert_eq!(*kind == "counter", name.ends_with("_total"), "{name} is a {kind}");
+        if *kind == "histogram" {
+            assert!(name.ends_with("_seconds"), "{name}: the unit of a histogram");
+        }
+        for unit in ["_ms", "milliseconds", "minutes", "kilobytes", "_kb"] {
+            assert!(!name.contains(unit), "{name}: not a base unit");
+        }
+    }
+    assert!(observations(scrape, "jobrequest_reconcile_duration_seconds", &[]) >= 4.0);
+}
+
+async fn log_lines(cx: Arc<Cluster>) {
+    let at = Requests::new(&cx, "lines").await;
+    let operator = Operator::start(&cx, &at.namespace, &["--log-format", "json"]);
+    at.create("pi", spec(&json!({}), &json!({}))).await;
+    at.until_phase("pi", 1, "Completed").await;
+    at.change("pi", json!({"containers": [{"name": "main", "image": "perl:5.36"}]})).await;
+    at.until_phase("pi", 2, "Completed").await;
+    let log = operator.log();
+    let lines: Vec<serde_json::Value> =
+        log.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"))).collect();
+    let created: Vec<_> =
+        lines.iter().filter(|line| line["fields"]["message"] == "creating the Job").collect();
+    assert_eq!(created.len(), 2, "{log}");
+    for (line, run) in created.iter().zip(1..) {
+        assert_eq!(line["spans"][0]["namespace"], at.namespace.name(), "{line}");
+        assert_eq!(line["spans"][0]["name"], "pi", "{line}");
+        assert_eq!(line["spans"][1]["run"], run, "{line}");
+    }
+
+    let quiet = Operator::start_with(&cx, &at.namespace, &[], &[("JOBREQUEST_LOG_LEVEL", "warn")]);
+    at.create("quiet", spec(&json!({}), &json!({}))).await;
+    at.until_phase("quiet", 1, "Completed").await;
+    assert_eq!(quiet.log(), "");
+}
