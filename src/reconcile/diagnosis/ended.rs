@@ -39,6 +39,10 @@ pub(super) fn of_pod(pod: &PodView) -> Option<(Option<Timestamp>, Failure)> {
     if is_over && let Some(failure) = disrupted(pod) {
         return Some((at, with_end(failure, end)));
     }
+    // The deletion ended it before anything had run: what it was stuck with is told as long as it is not replaced.
+    if pod.is_terminating() && end.is_none_or(|(_, end)| end.never_ran()) {
+        return None;
+    }
     if pod.is_failed && !pod.reason.is_empty() {
         let (category, hint) = match &*pod.reason {
             "DeadlineExceeded" => (FailureCategory::Deadline, POD_DEADLINE),

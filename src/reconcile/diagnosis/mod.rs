@@ -95,12 +95,24 @@ impl<'a> Scene<'a> {
     fn cause(&self) -> Option<Cause> {
         let cause = match waiting::stuck(&self.pods) {
             Some((cause, _)) => cause,
-            None if refusal::makes_none(self.observed, self.job) => self.refusal()?,
-            None => return None,
+            None => self
+                .refusal()
+                .filter(|_| refusal::makes_none(self.observed, self.job))
+                .or_else(|| self.told())?,
         };
         // The kubelet's words alternate while the cause is the same: the first ones stay.
         let told = self.before.filter(|before| words::is_same_cause(before, &cause.failure));
         Some(Cause { failure: told.cloned().unwrap_or(cause.failure), ..cause })
+    }
+
+    /// What was told before, while no pod is left that could tell more: a deadline deletes them a moment before the Job
+    /// says so.
+    fn told(&self) -> Option<Cause> {
+        let is_over = |pod: &&PodView| pod.is_terminating() || pod.is_failed;
+        let told = self.before.filter(|before| !is_of_ended_pod(before))?;
+        let was_asked = refusal::was_asked(self.observed, self.job);
+        let reason = waiting::reason_of(told)?;
+        (!was_asked && self.pods.iter().all(is_over)).then(|| Cause { reason, failure: told.clone() })
     }
 
     fn attempts(&self) -> Option<i32> {

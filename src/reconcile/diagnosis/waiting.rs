@@ -63,6 +63,20 @@ fn of_container(pod: &PodView, container: &ContainerView) -> Option<Cause> {
     Some(Cause { reason, failure })
 }
 
+/// The word for a run that is stuck for this cause; `None`: it tells of something else.
+pub(super) fn reason_of(failure: &Failure) -> Option<Reason> {
+    match (failure.category, failure.reason.as_deref().unwrap_or_default()) {
+        (_, "FailedCreate") => Some(Reason::PodsForbidden),
+        (_, "Unschedulable") => Some(Reason::Unschedulable),
+        (FailureCategory::ImagePull, _) => Some(Reason::ImagePullFailed),
+        (FailureCategory::ConfigMissing, "CreateContainerConfigError") => Some(Reason::ContainerConfigError),
+        (FailureCategory::ConfigMissing | FailureCategory::AppError, _) => {
+            Some(Reason::ContainerCreateFailed)
+        }
+        _ => None,
+    }
+}
+
 fn unscheduled(pod: &PodView) -> Option<Cause> {
     let condition = pod.unscheduled.as_ref().filter(|condition| &*condition.reason == "Unschedulable")?;
     let message = &condition.message;
