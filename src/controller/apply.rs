@@ -4,6 +4,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::ObjectReference;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::runtime::events::{Event as KubeEvent, EventType};
 use kube::{Api, Resource};
@@ -163,7 +164,14 @@ async fn publish(context: &Context, request: &StoredRequest, event: &Event) {
         reason: event.reason.to_string(),
         note: Some(event.note.chars().take(1000).collect()),
         action: event.action().to_owned(),
-        secondary: None,
+        secondary: event.job.as_ref().map(|job| ObjectReference {
+            api_version: Some("batch/v1".to_owned()),
+            kind: Some("Job".to_owned()),
+            namespace: request.metadata.namespace.clone(),
+            name: Some(job.name.clone()),
+            uid: job.uid.clone(),
+            ..ObjectReference::default()
+        }),
     };
     info!(reason = %event.reason, "{}", event.note);
     // An event is a courtesy: the status tells the same. It is not worth a second reconcile.

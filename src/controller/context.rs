@@ -113,7 +113,7 @@ impl Context {
             request: Some(request.clone()),
             answers: Answers::default(),
             memory,
-            sole_since: None,
+            sole_since: self.leadership.sole_since().map(|at| at.saturating_duration_since(self.started)),
         }
     }
 

@@ -41,6 +41,13 @@ impl Leadership {
         term.until.is_none_or(|until| now < until).then(|| now.saturating_duration_since(term.since))
     }
 
+    /// Since when it has held the lease without a break; `None`: it holds none, or none is asked for, and may have
+    /// company.
+    pub(super) fn sole_since(&self) -> Option<Instant> {
+        let term = (*self.0.borrow())?;
+        term.until.filter(|until| Instant::now() < *until).map(|_| term.since)
+    }
+
     /// Returns when it leads.
     pub(super) async fn begins(&self) {
         let mut terms = self.0.clone();
@@ -82,10 +89,12 @@ mod tests {
         assert!(!leadership.leads(), "nobody has told it yet");
         sender.send_replace(Some(term(now, Some(now + Duration::from_secs(3600)))));
         assert!(leadership.leads());
+        assert_eq!(leadership.sole_since(), Some(now));
         sender.send_replace(None);
         assert!(!leadership.leads());
         sender.send_replace(Some(term(now, None)));
         assert!(leadership.leads());
+        assert_eq!(leadership.sole_since(), None, "without a lease there may be others");
     }
 
     #[test]

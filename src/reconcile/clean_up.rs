@@ -110,11 +110,11 @@ fn is_kept(run: &Run, runs: &[Run], policy: &RunPolicy) -> bool {
 /// process has held the lease since before it reserved the run, and its only create was answered.
 pub(super) fn grace(observed: &Observed, job: &JobView, clock: Clock) -> Duration {
     let memory = &observed.memory;
-    let is_sole = memory.own_run.as_ref().is_some_and(|own| {
-        own.created.as_deref() == Some(job.uid())
-            && own.creates == 1
-            && observed.sole_since.is_some_and(|since| since <= own.reserved_at)
-    });
+    let is_sole = memory
+        .only_creates
+        .get(job.uid())
+        .zip(observed.sole_since)
+        .is_some_and(|(reserved_at, since)| since <= *reserved_at);
     if is_sole {
         return Duration::ZERO;
     }

@@ -13,12 +13,28 @@ pub struct Event {
     pub reason: EventReason,
     /// What happened, in a sentence; at most 1 KiB.
     pub note: String,
+    /// The Job that it is about: events of the same reason about different Jobs are told apart.
+    pub job: Option<EventJob>,
+}
+
+/// A Job, as an event names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventJob {
+    /// Its name.
+    pub name: String,
+    /// Its uid, if it is known.
+    pub uid: Option<String>,
 }
 
 impl Event {
     /// An event of `reason`; a note that is too long is cut.
     pub(super) fn new(reason: EventReason, note: &str) -> Self {
-        Self { reason, note: bounded_to(note, NOTE) }
+        Self { reason, note: bounded_to(note, NOTE), job: None }
+    }
+
+    /// The same, about a Job.
+    pub(super) fn about(self, job: &str, uid: Option<&str>) -> Self {
+        Self { job: Some(EventJob { name: job.to_owned(), uid: uid.map(ToOwned::to_owned) }), ..self }
     }
 
     /// Something went wrong.

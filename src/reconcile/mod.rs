@@ -25,4 +25,5 @@ pub use observed::{
 };
 pub use pass::{Answer, Call, Pass, Rest, Step};
 pub use plan::{Change, Next, Plan, Propagation, Read, plan};
+pub use status::{found_invalid, outdated};
 pub use template::StoredTemplate;

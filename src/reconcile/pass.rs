@@ -331,8 +331,7 @@ impl Memory {
         let newest = |request: &StoredRequest| request.known_status().runs.first().cloned();
         let before = before.and_then(newest).map(|run| run.number);
         if let Some(run) = newest(after).filter(|run| run.job_uid.is_none() && Some(run.number) != before) {
-            self.own_run =
-                Some(OwnRun { number: run.number, reserved_at: clock.uptime, creates: 0, created: None });
+            self.own_run = Some(OwnRun { number: run.number, reserved_at: clock.uptime, creates: 0 });
         }
     }
 
@@ -346,8 +345,9 @@ impl Memory {
 
     /// A create was answered 201.
     fn was_created(&mut self, job: &JobView) {
-        if let Some(own) = self.own_run.as_mut().filter(|own| Some(own.number) == job.run()) {
-            own.created = Some(job.uid().to_owned());
+        let own = self.own_run.as_ref().filter(|own| Some(own.number) == job.run() && own.creates == 1);
+        if let Some(own) = own {
+            self.only_creates.insert(job.uid().to_owned(), own.reserved_at);
         }
     }
 
@@ -360,6 +360,9 @@ impl Memory {
         }
         if request.is_some_and(|request| request.status.0.is_ok()) && !status.is_unwritten() {
             self.recorded_since.retain(|uid, _| recorded().any(|recorded| recorded == uid));
+            let created = self.created.as_ref().map(|(_, created)| created.uid());
+            self.only_creates
+                .retain(|uid, _| Some(uid.as_str()) == created || recorded().any(|recorded| recorded == uid));
         }
         if self.created.as_ref().is_some_and(|(_, created)| jobs.iter().any(|job| job.uid() == created.uid()))
         {

@@ -159,7 +159,7 @@ fn next_run(inputs: &Inputs<'_>, records: &Records) -> Option<Move> {
 fn reserved(inputs: &Inputs<'_>, newest: &Run) -> Move {
     let Inputs { observed, request, judged, clock, .. } = *inputs;
     match observed.answers.creation_of(&newest.job_name) {
-        Some(Creation::Created(job)) => return record(inputs, job, Some(created_event(newest))),
+        Some(Creation::Created(job)) => return record(inputs, job, Some(created_event(newest, job))),
         Some(Creation::NameTaken) => return name_taken(inputs, newest),
         Some(Creation::Forbidden(message)) => {
             let pause = forbidden_pause(observed.memory.forbidden.map_or(0, |(count, _)| count));
@@ -406,7 +406,7 @@ fn find<'a>(observed: &'a Observed, run: &Run, uid: &str, clock: Clock) -> Found
     }
 }
 
-fn created_event(run: &Run) -> Event {
+fn created_event(run: &Run, job: &JobView) -> Event {
     let why = match (run.trigger, &run.token) {
         (Trigger::Rerun, Some(token)) => format!(": rerun {token:?}"),
         (Trigger::Rerun, None) => ": a rerun was asked for".to_owned(),
@@ -415,6 +415,7 @@ fn created_event(run: &Run) -> Event {
         (Trigger::Created, _) => String::new(),
     };
     Event::new(EventReason::RunCreated, &format!("run {} started as Job {}{why}", run.number, run.job_name))
+        .about(job.name(), Some(job.uid()))
 }
 
 /// A run that was replaced is told by the start of its successor.
@@ -430,7 +431,7 @@ fn ended_event(run: &Run) -> Option<Event> {
         RunResult::Lost => (EventReason::Lost, format!("run {number} is lost: {cause}")),
         RunResult::Replaced => return None,
     };
-    Some(Event::new(reason, &note))
+    Some(Event::new(reason, &note).about(name, run.job_uid.as_deref()))
 }
 
 /// The pause after `count` forbidden creates in a row.

@@ -6,10 +6,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(clippy::disallowed_types, clippy::disallowed_methods)] // tests are edges
 
+mod both_ways;
 mod crashes;
 mod diagnosis;
 mod figures;
+mod gitops;
 mod golden;
+#[cfg(target_os = "linux")]
+mod image;
 mod leadership;
 mod metrics;
 mod old_objects;
@@ -17,10 +21,12 @@ mod outages;
 mod platform;
 mod policy;
 mod reading;
+mod reruns;
 mod runs;
 mod scale;
 mod schema;
 mod support;
+mod templates;
 mod ttl;
 mod two_operators;
 mod verdicts;
@@ -35,12 +41,18 @@ use support::{ControlPlane, Test};
 /// Every module of tests, with the name its tests are listed under.
 fn modules() -> Vec<(&'static str, Vec<Test>)> {
     vec![
-        // It waits for long, so it begins first.
+        // These wait for long, so they begin first.
         ("ttl", ttl::tests()),
+        ("gitops", gitops::tests()),
+        #[cfg(target_os = "linux")]
+        ("image", image::tests()),
+        ("templates", templates::tests()),
         ("platform", platform::tests()),
         ("runs", runs::tests()),
+        ("reruns", reruns::tests()),
         ("schema", schema::tests()),
         ("golden", golden::tests()),
+        ("both_ways", both_ways::tests()),
         ("policy", policy::tests()),
         ("reading", reading::tests()),
         ("verdicts", verdicts::tests()),

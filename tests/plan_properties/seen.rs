@@ -215,6 +215,7 @@ impl MemoryChoice {
                 .into_iter()
                 .collect(),
             own_run: None,
+            only_creates: BTreeMap::new(),
             forbidden: self.forbidden,
             refusal: None,
             pod_failure: None,

@@ -17,7 +17,7 @@ use serde_json::{Map, Value, json};
 pub use origin::Origin;
 pub use select::{Template, default_of, select};
 pub use tree::Decided;
-pub(super) use tree::Tree;
+pub(super) use tree::{Tree, join};
 
 use super::problem::Problem;
 use crate::api::container::{Container, ImagePullPolicy};
@@ -160,19 +160,6 @@ pub(super) fn merge(spec: &JobRequestSpec, layers: &Layers) -> (Merged, Vec<Prob
 /// A spec has a field, an entry or an item at this path.
 pub(super) fn has_field(path: &[&str]) -> bool {
     path.iter().try_fold(Shape::spec(), |shape, segment| shape.declared(segment)).is_some()
-}
-
-/// The values in a map, each with its path below `path`; lists are values.
-pub(super) fn leaves(path: &str, map: &Map<String, Value>) -> Vec<(String, Value)> {
-    map.iter()
-        .flat_map(|(name, value)| {
-            let path = tree::join(path, name);
-            match value {
-                Value::Object(inner) if !inner.is_empty() => leaves(&path, inner),
-                _ => vec![(path, value.clone())],
-            }
-        })
-        .collect()
 }
 
 /// What a request in scope of the first `count` templates gets from them alone.

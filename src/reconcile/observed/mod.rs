@@ -337,6 +337,9 @@ pub struct Memory {
     pub last_words: BTreeMap<String, JobView>,
     /// The run which this process reserved last.
     pub own_run: Option<OwnRun>,
+    /// Jobs whose only create was sent by this process, which had reserved the run itself, and was answered: by uid,
+    /// when that was reserved.
+    pub only_creates: BTreeMap<String, Duration>,
     /// How often in a row a create was forbidden, and when to try again.
     pub forbidden: Option<(u32, Duration)>,
     /// When to ask again for the events about a Job that makes no pods.
@@ -369,8 +372,6 @@ pub struct OwnRun {
     pub reserved_at: Duration,
     /// How many creates were sent for it.
     pub creates: u32,
-    /// uid of the Job, if a create was answered 201.
-    pub created: Option<String>,
 }
 
 /// Everything that a plan is made from.

@@ -16,6 +16,7 @@ use crate::compile::Compiled;
 use verdict::{RERUN_WAITS, Verdict};
 
 pub(super) use conditions::{accepted, condition};
+pub use conditions::{found_invalid, outdated};
 pub(super) use verdict::waits_prefix;
 
 /// Describes how things stand.

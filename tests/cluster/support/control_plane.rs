@@ -163,8 +163,12 @@ impl ControlPlane {
         for pid in noted.filter_map(|entry| entry.file_name().into_string().ok()) {
             // The number may belong to somebody else by now.
             let command = Command::new("ps").args(["-ww", "-o", "command=", "-p", &pid]).output();
-            let program = super::Operator::program().display().to_string();
-            if command.is_ok_and(|ps| String::from_utf8_lossy(&ps.stdout).contains(&program)) {
+            // An operator, wherever its program lies, or a tool.
+            let ours = ["jobrequest controller".to_owned(), self.program("").display().to_string()];
+            if command.is_ok_and(|ps| {
+                let command = String::from_utf8_lossy(&ps.stdout);
+                ours.iter().any(|program| command.contains(program))
+            }) {
                 send("KILL", &pid);
             }
             let _ = fs::remove_file(self.pids().join(pid));

@@ -20,6 +20,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::LocalBoxFuture;
 use libtest_mimic::Failed;
+use sha2::{Digest, Sha256};
 
 pub(crate) use audit::{Audit, Mark, Request, Requests};
 pub(crate) use cluster::{Cluster, Namespace};
@@ -32,6 +33,11 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
 /// The end of a test which awaits something that has no deadline of its own.
 const TEST_DEADLINE: Duration = Duration::from_secs(300);
+
+/// The SHA-256 digest, in hexadecimal digits.
+pub(crate) fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().fold(String::new(), |digits, byte| digits + &format!("{byte:02x}"))
+}
 
 type Body = Box<dyn FnOnce(Arc<Cluster>) -> LocalBoxFuture<'static, ()> + Send>;
 

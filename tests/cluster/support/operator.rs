@@ -24,6 +24,11 @@ impl Operator {
         Self::start_with(cx, namespace, arguments, &[])
     }
 
+    /// Starts one for all namespaces, which only a cluster of one test bears.
+    pub(crate) fn start_everywhere(cx: &Cluster, arguments: &[&str]) -> Self {
+        Self::spawn(cx, arguments, &[])
+    }
+
     /// The same, with environment variables.
     pub(crate) fn start_with(
         cx: &Cluster,
@@ -31,11 +36,15 @@ impl Operator {
         arguments: &[&str],
         environment: &[(&str, &str)],
     ) -> Self {
+        Self::spawn(cx, &[&["--namespace", namespace.name()], arguments].concat(), environment)
+    }
+
+    fn spawn(cx: &Cluster, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let control_plane = Arc::clone(cx.control_plane());
         let log = cx.log(&format!("operator-{}.log", control_plane.unique()));
         let output = File::create(&log).expect("create the operator's log");
         let mut command = Command::new(Self::program());
-        command.args(["controller", "--namespace", namespace.name()]).args(arguments);
+        command.arg("controller").args(arguments);
         // Nothing of this machine's settings decides how the operator reaches the API server.
         for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"] {
             command.env_remove(name);

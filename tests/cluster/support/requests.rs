@@ -20,7 +20,7 @@ impl Requests {
         Self { namespace: cx.namespace(hint).await, client: cx.client().await }
     }
 
-    fn api(&self) -> Api<DynamicObject> {
+    pub(crate) fn api(&self) -> Api<DynamicObject> {
         let kind = GroupVersionKind::gvk("jobrequest.dev", "v1alpha1", "JobRequest");
         let resource = ApiResource::from_gvk_with_plural(&kind, "jobrequests");
         Api::namespaced_with(self.client.clone(), self.namespace.name(), &resource)
@@ -47,6 +47,25 @@ impl Requests {
             .patch(name, &PatchParams::default(), &Patch::Merge(patch))
             .await
             .expect("change the JobRequest");
+    }
+
+    /// Sets an annotation on it.
+    pub(crate) async fn annotate(&self, name: &str, key: &str, value: &str) {
+        let patch = json!({"metadata": {"annotations": {key: value}}});
+        self.api()
+            .patch(name, &PatchParams::default(), &Patch::Merge(patch))
+            .await
+            .expect("annotate the JobRequest");
+    }
+
+    /// Names and notes of its events, oldest first.
+    pub(crate) async fn events(&self, name: &str) -> Vec<(String, String)> {
+        let events: Api<k8s_openapi::api::events::v1::Event> = self.namespace.api(&self.client);
+        let mut events = events.list(&ListParams::default()).await.expect("list the events").items;
+        events.retain(|event| event.regarding.as_ref().is_some_and(|it| it.name.as_deref() == Some(name)));
+        events.sort_by_key(|event| event.event_time.as_ref().map(|time| time.0));
+        let told = events.into_iter();
+        told.map(|event| (event.reason.unwrap_or_default(), event.note.unwrap_or_default())).collect()
     }
 
     /// Removes its status.
@@ -117,10 +136,11 @@ pub(crate) fn spec(simulated: &Value, more: &Value) -> Value {
         .iter()
         .map(|(key, value)| (format!("sim.jobrequest.dev/{key}"), value.clone()))
         .collect();
-    let mut spec = json!({
-        "containers": [{"name": "main", "image": "perl:5.24.4"}],
-        "annotations": annotations
-    });
+    let mut spec = json!({"containers": [{"name": "main", "image": "perl:5.24.4"}]});
+    // Server-side apply makes null of a map that was emptied to {}, and the schema refuses that.
+    if !annotations.is_empty() {
+        spec["annotations"] = Value::Object(annotations);
+    }
     for (key, value) in more.as_object().unwrap() {
         spec[key] = value.clone();
     }

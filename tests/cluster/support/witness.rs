@@ -1,10 +1,13 @@
-//! Jobs as they are seen from outside: takes a namespace, keeps every Job that ever was in it.
+//! Jobs and JobRequests as they are seen from outside: takes a namespace, keeps every Job that ever was in it; takes a
+//! name, keeps every version of that JobRequest.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 
 use futures::StreamExt;
 use k8s_openapi::api::batch::v1::Job;
 use kube::runtime::watcher::{self, Event};
+use serde_json::Value;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -85,4 +88,51 @@ impl Drop for Witness {
 pub(crate) fn has_ended(job: &Job) -> bool {
     let conditions = job.status.iter().flat_map(|status| status.conditions.iter().flatten());
     conditions.into_iter().any(|c| matches!(c.type_.as_str(), "Complete" | "Failed") && c.status == "True")
+}
+
+/// Every version of one JobRequest that was seen since `of`.
+pub(crate) struct History {
+    versions: Arc<Mutex<Vec<Value>>>,
+    task: JoinHandle<()>,
+}
+
+impl History {
+    /// Watches one JobRequest; returns when the watch has begun.
+    pub(crate) async fn of(at: &Requests, name: &str) -> Self {
+        let versions = Arc::new(Mutex::new(Vec::new()));
+        let (begun, has_begun) = tokio::sync::oneshot::channel();
+        let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
+        let mut events = watcher::watcher(at.api(), config).boxed();
+        let seen = Arc::clone(&versions);
+        let task = tokio::spawn(async move {
+            let mut begun = Some(begun);
+            while let Some(event) = events.next().await {
+                match event.expect("watch the JobRequest") {
+                    Event::Apply(object) | Event::InitApply(object) => {
+                        let version = serde_json::to_value(object).expect("a JSON value");
+                        seen.lock().expect("no panic").push(version);
+                    }
+                    Event::InitDone => {
+                        if let Some(begun) = begun.take() {
+                            let _ = begun.send(());
+                        }
+                    }
+                    Event::Init | Event::Delete(_) => {}
+                }
+            }
+        });
+        has_begun.await.expect("the watch begins");
+        Self { versions, task }
+    }
+
+    /// What was seen so far.
+    pub(crate) fn seen(&self) -> Vec<Value> {
+        self.versions.lock().expect("no panic").clone()
+    }
+}
+
+impl Drop for History {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
 }
