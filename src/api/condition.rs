@@ -109,6 +109,8 @@ spelled! {
         JobForbidden,
         /// The Job of a deleted JobRequest of the same name is still going.
         PredecessorGoing,
+        /// The Job may not make pods: quota, Pod Security, a policy or a webhook; or their service account is missing.
+        PodsForbidden,
         /// No container has started yet, and nothing is known to be in the way.
         Starting,
         /// No node takes the pod.

@@ -10,6 +10,7 @@ mod admission;
 mod both_ways;
 mod chart;
 mod crashes;
+mod diagnosis;
 mod figures;
 mod gitops;
 mod golden;
@@ -67,6 +68,7 @@ fn modules() -> Vec<(&'static str, Vec<Test>)> {
         ("old_objects", old_objects::tests()),
         ("crashes", crashes::tests()),
         ("two_operators", two_operators::tests()),
+        ("diagnosis", diagnosis::tests()),
         ("leadership", leadership::tests()),
         ("metrics", metrics::tests()),
         ("scale", scale::tests()),

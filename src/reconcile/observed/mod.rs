@@ -5,20 +5,26 @@
 //! thousand Jobs fit into memory. A part that cannot be parsed is data too, never an error: one bad stored object
 //! must not stall the others.
 
+mod event;
+mod pod;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use k8s_openapi::jiff::Timestamp;
 use kube::Resource;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 
+use crate::api::failure::Failure;
 use crate::api::status::TemplatePin;
 use crate::api::template::TemplateRef;
 use crate::api::{JobRequest, JobRequestSpec, JobRequestStatus, labels};
+
+pub use event::{EventView, EventsOf};
+pub use pod::{ConditionView, ContainerRole, ContainerState, ContainerView, EndView, PodView};
 
 /// The two clocks that rules read. The pure rooms never ask for the time; they are told.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -137,6 +143,8 @@ pub struct JobView {
 pub struct JobSpecView {
     /// Pods that must succeed; absent for a work queue.
     pub completions: Option<i32>,
+    /// Pods that run at once.
+    pub parallelism: Option<i32>,
     /// The Job is suspended, by whomever.
     pub suspend: Option<bool>,
 }
@@ -153,6 +161,8 @@ pub struct JobStatusView {
     pub succeeded: Option<i32>,
     /// Pods that failed.
     pub failed: Option<i32>,
+    /// Indexes that failed, as Kubernetes writes them: `1,3-5`.
+    pub failed_indexes: Option<String>,
     /// Start, or last resume.
     pub start_time: Option<Time>,
     /// End of a completed Job; a failed one has none.
@@ -262,81 +272,6 @@ impl JobView {
     }
 }
 
-/// A pod as far as rules read it.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize, Resource)]
-#[resource(inherit = Pod)]
-pub struct PodView {
-    /// Metadata, without what no rule reads.
-    #[serde(deserialize_with = "trimmed")]
-    pub metadata: ObjectMeta,
-    /// The part of the status that rules read.
-    #[serde(default)]
-    pub status: PodStatusView,
-}
-
-impl PodView {
-    /// The Job with this uid controls the pod.
-    #[must_use]
-    pub fn is_controlled_by(&self, job_uid: &str) -> bool {
-        self.metadata
-            .owner_references
-            .iter()
-            .flatten()
-            .any(|owner| owner.controller == Some(true) && owner.uid == job_uid)
-    }
-}
-
-/// The part of a pod's status that rules read.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct PodStatusView {
-    /// Native conditions.
-    pub conditions: Vec<JobConditionView>,
-    /// States of the init containers, sidecars among them.
-    pub init_container_statuses: Vec<ContainerView>,
-    /// States of the containers.
-    pub container_statuses: Vec<ContainerView>,
-}
-
-/// The state of one container.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct ContainerView {
-    /// Name of the container.
-    pub name: String,
-    /// What it does now.
-    pub state: ContainerStateView,
-    /// What it did before its last restart.
-    pub last_state: ContainerStateView,
-}
-
-/// Exactly one is set, or none before the kubelet looked.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct ContainerStateView {
-    /// It waits, and why.
-    pub waiting: Option<WaitingView>,
-    /// It runs.
-    pub running: Option<Present>,
-    /// It has ended.
-    pub terminated: Option<Present>,
-}
-
-/// Something is there; what it holds is of no interest.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
-#[serde(default)]
-pub struct Present {}
-
-/// Why a container waits.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(default)]
-pub struct WaitingView {
-    /// One word, for example ImagePullBackOff.
-    pub reason: String,
-    /// The kubelet's sentence.
-    pub message: String,
-}
-
 /// Reads metadata without managedFields and without labels and annotations which are not ours.
 pub(crate) fn trimmed<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Error> {
     let mut metadata = ObjectMeta::deserialize(deserializer)?;
@@ -375,6 +310,8 @@ pub struct Answers {
     pub job: Option<(String, Option<JobView>)>,
     /// LIST of the request's Jobs.
     pub jobs: Option<Vec<JobView>>,
+    /// LIST of events, and what they were asked about.
+    pub events: Option<(EventsOf, Vec<EventView>)>,
     /// GET of templates: what a run would note of each, or that there is none.
     pub templates: BTreeMap<TemplateRef, Option<TemplatePin>>,
     /// The create, by name of the Job.
@@ -405,10 +342,25 @@ pub struct Memory {
     pub only_creates: BTreeMap<String, Duration>,
     /// How often in a row a create was forbidden, and when to try again.
     pub forbidden: Option<(u32, Duration)>,
+    /// When to ask again for the events about a Job that makes no pods.
+    pub refusal: Option<Refusal>,
+    /// The newest pod failure of a Job, by its uid: the pod may be gone when the Job fails.
+    pub pod_failure: Option<(String, Box<Failure>)>,
     /// When this process last wrote the status.
     pub written_at: Option<Duration>,
     /// The JobRequest as that write left it: it stands in for the cache until that has caught up.
     pub written: Option<Box<StoredRequest>>,
+}
+
+/// Events about what keeps something from getting on were asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// What they were asked about.
+    pub of: EventsOf,
+    /// How often in a row.
+    pub count: u32,
+    /// Not again before this uptime.
+    pub until: Duration,
 }
 
 /// A run which this process itself has reserved.
