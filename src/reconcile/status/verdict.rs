@@ -132,10 +132,11 @@ fn ended<'a>(run: &Run) -> Verdict<'a> {
     let message = run.message.as_deref().unwrap_or("no message was given");
     let reason = run.reason.clone().unwrap_or_else(|| Reason::Failed.to_string());
     match run.result {
-        Some(RunResult::Failed) => {
+        Some(RunResult::Failed) if run.failure.is_some() => {
             Verdict::Failed { message: format!("run {number} has failed: {reason}: {message}"), reason }
         }
-        Some(RunResult::Lost | RunResult::Replaced) => {
+        // A record of an early release has no cause; its words stay, so that an upgrade writes nothing.
+        Some(RunResult::Failed | RunResult::Lost | RunResult::Replaced) => {
             Verdict::Failed { message: format!("run {number} has failed: {message}"), reason }
         }
         // Fewer pods than asked for may have been enough.
