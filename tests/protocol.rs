@@ -68,7 +68,7 @@ fn no_schedule_breaks_the_protocol() {
         return;
     }
     let count: u64 =
-        std::env::var("PROTOCOL_SCHEDULES").ok().and_then(|count| count.parse().ok()).unwrap_or(120);
+        std::env::var("PROTOCOL_SCHEDULES").ok().and_then(|count| count.parse().ok()).unwrap_or(80);
     let begun = Instant::now();
     let mut steps = 0;
     let mut failures = Vec::new();

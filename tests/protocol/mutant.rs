@@ -125,7 +125,7 @@ impl Mutant {
             Self::IgnoresHold => (11, "changes that are held are run", "hold"),
             Self::StopsInMemory => (14, "the decision to replace a run is not written", "replace"),
             Self::ReplacesInBackground => (14, "a run is replaced in the background", "replace"),
-            Self::ReplacedIsEnough => (14, "a replaced run asks for no successor", "replace"),
+            Self::ReplacedIsEnough => (14, "a replaced run asks for no successor", "replace-held"),
             Self::HidesLimits => (9, "history limits are not seen", "history"),
         }
     }

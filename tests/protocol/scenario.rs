@@ -38,7 +38,7 @@ const fn with(policy: Policy, scenario: Scenario) -> Scenario {
     Scenario { policy, ..scenario }
 }
 
-pub const SCENARIOS: [Scenario; 34] = [
+pub const SCENARIOS: [Scenario; 35] = [
     scenario("edits", None, &[Edit(0), Edit(1), Edit(2)]),
     scenario("ttl", Some(0), &[Edit(0), Edit(1), StripOwner(1), StripOwner(2)]),
     scenario(
@@ -202,6 +202,15 @@ pub const SCENARIOS: [Scenario; 34] = [
             Some(30),
             &[Edit(1), Edit(0), Delete(Background), Delete(Foreground), Create, Create, Foreign(2)],
         ),
+    ),
+    // Suspended while the run is being stopped: its successor is remembered until resume.
+    with(
+        Policy::Replace,
+        Scenario {
+            users: 6,
+            runs: 1,
+            ..scenario("replace-held", None, &[Edit(1), Edit(0), Suspend(true), Suspend(false)])
+        },
     ),
     with(Policy::Replace, scenario("replace-wipe", None, &[Wipe, Edit(1), Token(1), StripOwner(1), Wipe])),
     with(

@@ -293,10 +293,11 @@ impl Server {
             {
                 self.terminate(name, Propagation::Foreground);
             }
-            _ => {
+            jobrequest::reconcile::Propagation::Foreground => {
                 self.oracle.leaves_pods(&job.view);
                 self.remove_job(name);
             }
+            jobrequest::reconcile::Propagation::Background => self.remove_job(name),
         }
         Answer::Done
     }
