@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(clippy::disallowed_types, clippy::disallowed_methods)] // tests are edges
 
+mod campaign;
 mod crashes;
 mod figures;
 mod golden;
@@ -21,6 +22,7 @@ mod runs;
 mod scale;
 mod schema;
 mod support;
+mod traps;
 mod ttl;
 mod two_operators;
 mod verdicts;
@@ -35,7 +37,8 @@ use support::{ControlPlane, Test};
 /// Every module of tests, with the name its tests are listed under.
 fn modules() -> Vec<(&'static str, Vec<Test>)> {
     vec![
-        // It waits for long, so it begins first.
+        // These wait for long, so they begin first.
+        ("campaign", campaign::tests()),
         ("ttl", ttl::tests()),
         ("platform", platform::tests()),
         ("runs", runs::tests()),
@@ -48,6 +51,7 @@ fn modules() -> Vec<(&'static str, Vec<Test>)> {
         ("outages", outages::tests()),
         ("old_objects", old_objects::tests()),
         ("crashes", crashes::tests()),
+        ("traps", traps::tests()),
         ("two_operators", two_operators::tests()),
         ("leadership", leadership::tests()),
         ("metrics", metrics::tests()),

@@ -31,11 +31,20 @@ impl Operator {
         arguments: &[&str],
         environment: &[(&str, &str)],
     ) -> Self {
+        Self::spawn(cx, &[&["--namespace", namespace.name()], arguments].concat(), environment)
+    }
+
+    /// Starts one for all namespaces: of a cluster that no other test uses.
+    pub(crate) fn start_everywhere(cx: &Cluster, arguments: &[&str]) -> Self {
+        Self::spawn(cx, arguments, &[])
+    }
+
+    fn spawn(cx: &Cluster, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let control_plane = Arc::clone(cx.control_plane());
         let log = cx.log(&format!("operator-{}.log", control_plane.unique()));
         let output = File::create(&log).expect("create the operator's log");
         let mut command = Command::new(Self::program());
-        command.args(["controller", "--namespace", namespace.name()]).args(arguments);
+        command.arg("controller").args(arguments);
         // Nothing of this machine's settings decides how the operator reaches the API server.
         for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"] {
             command.env_remove(name);

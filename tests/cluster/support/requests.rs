@@ -20,7 +20,7 @@ impl Requests {
         Self { namespace: cx.namespace(hint).await, client: cx.client().await }
     }
 
-    pub(super) fn api(&self) -> Api<DynamicObject> {
+    pub(crate) fn api(&self) -> Api<DynamicObject> {
         let kind = GroupVersionKind::gvk("jobrequest.dev", "v1alpha1", "JobRequest");
         let resource = ApiResource::from_gvk_with_plural(&kind, "jobrequests");
         Api::namespaced_with(self.client.clone(), self.namespace.name(), &resource)
