@@ -107,7 +107,7 @@ spelled! {
         Creating,
         /// The API server forbids the Job for now (quota, admission policy, webhook); tried again.
         JobForbidden,
-        /// The Job of a deleted JobRequest of the same name is still going.
+        /// A Job of the run's name is still going: of a deleted JobRequest of the same name, or being deleted.
         PredecessorGoing,
         /// No container has started yet, and nothing is known to be in the way.
         Starting,
