@@ -37,7 +37,7 @@ const SETTLE: Duration = Duration::from_millis(1000);
 /// A write that was under way arrives after the first write of the next operator, or after this time.
 const LATEST: Duration = Duration::from_secs(3);
 /// How many are gone through at once; those which only wait for their grace are not among them.
-const AT_ONCE: usize = 8;
+const AT_ONCE: usize = 12;
 /// The one JobRequest in a namespace.
 const NAME: &str = "work";
 
@@ -68,6 +68,8 @@ fn workloads() -> Vec<Workload> {
         collected("deleted and made again", |stage| again(stage).boxed_local()),
         plain("a failing run", |stage| failing(stage).boxed_local()),
         plain("a start deadline", |stage| start_deadline(stage).boxed_local()),
+        plain("a name that is taken", |stage| taken(stage).boxed_local()),
+        plain("a wiped status", |stage| wiped(stage).boxed_local()),
     ]
 }
 
@@ -185,6 +187,22 @@ async fn start_deadline(stage: &Stage) {
     stage.until_end(1, "Failed").await;
 }
 
+async fn taken(stage: &Stage) {
+    let other = json!({"metadata": {"name": "work-1"}, "spec": {"suspend": true, "template": {"spec": {
+        "restartPolicy": "Never", "containers": [{"name": "main", "image": "perl:5.40"}]}}}});
+    let other = serde_json::from_value(other).expect("a Job");
+    stage.at.jobs().create(&PostParams::default(), &other).await.expect("create a Job");
+    stage.create(json!({}), json!({})).await;
+    stage.until_end(2, "Succeeded").await;
+}
+
+async fn wiped(stage: &Stage) {
+    stage.create(json!({"run-seconds": "2"}), json!({"rerun": "first"})).await;
+    stage.sees_active("work-1").await;
+    stage.at.wipe_status(NAME).await;
+    stage.until_end(1, "Succeeded").await;
+}
+
 /// What one way through a workload left.
 #[derive(Clone, Debug, PartialEq)]
 struct Traces {
@@ -206,9 +224,11 @@ impl Traces {
             |job: &Job, key: &str| job.metadata.annotations.as_ref().and_then(|all| all.get(key)).cloned();
         let mut runs: BTreeMap<(String, String), usize> = BTreeMap::new();
         for job in &jobs {
-            let of = annotation(job, "jobrequest.dev/request-uid").expect("made by the operator");
-            let run = annotation(job, "jobrequest.dev/run").expect("made by the operator");
-            *runs.entry((of, run)).or_default() += 1;
+            // One without them is somebody else's.
+            let of = annotation(job, "jobrequest.dev/request-uid");
+            if let Some(run) = of.zip(annotation(job, "jobrequest.dev/run")) {
+                *runs.entry(run).or_default() += 1;
+            }
         }
         let records = status["runs"].as_array().cloned().unwrap_or_default();
         let is_seen = |record: &Value| {
