@@ -34,8 +34,10 @@ pub(crate) fn tests() -> Vec<Test> {
 const PATIENCE: Duration = Duration::from_secs(400);
 /// How long it is watched, after all was done, whether somebody does more.
 const SETTLE: Duration = Duration::from_millis(1000);
-/// A write that was under way arrives after the first write of the next operator, or after this time.
-const LATEST: Duration = Duration::from_secs(3);
+/// A write that was under way arrives with the first write of the next operator, or after this time.
+const SOON: Duration = Duration::from_secs(3);
+/// When one arrives that took long: a Job that could be deleted is gone by then.
+const LATE: Duration = Duration::from_secs(8);
 /// How many are gone through at once; those which only wait for their grace are not among them.
 const AT_ONCE: usize = 12;
 /// The one JobRequest in a namespace.
@@ -48,7 +50,8 @@ struct Workload {
     /// The operator deletes Jobs. One which holds a lease, and was not killed in between, does so at once; its
     /// successor waits two minutes for creates which may still be on their way.
     deletes: bool,
-    /// It waits for the garbage collector of Kubernetes.
+    /// The JobRequest is deleted while its run is active. A create that is under way meanwhile never arrives: it would
+    /// make a Job of the dead JobRequest, which is the garbage collector's, and which no operator can keep from being.
     needs_collector: bool,
     /// Does it, and returns when the end is reached.
     goes: for<'a> fn(&'a Stage) -> LocalBoxFuture<'a, ()>,
@@ -197,7 +200,7 @@ async fn taken(stage: &Stage) {
 }
 
 async fn wiped(stage: &Stage) {
-    stage.create(json!({"run-seconds": "2"}), json!({"rerun": "first"})).await;
+    stage.create(json!({"run-seconds": "2"}), json!({})).await;
     stage.sees_active("work-1").await;
     stage.at.wipe_status(NAME).await;
     stage.until_end(1, "Succeeded").await;
@@ -248,12 +251,39 @@ impl Traces {
     }
 }
 
+/// At which write the operator is killed, and how.
+#[derive(Clone, Copy, Debug)]
+struct Kill {
+    write: usize,
+    cut: Cut,
+    /// A write that was under way arrives late.
+    late: bool,
+}
+
+impl Kill {
+    /// All that are worth a try on an operator with such `writes`.
+    fn all(workload: Workload, writes: &[String]) -> Vec<Self> {
+        let kill = |write, cut| Self { write, cut, late: false };
+        // What is there when a write was never sent is what is there after the one before it.
+        let mut kills = vec![kill(1, Cut::Unsent)];
+        // The way of one that was killed may be longer.
+        let all = 1..=writes.len() + 2;
+        kills.extend(all.flat_map(|write| [kill(write, Cut::Answered), kill(write, Cut::Underway)]));
+        // Rule 6.
+        let creates =
+            writes.iter().zip(1..).filter(|(what, _)| what.starts_with("POST") && what.ends_with("/jobs"));
+        let late = creates.map(|(_, write)| Self { late: true, ..kill(write, Cut::Underway) });
+        kills.extend(late.filter(|_| !workload.needs_collector));
+        kills
+    }
+}
+
 /// One way through a workload.
 struct Passage {
     traces: Traces,
     /// What the first operator wrote.
     writes: Vec<String>,
-    was_cut: bool,
+    kills: usize,
 }
 
 async fn killed_at_each_write(cx: Arc<Cluster>) {
@@ -278,37 +308,39 @@ async fn kill_at_each_write(cx: &Cluster, workload: Workload, gate: &Semaphore) 
     let undisturbed = go_through(cx, workload, None, gate).await;
     let traces = &undisturbed.traces;
     assert!(traces.lost.is_empty() && traces.jobs.iter().all(|count| *count == 1), "{traces:#?}");
-    // What is there when a write was never sent is what is there after the one before it.
-    let mut kills = vec![(1, Cut::Unsent)];
-    // The way of one that was killed may be longer.
-    let writes = 1..=undisturbed.writes.len() + 2;
-    kills.extend(writes.flat_map(|write| [(write, Cut::Answered), (write, Cut::Underway)]));
-
-    let passages = kills.into_iter().map(async |(write, cut)| {
-        let passage = AssertUnwindSafe(go_through(cx, workload, Some((write, cut)), gate));
-        let what = format!("{}, write {write} {cut:?}", workload.name);
-        match passage.catch_unwind().await {
-            Ok(passage) if passage.traces == *traces => (passage.was_cut, None),
+    let once = Kill::all(workload, &undisturbed.writes).into_iter().map(|kill| {
+        let passage = go_through(cx, workload, Some(kill), gate);
+        (format!("{}, {kill:?}", workload.name), passage.boxed_local())
+    });
+    // One that deletes would wait for the end of a lease, and of the grace, after each of its writes.
+    let always = (!workload.deletes).then(|| {
+        let passage = go_through_by_single_writes(cx, workload, gate);
+        (format!("{}, killed after every write", workload.name), passage.boxed_local())
+    });
+    let passages = once.chain(always).map(async |(what, passage)| {
+        match AssertUnwindSafe(passage).catch_unwind().await {
+            Ok(passage) if passage.traces == *traces => (passage.kills, None),
             Ok(passage) => {
                 let writes = passage.writes.join("\n");
-                let traces = passage.traces;
-                let instead = &undisturbed.traces;
-                (true, Some(format!("{what}: {traces:#?}\ninstead of {instead:#?}\nafter writing\n{writes}")))
+                let (traces, instead) = (passage.traces, traces);
+                let problem =
+                    format!("{what}: {traces:#?}\ninstead of {instead:#?}\nafter writing\n{writes}");
+                (passage.kills, Some(problem))
             }
             Err(panic) => {
                 let message = panic.downcast_ref::<String>().cloned().unwrap_or_default();
-                (true, Some(format!("{what}: {message}")))
+                (0, Some(format!("{what}: {message}")))
             }
         }
     });
     let passages = future::join_all(passages).await;
-    let reached = passages.iter().filter(|(was_cut, _)| *was_cut).count();
+    let kills: usize = passages.iter().map(|(kills, _)| kills).sum();
     println!(
-        "kill campaign: {}: {} writes undisturbed, {reached} kills",
+        "kill campaign: {}: {} writes undisturbed, {kills} kills",
         workload.name,
         undisturbed.writes.len()
     );
-    (reached, passages.into_iter().filter_map(|(_, problem)| problem).collect())
+    (kills, passages.into_iter().filter_map(|(_, problem)| problem).collect())
 }
 
 /// The garbage collector looks for new kinds every half minute; until then it does not know ours.
@@ -329,17 +361,12 @@ async fn collector_is_awake(cx: &Cluster) {
 }
 
 /// Goes through a workload; kills the operator as told, and starts another one.
-async fn go_through(
-    cx: &Cluster,
-    workload: Workload,
-    kill: Option<(usize, Cut)>,
-    gate: &Semaphore,
-) -> Passage {
+async fn go_through(cx: &Cluster, workload: Workload, kill: Option<Kill>, gate: &Semaphore) -> Passage {
     let mut turn = Some(gate.acquire().await.expect("it is never closed"));
     let at = Requests::new(cx, "campaign").await;
     let witness = Witness::of(&at).await;
     let stage = Stage { at, witness };
-    let mut proxy = Proxy::start(cx, kill).await;
+    let mut proxy = Proxy::start(cx, kill.map(|kill| (kill.write, kill.cut))).await;
     let operator = start(cx, &stage.at, workload, &proxy);
     let mut work = (workload.goes)(&stage);
     let cut = tokio::select! {
@@ -349,19 +376,23 @@ async fn go_through(
             tokio::time::timeout(SETTLE, proxy.has_cut()).await.ok().map(|underway| (underway, true))
         }
     };
-    let was_cut = cut.is_some();
+    let kills = usize::from(cut.is_some());
     let last = if let Some((underway, is_done)) = cut {
         operator.kill();
         let next = Proxy::start(cx, None).await;
         let successor = start(cx, &stage.at, workload, &next);
         let arrival = async {
-            if let Some(write) = underway {
-                let _ = tokio::time::timeout(LATEST, next.has_written()).await;
+            if let Some(write) = underway.filter(|write| !(workload.needs_collector && write.is_create())) {
+                if kill.is_some_and(|kill| kill.late) {
+                    tokio::time::sleep(LATE).await;
+                } else {
+                    let _ = tokio::time::timeout(SOON, next.has_written()).await;
+                }
                 next.deliver(write).await;
             }
             if workload.deletes {
                 successor.is_ready().await;
-                tokio::time::sleep(LATEST).await;
+                tokio::time::sleep(SOON).await;
                 turn.take();
             }
         };
@@ -378,7 +409,38 @@ async fn go_through(
     };
     let traces = Traces::of(&stage).await;
     drop(last);
-    Passage { traces, writes: proxy.writes(), was_cut }
+    Passage { traces, writes: proxy.writes(), kills }
+}
+
+/// Goes through a workload with operators of which none lives longer than one write that is accepted.
+async fn go_through_by_single_writes(cx: &Cluster, workload: Workload, gate: &Semaphore) -> Passage {
+    let _turn = gate.acquire().await.expect("it is never closed");
+    let at = Requests::new(cx, "campaign").await;
+    let witness = Witness::of(&at).await;
+    let stage = Stage { at, witness };
+    let mut work = (workload.goes)(&stage);
+    let (mut writes, mut kills, mut is_done) = (Vec::new(), 0, false);
+    loop {
+        let mut proxy = Proxy::start(cx, Some((1, Cut::Accepted))).await;
+        let operator = start(cx, &stage.at, workload, &proxy);
+        let mut is_cut = false;
+        if !is_done {
+            tokio::select! {
+                _ = proxy.has_cut() => is_cut = true,
+                () = &mut work => is_done = true,
+            }
+        }
+        if is_done && !is_cut {
+            operator.is_ready().await;
+            is_cut = tokio::time::timeout(SETTLE, proxy.has_cut()).await.is_ok();
+        }
+        operator.kill();
+        writes.extend(proxy.writes());
+        kills += usize::from(is_cut);
+        if is_done && !is_cut {
+            return Passage { traces: Traces::of(&stage).await, writes, kills };
+        }
+    }
 }
 
 /// An operator behind a proxy.

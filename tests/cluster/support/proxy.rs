@@ -29,6 +29,8 @@ use super::Cluster;
 pub(crate) enum Cut {
     /// The API server has answered it, and nobody hears the answer.
     Answered,
+    /// The same, of that write or the first one after it which the API server does not refuse.
+    Accepted,
     /// It is on its way, and arrives when its sender is long dead.
     Underway,
     /// It was never sent.
@@ -37,6 +39,13 @@ pub(crate) enum Cut {
 
 /// A write that is on its way.
 pub(crate) struct Underway(Request<Body>);
+
+impl Underway {
+    /// It creates a Job.
+    pub(crate) fn is_create(&self) -> bool {
+        self.0.method() == Method::POST && self.0.uri().path().ends_with("/jobs")
+    }
+}
 
 /// See the module. It ends when dropped.
 pub(crate) struct Proxy {
@@ -53,6 +62,7 @@ struct Shared {
     /// What was written so far, in words.
     writes: watch::Sender<Vec<String>>,
     is_cut: AtomicBool,
+    is_over: watch::Sender<bool>,
     tell: Mutex<Option<oneshot::Sender<Option<Underway>>>>,
 }
 
@@ -73,6 +83,7 @@ impl Proxy {
             plan,
             writes: watch::Sender::new(Vec::new()),
             is_cut: AtomicBool::new(false),
+            is_over: watch::Sender::new(false),
             tell: Mutex::new(Some(tell)),
         });
         let task = tokio::spawn(serve(listener, Arc::clone(&shared)));
@@ -106,8 +117,17 @@ impl Proxy {
     }
 }
 
+impl Shared {
+    /// No answer as long as somebody could hear it.
+    async fn ends(&self) -> Response<Body> {
+        let _ = self.is_over.subscribe().wait_for(|is_over| *is_over).await;
+        broken()
+    }
+}
+
 impl Drop for Proxy {
     fn drop(&mut self) {
+        self.shared.is_over.send_replace(true);
         self.task.abort();
     }
 }
@@ -152,7 +172,7 @@ async fn pass(shared: Arc<Shared>, request: Request<Incoming>) -> Response<Body>
     let what = format!("{} {}", head.method, head.uri.path());
     let request = Request::from_parts(head, Body::from(body.to_bytes()));
     if shared.is_cut.load(Ordering::SeqCst) {
-        std::future::pending::<()>().await;
+        return shared.ends().await;
     }
     let mut cut = None;
     if is_write {
@@ -161,25 +181,30 @@ async fn pass(shared: Arc<Shared>, request: Request<Incoming>) -> Response<Body>
             writes.push(what);
             count = writes.len();
         });
-        cut = shared.plan.filter(|(number, _)| *number == count).map(|(_, cut)| cut);
+        let is_it = |number, cut| number == count || (cut == Cut::Accepted && number < count);
+        cut = shared.plan.filter(|(number, cut)| is_it(*number, *cut)).map(|(_, cut)| cut);
     }
     let Some(cut) = cut else {
         return send(&shared, request).await;
     };
-    shared.is_cut.store(true, Ordering::SeqCst);
+    shared.is_cut.store(cut != Cut::Accepted, Ordering::SeqCst);
     let underway = match cut {
-        Cut::Answered => {
+        Cut::Answered | Cut::Accepted => {
             let answer = send(&shared, request).await;
+            if cut == Cut::Accepted && !answer.status().is_success() {
+                return answer;
+            }
             let _ = answer.into_body().collect().await;
             None
         }
         Cut::Underway => Some(Underway(request)),
         Cut::Unsent => None,
     };
+    shared.is_cut.store(true, Ordering::SeqCst);
     if let Some(tell) = shared.tell.lock().expect("no panic").take() {
         let _ = tell.send(underway);
     }
-    std::future::pending().await
+    shared.ends().await
 }
 
 async fn send(shared: &Shared, request: Request<Body>) -> Response<Body> {
