@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build demo test figures crds cluster-bin cluster-up cluster-down require-rust require-go
+.PHONY: help build demo test bench figures crds image deny cluster-bin cluster-up cluster-down require-rust require-go
 
 CARGO ?= cargo
 
@@ -19,14 +19,25 @@ demo: ## Show it at work on a cluster of its own
 test: require-rust require-go ## Check format and lints, then run every test (builds the test cluster first: 10 min, once)
 	@tests/run.sh
 
+bench: require-rust ## Measure validate, compile and plan, optimised, and print what they take
+	$(CARGO) bench --bench figures
+
 figures: build cluster-bin ## Measure memory and writes with 10,000 finished JobRequests (ten minutes)
 	JOBREQUEST_PROGRAM=$(CURDIR)/target/release/jobrequest $(CARGO) test --test cluster -- --ignored --nocapture scale::
 
 crds: require-rust ## Write the CRDs into crds/
 	BLESS=1 $(CARGO) test -q --test crds committed_files_are_current
 
+image: require-rust ## Build the image, without a container engine: target/jobrequest-image.tar
+	@.image/build.sh
+
+deny: require-rust ## Check the dependencies: advisories, licenses, duplicates, sources
+	@command -v cargo-deny >/dev/null || { echo "make: cargo-deny is missing: cargo install --locked cargo-deny (it reads .deny.toml)" >&2; exit 1; }
+	$(CARGO) deny check
+
 cluster-bin: require-go ## Build the programs of the test cluster: .cluster/bin
 	@tests/cluster/control-plane/build.sh
+	@tests/cluster/tools/build.sh
 
 cluster-up: cluster-bin ## Start a cluster with simulated nodes: .cluster/kubeconfig
 	@tests/cluster/cluster.sh up

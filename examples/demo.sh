@@ -24,7 +24,13 @@ trap clean_up EXIT
 trap 'exit 130' INT TERM
 
 say 'the test cluster and the operator are built (ten minutes once, then seconds)'
-nice tests/cluster/control-plane/build.sh >"$build_log" 2>&1 &
+(
+    trap 'kill "$!" 2>/dev/null; exit 143' TERM
+    for programs in control-plane tools; do
+        nice "tests/cluster/$programs/build.sh" &
+        wait "$!"
+    done
+) >"$build_log" 2>&1 &
 control_plane=$!
 cargo build
 while kill -0 "$control_plane" 2>/dev/null; do
@@ -39,12 +45,22 @@ export KUBECONFIG=$PWD/$dir/kubeconfig
 kubectl=.cluster/bin/kubectl
 jobrequest=target/debug/jobrequest
 
-say 'jobrequest crds | kubectl apply --server-side -f -'
-"$jobrequest" crds | "$kubectl" apply --server-side -f -
+helm=(.cluster/bin/helm4 --namespace jobrequest-system)
+export HELM_CACHE_HOME=$PWD/$dir/helm HELM_CONFIG_HOME=$PWD/$dir/helm HELM_DATA_HOME=$PWD/$dir/helm
+say 'helm install jobrequest charts/jobrequest --namespace jobrequest-system --create-namespace'
+# Simulated nodes run no program: no pod, and the operator runs here, with the account that the chart gave it.
+"${helm[@]}" install jobrequest charts/jobrequest --create-namespace --set replicas=0 >"$dir/helm.log"
 "$kubectl" wait --for=condition=Established crd/jobrequests.jobrequest.dev --timeout=30s >/dev/null
+token=$("$kubectl" create token jobrequest --namespace jobrequest-system --duration=24h)
+account=$dir/operator.kubeconfig
+"$kubectl" config view --raw --minify --flatten >"$account"
+"$kubectl" --kubeconfig "$account" config unset users >/dev/null
+user=$("$kubectl" --kubeconfig "$account" config view --output 'jsonpath={.contexts[0].context.user}')
+"$kubectl" --kubeconfig "$account" config set-credentials "$user" --token "$token" >/dev/null
+"$kubectl" --kubeconfig "$account" config set-context --current --namespace jobrequest-system >/dev/null
 
-say "jobrequest controller   (log: $dir/controller.log)"
-"$jobrequest" controller >"$dir/controller.log" 2>&1 &
+say "jobrequest controller   (with the chart's account; log: $dir/controller.log)"
+KUBECONFIG=$account "$jobrequest" controller >"$dir/controller.log" 2>&1 &
 controller=$!
 
 say 'kubectl apply -f examples/'

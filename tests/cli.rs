@@ -1,4 +1,5 @@
-//! Golden cases of the command line: folders with a `command` and its input; `stdout`, `stderr` and `code` come out.
+//! Golden cases of the command line: folders with a `command` and its input; `stdout`, `stderr` and `code` come out. A
+//! command runs in its folder, or in the `folder` that the case names, from the root of the repository.
 //!
 //! `BLESS=1 cargo test --test cli` writes what comes out; read the difference before you commit it. Hostile inputs too
 //! long to keep in files are made here, and run with little memory.
@@ -17,9 +18,13 @@ use serde_json::Value;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_jobrequest");
 
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
 fn cases() -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli");
-    let mut cases: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut cases: Vec<_> =
+        fs::read_dir(root().join("tests/cli")).unwrap().map(|entry| entry.unwrap().path()).collect();
     cases.sort();
     cases
 }
@@ -27,7 +32,9 @@ fn cases() -> Vec<PathBuf> {
 fn run(case: &Path) -> Output {
     let command = fs::read_to_string(case.join("command")).unwrap();
     let stdin = File::open(case.join("stdin")).map_or_else(|_| Stdio::null(), Stdio::from);
-    Command::new(PROGRAM).args(command.split_whitespace()).current_dir(case).stdin(stdin).output().unwrap()
+    let folder = fs::read_to_string(case.join("folder"));
+    let folder = folder.map_or_else(|_| case.to_owned(), |folder| root().join(folder.trim()));
+    Command::new(PROGRAM).args(command.split_whitespace()).current_dir(folder).stdin(stdin).output().unwrap()
 }
 
 #[test]
@@ -63,22 +70,44 @@ fn every_case_comes_out_as_committed() {
     println!("{} cases", cases.len());
 }
 
-/// The sessions in the documentation are real.
+/// The sessions in the documentation are real: every page shows the commands of its cases and what came out of them.
 #[test]
 fn documented_sessions_are_current() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let page = fs::read_to_string(root.join("docs/command-line.md")).unwrap();
-    for (case, files) in [
-        ("documented-render", ["pi.yaml", "stdout"].as_slice()),
-        ("documented-validate", &["pi-broken.yaml", "stderr", "stdout"]),
+    for (page, case, files) in [
+        ("command-line", "documented-render", ["pi.yaml", "stdout"].as_slice()),
+        ("command-line", "documented-validate", &["pi-broken.yaml", "stderr", "stdout"]),
+        ("command-line", "documented-explain", &["stdout"]),
+        ("layers", "documented-layers", &["templates.yaml", "pi.yaml", "stdout"]),
+        ("layers", "documented-layers-of-a-refused-request", &["stdout", "stderr"]),
+        ("platform-teams", "documented-teams-validate", &["stdout"]),
+        ("platform-teams", "documented-teams-reports", &["stdout"]),
+        ("platform-teams", "documented-teams-training", &["stdout"]),
+        ("platform-teams", "documented-teams-refused", &["stdin", "stderr", "stdout"]),
     ] {
-        for file in files {
-            let text = fs::read_to_string(root.join("tests/cli").join(case).join(file)).unwrap();
-            assert!(
-                page.contains(&text),
-                "docs/command-line.md does not show {case}/{file} as it is now:\n{text}"
-            );
+        let text = fs::read_to_string(root().join(format!("docs/{page}.md"))).unwrap();
+        let folder = root().join("tests/cli").join(case);
+        let command = fs::read_to_string(folder.join("command")).unwrap();
+        let mut shown = vec![("command", format!("$ jobrequest {}", command.trim_end()))];
+        shown.extend(files.iter().map(|file| (*file, fs::read_to_string(folder.join(file)).unwrap())));
+        for (file, now) in shown {
+            assert!(text.contains(&now), "docs/{page}.md does not show {case}/{file} as it is now:\n{now}");
         }
+    }
+}
+
+/// Every example that a page shows is the file itself.
+#[test]
+fn documented_examples_are_the_files() {
+    let page = fs::read_to_string(root().join("docs/platform-teams.md")).unwrap();
+    for file in [
+        "platform.yaml",
+        "reports/template.yaml",
+        "reports/monthly.yaml",
+        "training/templates.yaml",
+        "training/model.yaml",
+    ] {
+        let text = fs::read_to_string(root().join("examples/platform-teams").join(file)).unwrap();
+        assert!(page.contains(&text), "docs/platform-teams.md does not show {file} as it is now");
     }
 }
 

@@ -73,12 +73,11 @@ fn outcome(case: &Path) -> BTreeMap<&'static str, String> {
 }
 
 fn origins(compiled: &Compiled) -> String {
-    let lines = compiled.provenance().into_iter().map(|Provenance { path, decided, is_override }| {
-        let overrides = if is_override { "overrides of " } else { "" };
+    let lines = compiled.provenance().into_iter().map(|Provenance { path, decided }| {
         let overrode: Vec<_> =
             decided.overrode.iter().map(|(origin, value)| format!("; not {value} of {origin}")).collect();
         let overrode = overrode.concat();
-        format!("{path} = {} from {overrides}{}{overrode}\n", decided.value, decided.origin)
+        format!("{path} = {} from {}{overrode}\n", decided.value, decided.origin)
     });
     let cuts = compiled
         .clamped

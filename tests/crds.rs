@@ -159,3 +159,24 @@ fn every_rule_has_a_message() {
     }
     none("rules without a message", &silent);
 }
+
+/// kubectl takes a category before a kind: one called like a kind makes `kubectl get KIND NAME` fail, because it then
+/// asks for several kinds.
+#[test]
+fn no_category_is_called_like_a_kind() {
+    let crds = jobrequest::api::crds();
+    let names: Vec<String> = (crds.iter())
+        .map(|crd| crd.spec.names.clone())
+        .flat_map(|names| {
+            [
+                vec![names.kind.to_lowercase(), names.plural],
+                names.singular.into_iter().collect(),
+                names.short_names.unwrap_or_default(),
+            ]
+            .concat()
+        })
+        .collect();
+    for category in crds.iter().flat_map(|crd| crd.spec.names.categories.iter().flatten()) {
+        assert!(!names.contains(category), "{category} is a category and a kind");
+    }
+}

@@ -35,13 +35,15 @@ fn flags() -> String {
         let mut default =
             argument.get_default_values().iter().map(|value| value.to_string_lossy().into_owned());
         let mut help = argument.get_help().unwrap().to_string();
-        let default = default.next().map(|value| format!("`{value}`")).unwrap_or_else(|| {
+        let default = if let Some(value) = default.next() {
+            format!("`{value}`")
+        } else {
             let (rest, words) =
                 help.rsplit_once(" [default: ").unwrap_or_else(|| panic!("{long}: which default?"));
-            let words = words.trim_end_matches(']').to_owned();
-            help = rest.to_owned();
+            let (length, words) = (rest.len(), words.trim_end_matches(']').to_owned());
+            help.truncate(length);
             words
-        });
+        };
         let values: Vec<_> = argument
             .get_possible_values()
             .iter()
@@ -163,13 +165,11 @@ fn check(place: &str, expression: &str) {
     visit(&parsed, &mut selectors);
     assert!(!selectors.is_empty(), "{place}: {expression}");
     for (name, labels) in selectors {
-        let (family, extra) = match metrics.get(&name) {
-            Some(_) => (name.clone(), None),
-            None => {
-                let family =
-                    ["_bucket", "_count", "_sum"].iter().find_map(|suffix| name.strip_suffix(suffix));
-                (family.unwrap_or(&name).to_owned(), Some("le"))
-            }
+        let (family, extra) = if metrics.contains_key(&name) {
+            (name.clone(), None)
+        } else {
+            let family = ["_bucket", "_count", "_sum"].iter().find_map(|suffix| name.strip_suffix(suffix));
+            (family.unwrap_or(&name).to_owned(), Some("le"))
         };
         let (kind, known) = metrics.get(&family).unwrap_or_else(|| panic!("{place}: there is no {name}"));
         assert_eq!(kind == "histogram", extra.is_some(), "{place}: {name} is a {kind}");

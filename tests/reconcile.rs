@@ -1,7 +1,8 @@
 //! Golden cases of plan: folders with what is observed in, and what is planned out, one idea each.
 //!
 //! `in.yaml` holds `now`, the `request` with its stored status, its `jobs` and `pods`, and, where one was answered, the
-//! `creation`; `recordedFor`: for how many seconds the process has seen the recorded Jobs. Digests are written as `same` (of the request's spec) or `other`. `out.yaml` holds what one reconcile
+//! `creation` and the `events`; `recordedFor`: for how many seconds the process has seen the recorded Jobs. Digests
+//! are written as `same` (of the request's spec) or `other`. `out.yaml` holds what one reconcile
 //! comes to. `BLESS=1 cargo test --test reconcile` writes what comes out; read the difference before you commit it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(clippy::disallowed_types, clippy::disallowed_methods)] // tests are edges
@@ -14,7 +15,8 @@ use jobrequest::api::JobRequestSpec;
 use jobrequest::compile::Layers;
 use jobrequest::compile::digest::digest;
 use jobrequest::reconcile::{
-    Answers, Change, Clock, Creation, JobView, Memory, Next, Observed, Plan, Read, StoredRequest, plan,
+    Answers, Change, Clock, Creation, EventView, EventsOf, JobView, Memory, Next, Observed, Plan, Read,
+    StoredRequest, plan,
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
@@ -73,9 +75,12 @@ fn observed(case: &Path) -> (Observed, Clock) {
         }
     });
     let found: Option<Vec<JobView>> = input["found"].is_array().then(|| list(&input["found"]));
+    let events: Option<Vec<EventView>> = input["events"].is_array().then(|| list(&input["events"]));
+    let uid = input["jobs"][0]["metadata"]["uid"].as_str().unwrap_or_default().to_owned();
     let answers = Answers {
         job: found.map(|jobs| (newest.clone(), jobs.into_iter().next())),
         creation: creation.map(|creation| (newest, creation)),
+        events: events.map(|events| (EventsOf { uid, reason: "FailedCreate" }, events)),
         ..Answers::default()
     };
     // How long ago this process first saw the recorded Jobs, in seconds of its 1000.
@@ -95,6 +100,7 @@ fn written(plan: &Plan) -> Value {
             Read::Request => "GET the JobRequest".to_owned(),
             Read::Job(name) => format!("GET Job {name}"),
             Read::Jobs => "LIST the Jobs".to_owned(),
+            Read::Events(of) => format!("LIST events with {}", of.selector()),
             Read::Template(template) => format!("GET {template}"),
         };
         out.insert("read".to_owned(), read.into());

@@ -22,7 +22,13 @@ headline() { printf '\n== %s (%s s)\n' "$1" "$SECONDS"; }
 
 mkdir -p .cluster
 log=.cluster/build.log
-nice tests/cluster/control-plane/build.sh >"$log" 2>&1 &
+(
+    trap 'kill "$!" 2>/dev/null; exit 143' TERM
+    for programs in control-plane tools; do
+        nice "tests/cluster/$programs/build.sh" &
+        wait "$!"
+    done
+) >"$log" 2>&1 &
 control_plane=$!
 trap 'kill "$control_plane" 2>/dev/null || true' EXIT
 trap 'exit 130' INT TERM
@@ -37,6 +43,12 @@ cargo clippy --features otel --lib --bins --test traces -- -D warnings
 
 headline 'tests are built'
 cargo test --no-run
+
+# A static binary is a Linux one.
+if [[ $(uname -s) == Linux ]]; then
+    headline 'the image is built'
+    .image/build.sh
+fi
 
 headline 'test cluster'
 said=$SECONDS
@@ -53,7 +65,7 @@ if ! wait "$control_plane"; then
     exit 1
 fi
 trap - EXIT
-tail -n 1 "$log"
+tail -n 2 "$log"
 
 headline 'tests'
 printf 'everything before the tests took %s s\n' "$SECONDS"

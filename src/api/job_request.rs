@@ -27,7 +27,7 @@ pub const MAX_NAME_LENGTH: usize = 52;
     kind = "JobRequest",
     plural = "jobrequests",
     shortname = "jr",
-    category = "jobrequest",
+    category = "jobrequest-all",
     category = "all",
     namespaced,
     status = "JobRequestStatus",

@@ -147,7 +147,8 @@ pub const MAX_DEFAULTED: usize = 64;
 pub struct Defaulted {
     /// The field, for example settings.backoffLimit or containers[main].resources.limits.cpu.
     pub path: String,
-    /// The layer which decided it: builtin, ClusterJobTemplate/NAME, JobTemplate/NAME, or quota NAME of one of them.
+    /// The layer which decided it: builtin, ClusterJobTemplate/NAME, JobTemplate/NAME, or quota NAME, overrides or
+    /// policy of one of them.
     pub origin: String,
 }
 

@@ -69,7 +69,7 @@ impl fmt::Display for TemplateRef {
     kind = "JobTemplate",
     plural = "jobtemplates",
     shortname = "jrt",
-    category = "jobrequest",
+    category = "jobrequest-all",
     namespaced,
     status = "TemplateStatus",
     derive = "PartialEq",
@@ -123,6 +123,12 @@ pub struct JobTemplateSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "quotas_schema")]
     pub quotas: Option<BTreeMap<String, Quota>>,
+    /// Whether the last output of a container that failed is kept as its termination message
+    /// (terminationMessagePolicy FallbackToLogsOnError), from where it gets into status, conditions and events. False:
+    /// only what a program itself writes to its termination log, for programs whose output may hold secrets. The
+    /// nearest template that says it wins. Default: true.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub capture_messages: Option<bool>,
     /// What a run may be; judged on the compiled Job, so that no field, preset or override gets round it. The
     /// policies of all templates below a request count together: a namespace's can tighten the cluster's, never
     /// loosen it. Default: anything Kubernetes allows.
@@ -200,7 +206,7 @@ fn without(mut schema: Schema, fields: &[&str]) -> Schema {
     kind = "ClusterJobTemplate",
     plural = "clusterjobtemplates",
     shortname = "cjrt",
-    category = "jobrequest",
+    category = "jobrequest-all",
     status = "TemplateStatus",
     derive = "PartialEq",
     doc = "Defaults, size presets and limits for the JobRequests of all namespaces.",

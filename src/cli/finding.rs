@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::rc::Rc;
 
 use serde::Serialize;
+use unicode_width::UnicodeWidthChar;
 
 use super::manifest::{Position, Source};
 
@@ -73,21 +74,9 @@ impl Finding {
     }
 }
 
-/// As wide as the character: most of those from the Hangul Jamo on take two columns of a terminal.
+/// As wide as the character is on a terminal.
 fn blank(character: char) -> &'static str {
-    match u32::from(character) {
-        0x1100..=0x115f
-        | 0x2e80..=0xa4cf
-        | 0xac00..=0xd7a3
-        | 0xf900..=0xfaff
-        | 0xfe30..=0xfe6f
-        | 0xff00..=0xff60
-        | 0xffe0..=0xffe6
-        | 0x1f300..=0x1f64f
-        | 0x1f900..=0x1f9ff
-        | 0x20000..=0x3fffd => "  ",
-        _ => " ",
-    }
+    if character.width() == Some(2) { "  " } else { " " }
 }
 
 /// Without control characters, which could do things to a terminal, and not endless.

@@ -1,37 +1,43 @@
-//! What `render` and `validate` share: documents in; Jobs and everything that is wrong out.
+//! What `render`, `validate` and `explain` share: documents in; Jobs and everything that is wrong out.
 
 use std::rc::Rc;
 
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
-use k8s_openapi::api::batch::v1::Job;
 use serde_json::Value;
 
 use super::check::{Checked, Checker, Found};
 use super::finding::Finding;
 use super::manifest::{self, Document, Part, Path, Step};
 use super::templates::{self, Scoped, layers_for};
-use crate::api::JobRequest;
-use crate::compile::{Identity, Problem, check_template, compile};
+use crate::api::{JobRequest, JobRequestSpec};
+use crate::compile::{Compiled, Identity, Layers, Problem, check_template, compile};
 
-/// What is read.
+/// What is read, and how.
 #[derive(Debug, Args)]
 pub(super) struct Input {
     /// Files or folders of YAML or JSON; - is standard input
     #[arg(value_name = "FILE")]
     files: Vec<String>,
-    /// The same, as kubectl takes it; may be repeated
+    #[command(flatten)]
+    options: Options,
+}
+
+/// How input is named and read by flags.
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    /// Files or folders of YAML or JSON, as kubectl takes them; - is standard input; may be repeated
     #[arg(short = 'f', long = "filename", value_name = "FILE")]
-    filenames: Vec<String>,
+    pub(super) filenames: Vec<String>,
     /// Read the folders in folders, too
     #[arg(short = 'R', long)]
     recursive: bool,
     /// Files or folders with templates, which may also stand among the others; may be repeated
     #[arg(long, value_name = "FILE")]
-    templates: Vec<String>,
+    pub(super) templates: Vec<String>,
     /// Namespace of objects that name none
     #[arg(short, long, value_parser = NonEmptyStringValueParser::new())]
-    namespace: Option<String>,
+    pub(super) namespace: Option<String>,
 }
 
 /// What was found in the input.
@@ -50,8 +56,19 @@ pub(super) struct Inspection {
     pub(super) document: Document,
     /// How many findings are about it.
     pub(super) problems: usize,
-    /// Of a JobRequest without problems.
-    pub(super) job: Option<Job>,
+    /// Of a JobRequest that can be read.
+    pub(super) request: Option<Request>,
+}
+
+/// A JobRequest, and what becomes of it.
+#[derive(Debug)]
+pub(super) struct Request {
+    pub(super) namespace: Option<String>,
+    pub(super) spec: JobRequestSpec,
+    /// What lies below it.
+    pub(super) layers: Layers,
+    /// Its Job, if there are no problems.
+    pub(super) compiled: Option<Compiled>,
 }
 
 /// Reads `input`, and judges every document of the project in it; Jobs are of run `run`.
@@ -59,19 +76,27 @@ pub(super) struct Inspection {
 /// # Errors
 /// Something cannot be read at all, or holds nothing to judge.
 pub(super) fn inspect(input: &Input, run: i32) -> Result<Inspected, String> {
-    let mut names: Vec<_> = input.files.iter().chain(&input.filenames).cloned().collect();
+    inspect_files(&input.files, &input.options, run)
+}
+
+/// The same, of `files` and those which `options` name.
+///
+/// # Errors
+/// Something cannot be read at all, or holds nothing to judge.
+pub(super) fn inspect_files(files: &[String], options: &Options, run: i32) -> Result<Inspected, String> {
+    let mut names: Vec<_> = files.iter().chain(&options.filenames).cloned().collect();
     if !names.is_empty() {
-        names.extend(input.templates.iter().cloned());
+        names.extend(options.templates.iter().cloned());
     }
-    let manifests = manifest::read(&names, input.recursive).map_err(|error| error.to_string())?;
+    let manifests = manifest::read(&names, options.recursive).map_err(|error| error.to_string())?;
     if manifests.documents.is_empty() && manifests.findings.is_empty() {
         return Err(format!("found nothing of jobrequest.dev in {}", names.join(", ")));
     }
-    let checker = Checker::new(input.namespace.as_deref())?;
+    let checker = Checker::new(options.namespace.as_deref())?;
 
     let mut inspected = Inspected { findings: manifests.findings, ..Inspected::default() };
     inspected.passed_over = manifests.passed_over;
-    let namespace = input.namespace.as_deref();
+    let namespace = options.namespace.as_deref();
     let judged: Vec<_> = manifests.documents.iter().map(|document| checker.check(document)).collect();
     let templates: Vec<_> = (manifests.documents.iter().zip(&judged))
         .filter_map(|(document, judged)| templates::template(document, judged.value.as_ref()?, namespace))
@@ -80,7 +105,7 @@ pub(super) fn inspect(input: &Input, run: i32) -> Result<Inspected, String> {
         .map(|(document, judged)| {
             let Checked { value, mut found, left_out } = judged;
             let Some(value) = value else { return (None, found) };
-            let (job, more) = job(document, &value, &templates, namespace, run);
+            let (request, more) = judge(document, &value, &templates, namespace, run);
             // Where the schema has said something, the operator need not say it again, nor what comes of it.
             let is_told = |path: &[Step]| found.iter().any(|found: &Found| found.path == path);
             let more: Vec<_> = more
@@ -97,13 +122,17 @@ pub(super) fn inspect(input: &Input, run: i32) -> Result<Inspected, String> {
                 .map(|(more, _)| more)
                 .collect();
             found.extend(more);
-            (job.filter(|_| found.is_empty()), found)
+            let request = request.map(|request| Request {
+                compiled: request.compiled.filter(|_| found.is_empty()),
+                ..request
+            });
+            (request, found)
         })
         .collect();
-    for (document, (job, found)) in manifests.documents.into_iter().zip(outcomes) {
+    for (document, (request, found)) in manifests.documents.into_iter().zip(outcomes) {
         let problems = found.len();
         inspected.findings.extend(found.into_iter().map(|found| finding(&document, found)));
-        inspected.documents.push(Inspection { document, problems, job });
+        inspected.documents.push(Inspection { document, problems, request });
     }
     // The order of the checks decides among equals.
     inspected.findings.sort_by_key(|finding| (finding.source.number, finding.at));
@@ -120,14 +149,15 @@ enum Origin {
     Absent,
 }
 
-/// The Job of a JobRequest, or why there is none; what is wrong with a template by itself. `value` is the document with defaults.
-fn job(
+/// What becomes of a JobRequest, and why no Job; what is wrong with a template by itself. `value` is the document with
+/// defaults.
+fn judge(
     document: &Document,
     value: &Value,
     templates: &[Scoped],
     namespace: Option<&str>,
     run: i32,
-) -> (Option<Job>, Vec<(Found, Origin)>) {
+) -> (Option<Request>, Vec<(Found, Origin)>) {
     if document.kind != "JobRequest" {
         let template = templates::template(document, value, namespace);
         let problems = template.map(|scoped| check_template(&scoped.template)).unwrap_or_default();
@@ -150,10 +180,12 @@ fn job(
         handled: None,
     };
     let layers = layers_for(&request, identity.namespace, templates);
-    match compile(&identity, &request.spec, &layers, run) {
-        Ok(compiled) => (Some(compiled.job), Vec::new()),
+    let (compiled, problems) = match compile(&identity, &request.spec, &layers, run) {
+        Ok(compiled) => (Some(compiled), Vec::new()),
         Err(problems) => (None, problems.as_slice().iter().map(|problem| place(document, problem)).collect()),
-    }
+    };
+    let namespace = identity.namespace.map(ToOwned::to_owned);
+    (Some(Request { namespace, spec: request.spec, layers, compiled }), problems)
 }
 
 fn place(document: &Document, problem: &Problem) -> (Found, Origin) {

@@ -1,19 +1,22 @@
 //! The command line: what was typed, and what it means.
 //!
 //! [`run`] takes parsed [`Arguments`] and returns the exit code: 0 ok, 1 invalid, 2 could not do it. Results go to
-//! stdout, everything else to stderr. `render` and `validate` need no cluster; their steps, each a file: [`manifest`]
-//! reads documents with positions, [`check`] judges them by the CRDs (whose rules [`cel`] evaluates), [`inspect`]
-//! compiles, [`finding`] shows what is wrong.
+//! stdout, everything else to stderr. `render`, `validate` and `explain` need no cluster; their steps, each a file:
+//! [`manifest`] reads documents with positions, [`check`] judges them by the CRDs (whose rules [`cel`] evaluates),
+//! [`inspect`] compiles, [`finding`] shows what is wrong. [`cluster`] reads the same from an API server.
 
 mod cel;
 mod check;
+mod cluster;
 mod controller;
 mod crds;
+mod explain;
 mod finding;
 mod inspect;
 mod manifest;
 mod output;
 mod render;
+mod self_test;
 mod templates;
 mod validate;
 
@@ -39,8 +42,12 @@ enum Command {
     Crds,
     /// Print the Jobs which the controller would create, without a cluster
     Render(render::Arguments),
+    /// Run one JobRequest on the cluster, show its states, and delete it: does all of it work?
+    SelfTest(self_test::Arguments),
     /// Say what the API server and the operator would refuse, without a cluster
     Validate(validate::Arguments),
+    /// Tell where each value of a JobRequest comes from, of files or of one in the cluster
+    Explain(explain::Arguments),
 }
 
 /// What came out of a command that could do its work.
@@ -69,7 +76,9 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         Command::Controller(arguments) => controller::run(arguments).map(|()| Verdict::Valid),
         Command::Crds => crds::run().map(|()| Verdict::Valid),
         Command::Render(arguments) => render::run(arguments),
+        Command::SelfTest(arguments) => self_test::run(arguments),
         Command::Validate(arguments) => validate::run(arguments),
+        Command::Explain(arguments) => explain::run(arguments),
     };
     match outcome {
         Ok(Verdict::Valid) => ExitCode::SUCCESS,

@@ -34,7 +34,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<Verdict, String> {
         say(&format!("{}; nothing is shown\n", count(inspected.findings.len(), "problem")));
         return Ok(Verdict::Invalid);
     }
-    let jobs: Vec<_> = inspected.documents.iter().filter_map(|inspection| inspection.job.as_ref()).collect();
+    let requests = inspected.documents.iter().filter_map(|inspection| inspection.request.as_ref());
+    let jobs: Vec<_> =
+        requests.filter_map(|request| request.compiled.as_ref()).map(|compiled| &compiled.job).collect();
     let failed = |error: &dyn std::fmt::Display| format!("could not write a Job: {error}");
     let text = match arguments.output {
         Format::Yaml => {

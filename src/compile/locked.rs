@@ -125,7 +125,7 @@ fn in_job(path: &str) -> Vec<String> {
 }
 
 /// The settings which a Job spec has too.
-const SETTINGS: [&str; 10] = [
+pub(super) const SETTINGS: [&str; 10] = [
     "backoffLimit",
     "completions",
     "parallelism",

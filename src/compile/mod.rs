@@ -5,7 +5,8 @@
 //! what one shows is what the other creates.
 //!
 //! The steps, each a file: [`layers`] merges, [`check`] judges what only the merged spec shows, [`job`] and [`pod`]
-//! build, [`policy`] judges what was built. [`digest`] tells whether a spec asks for a new run.
+//! build, [`policy`] judges what was built. [`provenance()`] tells where each value comes from, [`digest`] whether a spec
+//! asks for a new run.
 
 mod check;
 pub mod digest;
@@ -18,6 +19,7 @@ mod overrides;
 mod pod;
 pub mod policy;
 mod problem;
+mod provenance;
 pub mod quantity;
 
 use k8s_openapi::api::batch::v1::Job;
@@ -25,6 +27,7 @@ use k8s_openapi::api::batch::v1::Job;
 use in_place::InPlace;
 pub use layers::{Builtin, Decided, Layers, Origin, Template, default_of, select};
 pub use problem::{Problem, Problems};
+pub use provenance::{Provenance, provenance};
 
 use crate::api::JobRequestSpec;
 use crate::api::run_policy::RunPolicy;
@@ -69,34 +72,11 @@ pub struct Compiled {
     overrides: Vec<Overrides>,
 }
 
-/// A value of the merged spec and where it comes from.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Provenance {
-    /// The field below spec, for example `settings.backoffLimit` or `containers[main].image`.
-    pub path: String,
-    /// The value, the layer that decided it, and what lower layers said.
-    pub decided: Decided,
-    /// The value was written in `overrides` of its layer.
-    pub is_override: bool,
-}
-
 impl Compiled {
-    /// Every value of the merged spec with its origin, in order of path; overrides last.
+    /// Every value in force with its origin, in order of path; then what overrides set that no spec has.
     #[must_use]
     pub fn provenance(&self) -> Vec<Provenance> {
-        let of_spec = self.tree.decided().into_iter().map(|(path, decided)| Provenance {
-            path,
-            decided: decided.clone(),
-            is_override: false,
-        });
-        let of_overrides = self.overrides.iter().flat_map(|layer| {
-            layers::leaves("overrides", &layer.partial).into_iter().map(|(path, value)| Provenance {
-                path,
-                decided: Decided { value, origin: layer.origin.clone(), overrode: Vec::new() },
-                is_override: true,
-            })
-        });
-        of_spec.chain(of_overrides).collect()
+        provenance::rows(&self.tree, &self.overrides, &self.clamped)
     }
 
     /// The values which the user did not write, the first [`MAX_DEFAULTED`] by path.
@@ -104,7 +84,7 @@ impl Compiled {
     pub fn defaulted(&self) -> Vec<Defaulted> {
         self.provenance()
             .into_iter()
-            .filter(|value| value.decided.origin != Origin::Request)
+            .filter(|value| !value.decided.origin.is_of_request())
             .map(|value| Defaulted { path: value.path, origin: value.decided.origin.to_string() })
             .take(MAX_DEFAULTED)
             .collect()

@@ -17,8 +17,12 @@ use crate::api::labels;
 use crate::api::status::TemplatePin;
 use crate::api::template::{TemplateKind, TemplateRef};
 use crate::reconcile::template::{ClusterJobTemplateView, JobTemplateView};
-use crate::reconcile::{Answer, Call, Creation, Event, JobView, Propagation, StoredRequest, StoredTemplate};
+use crate::reconcile::{
+    Answer, Call, Creation, Event, EventView, JobView, Propagation, StoredRequest, StoredTemplate,
+};
 
+/// Most events that are read at once: the newest of a few tells why a Job makes no pods.
+const EVENTS: u32 = 50;
 /// Deadline of every call.
 const DEADLINE: Duration = Duration::from_secs(10);
 
@@ -47,6 +51,22 @@ pub(super) async fn perform(
             let of_request = ListParams::default().labels(&format!("{}={name}", labels::REQUEST));
             let listed = within("list the Jobs", jobs.list(&of_request)).await?;
             Ok(Answer::Jobs(answer("list the Jobs", listed)?.items))
+        }
+        Call::ListEvents(of) => {
+            let events: Api<EventView> = Api::namespaced(context.client.clone(), namespace);
+            let about = ListParams::default().fields(&of.selector()).limit(EVENTS);
+            let listed = match within("list events", events.list(&about)).await? {
+                // They only tell more: without the right to read them a run goes on as well.
+                Err(kube::Error::Api(status)) if status.code == 403 => {
+                    warn!(
+                        "events may not be listed, so nothing tells why a Job makes no pods: {}",
+                        status.message
+                    );
+                    Vec::new()
+                }
+                listed => answer("list events", listed)?.items,
+            };
+            Ok(Answer::Events(listed))
         }
         Call::GetTemplate(template) => {
             let what = "get the template";

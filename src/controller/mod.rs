@@ -145,6 +145,7 @@ impl Operator {
         let (step_down, stepping_down) = oneshot::channel::<()>();
         let stepping_down = stepping_down.map(drop);
         let mut is_ready = ready.subscribe();
+        let has_begun = ready.subscribe();
         let campaign = tokio::spawn(async move {
             let mut stepping_down = std::pin::pin!(stepping_down);
             tokio::select! {
@@ -158,13 +159,20 @@ impl Operator {
                 stepping_down.await;
             }
         });
-        let overtime = shutdown.then(|()| tokio::time::sleep(GRACE));
+        let overtime = async {
+            shutdown.await;
+            // Before the caches are filled no pass is under way, and the runtime would wait for them for ever.
+            if *has_begun.borrow() {
+                tokio::time::sleep(GRACE).await;
+                warn!("gave up on passes which did not end within {} s", GRACE.as_secs());
+            }
+        };
         tokio::select! {
             () = work => {}
             () = forget => {}
             () = statuses => {}
             () = announce => {}
-            () = overtime => warn!("gave up on passes which did not end within {} s", GRACE.as_secs()),
+            () = overtime => {}
         }
         // Only now: until here passes were under way.
         let _ = step_down.send(());
@@ -183,7 +191,8 @@ async fn reconcile(packed: Arc<PackedRequest>, context: Arc<Context>) -> Result<
         return Ok(Action::await_change());
     }
     let request = packed.unpack();
-    let span = info_span!("reconcile", namespace = request.namespace(), name = request.name());
+    // Not `name`: in JSON that is the name of the span.
+    let span = info_span!("reconcile", namespace = request.namespace(), request = request.name());
     let _underway = context.metrics.time_reconcile();
     let outcome = async {
         let mut pass =
@@ -242,7 +251,7 @@ fn error_policy(packed: Arc<PackedRequest>, error: &Error, context: Arc<Context>
     context.metrics.reconcile_errors.get_or_create(&ReasonLabel { reason }).inc();
     warn!(
         namespace = request.namespace(),
-        name = request.name(),
+        request = request.name(),
         run = request.status.0.as_ref().ok().and_then(|status| status.run),
         reason,
         error = %error::chain(error),

@@ -9,8 +9,11 @@ use std::time::Duration;
 use k8s_openapi::api::batch::v1::Job;
 use serde_json::Value;
 
+use super::diagnosis::{self, refusal};
 use super::event::Event;
-use super::observed::{Answers, Clock, Creation, JobView, Memory, Observed, OwnRun, StoredRequest};
+use super::observed::{
+    Answers, Clock, Creation, EventView, EventsOf, JobView, Memory, Observed, OwnRun, StoredRequest,
+};
 use super::plan::{Change, Next, Propagation, Read, plan};
 use super::run::forbidden_pause;
 use crate::api::status::TemplatePin;
@@ -27,6 +30,8 @@ pub enum Call {
     GetJob(String),
     /// LIST the Jobs that carry the request's name.
     ListJobs,
+    /// LIST core/v1 events of the request's namespace.
+    ListEvents(EventsOf),
     /// Create a Job. It must not be sent after `before` (uptime): answer [`Answer::Late`] instead.
     CreateJob {
         /// The Job.
@@ -76,6 +81,8 @@ pub enum Answer {
     Job(Option<Box<JobView>>),
     /// Of [`Call::ListJobs`].
     Jobs(Vec<JobView>),
+    /// Of [`Call::ListEvents`].
+    Events(Vec<EventView>),
     /// Of [`Call::GetTemplate`]: what a run would note of it.
     Template(Option<TemplatePin>),
     /// Of [`Call::CreateJob`].
@@ -149,6 +156,7 @@ impl Pass {
             _ => observed.memory.created = None,
         }
         observed.memory.look(observed.request.as_ref(), &observed.jobs, clock);
+        observed.memory.pod_failure = diagnosis::pod_failure(&observed);
         Self { observed, layers, queue: VecDeque::new(), next: Next::Again, rounds: 0 }
     }
 
@@ -181,6 +189,7 @@ impl Pass {
             Read::Request => Call::GetRequest,
             Read::Job(name) => Call::GetJob(name),
             Read::Jobs => Call::ListJobs,
+            Read::Events(of) => Call::ListEvents(of),
             Read::Template(template) => Call::GetTemplate(template),
         }));
         self.queue.extend(plan.changes.into_iter().map(|change| match change {
@@ -208,6 +217,10 @@ impl Pass {
             }
             (Call::GetJob(name), Answer::Job(found)) => {
                 self.observed.answers.job = Some((name.clone(), found.map(|job| *job)));
+            }
+            (Call::ListEvents(of), Answer::Events(events)) => {
+                refusal::asked(&mut self.observed.memory, of, clock);
+                self.observed.answers.events = Some((of.clone(), events));
             }
             (_, Answer::Jobs(jobs)) => self.observed.answers.jobs = Some(jobs),
             (Call::CreateJob { job, .. }, Answer::Creation(creation)) => {
@@ -247,6 +260,7 @@ impl Pass {
             (
                 _,
                 Answer::Job(_)
+                | Answer::Events(_)
                 | Answer::Creation(_)
                 | Answer::Template(_)
                 | Answer::Done

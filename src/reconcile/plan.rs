@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::change::{Want, want};
 use super::event::Event;
-use super::observed::{Clock, Creation, Observed, StoredRequest};
+use super::observed::{Clock, Creation, EventsOf, Observed, StoredRequest};
 use super::record::{self, Records};
 use super::run::{self, Inputs};
 use super::text::bounded;
@@ -31,6 +31,8 @@ pub enum Read {
     Job(String),
     /// LIST the Jobs that carry the request's name.
     Jobs,
+    /// LIST events about a Job that does not get on.
+    Events(EventsOf),
     /// GET a template; a JobTemplate is looked up where the JobRequest is.
     Template(TemplateRef),
 }

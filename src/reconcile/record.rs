@@ -78,7 +78,8 @@ fn rebuild(request: &StoredRequest, jobs: &[JobView]) -> Records {
     runs.dedup_by_key(|(run, _)| run.number);
     runs.truncate(MAX_RUNS);
     let handled = runs.first().map(|(_, handled)| handled.clone()).unwrap_or_default();
-    Records { runs: runs.into_iter().map(|(run, _)| run).collect(), handled }
+    let shortened = |(place, (run, _))| if place == 0 { run } else { shorten(run) };
+    Records { runs: runs.into_iter().enumerate().map(shortened).collect(), handled }.fit()
 }
 
 /// A run to reserve: rule 3.

@@ -10,6 +10,7 @@ use k8s_openapi::jiff::Timestamp;
 
 use super::change::{self, Want, want};
 use super::clean_up::is_ours_to_change;
+use super::diagnosis::{self, refusal};
 use super::event::Event;
 use super::observed::{Clock, Creation, JobView, Observed, StoredRequest};
 use super::plan::{Change, Judged, Next, Plan, Read, Sound};
@@ -281,6 +282,11 @@ fn recorded(inputs: &Inputs<'_>, newest: &Run, uid: &str) -> Move {
     }
     let is_ours = is_ours_to_change(job, request);
     let mut next = next;
+    match refusal::look(observed, job, clock) {
+        refusal::Look::Ask(read) => return Move::Act(Plan::ask(read)),
+        refusal::Look::Later(pause) => next = next.sooner(Next::After(pause)),
+        refusal::Look::No => {}
+    }
     if is_ours {
         match stop::stop(inputs, newest, job) {
             stop::Stopping::Move(decided) => return *decided,
@@ -297,7 +303,10 @@ fn recorded(inputs: &Inputs<'_>, newest: &Run, uid: &str) -> Move {
 
 /// The Job exists and has not ended; nothing is to be done about it.
 pub(super) fn live(inputs: &Inputs<'_>, records: &Records, job: &JobView, next: Next) -> Move {
-    let records = records.with_newest(|newest| record_progress(newest, job));
+    let records = records.with_newest(|newest| {
+        record_progress(newest, job);
+        diagnosis::capture(inputs, newest, job);
+    });
     Move::record(inputs, records, Standing::Live(Box::new(job.clone())), next)
 }
 
@@ -306,7 +315,12 @@ fn record(inputs: &Inputs<'_>, job: &JobView, created: Option<Event>) -> Move {
     let is_recorded = inputs.records.runs.first().is_some_and(|newest| newest.job_uid.is_some());
     let known = if is_recorded { inputs.records.clone() } else { inputs.records.with_job(job) };
     let mut has_ended = false;
-    let records = known.with_newest(|newest| has_ended = record::record_result(newest, job));
+    let records = known.with_newest(|newest| {
+        has_ended = record::record_result(newest, job);
+        if has_ended {
+            diagnosis::conclude(inputs, newest, job);
+        }
+    });
     let moved = if has_ended {
         ended_with(inputs, records, Some(job))
     } else {
@@ -319,7 +333,10 @@ fn record(inputs: &Inputs<'_>, job: &JobView, created: Option<Event>) -> Move {
 fn gone(inputs: &Inputs<'_>, newest: &Run, now: Timestamp) -> Move {
     let records = inputs.records.with_newest(|run| match newest.stop {
         Some(Stop::Replace) => record::record_replaced(run, now),
-        Some(Stop::StartDeadline) | None => record::record_lost(run, now),
+        Some(Stop::StartDeadline) | None => {
+            record::record_lost(run, now);
+            run.failure = Some(diagnosis::lost(run));
+        }
     });
     ended_with(inputs, records, None)
 }

@@ -110,9 +110,10 @@ fn start_deadline(inputs: &Inputs<'_>, newest: &Run, job: &JobView) -> Stopping 
     if left.is_positive() {
         return Stopping::No(Next::After(Duration::try_from(left).unwrap_or(Duration::MAX)));
     }
+    let (failure, message) = diagnosis::late_start(inputs, newest, job, seconds);
     let records = inputs.records.with_newest(|newest| {
         newest.stop = Some(Stop::StartDeadline);
-        newest.message = Some(format!("no container had started {seconds} s after the start of the Job"));
+        (newest.message, newest.failure) = (Some(message), Some(failure));
     });
     Stopping::decided(live(inputs, &records, job, Next::Again))
 }

@@ -20,6 +20,52 @@ pub(super) fn bounded_to(text: &str, bytes: usize) -> String {
     text.get(..end).unwrap_or_default().chars().chain([mark]).collect()
 }
 
+/// The end of what a program wrote, in at most `bytes`: its last lines tell most. Colours are taken out, other control
+/// characters replaced.
+pub(super) fn last_words(text: &str, bytes: usize) -> String {
+    let clean = printable(text);
+    let clean = clean.trim();
+    if clean.len() <= bytes {
+        return clean.to_owned();
+    }
+    let mark = '…';
+    let start = clean.ceil_char_boundary(clean.len().saturating_sub(bytes.saturating_sub(mark.len_utf8())));
+    [mark].into_iter().chain(clean.get(start..).unwrap_or_default().chars()).collect()
+}
+
+/// `text` in one line.
+pub(super) fn in_one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// `text` without what a terminal would obey: colours are taken out, other control characters replaced.
+pub(super) fn printable(text: &str) -> String {
+    let mut clean = String::with_capacity(text.len());
+    let mut characters = text.chars().peekable();
+    while let Some(character) = characters.next() {
+        match character {
+            '\n' | '\t' => clean.push(character),
+            '\r' => {
+                if characters.peek() != Some(&'\n') {
+                    clean.push('\n');
+                }
+            }
+            '\u{1b}' if characters.next_if_eq(&'[').is_some() => {
+                while characters.next_if(|next| matches!(next, ' '..='?')).is_some() {}
+                characters.next_if(|next| matches!(next, '@'..='~'));
+            }
+            _ if character.is_control() || is_direction(character) => clean.push(char::REPLACEMENT_CHARACTER),
+            _ => clean.push(character),
+        }
+    }
+    clean
+}
+
+/// Marks that turn the direction of what follows.
+const fn is_direction(character: char) -> bool {
+    matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 /// A duration as people write it: `45s`, `1m23s`, `2h5m`, `3d4h`.
 pub(super) fn duration_text(duration: SignedDuration) -> String {
     let seconds = duration.as_secs().max(0);
@@ -48,6 +94,15 @@ mod tests {
         {
             assert_eq!(duration_text(SignedDuration::from_secs(seconds)), text);
         }
+    }
+
+    #[test]
+    fn last_words_are_cut_in_front_and_made_printable() {
+        assert_eq!(last_words("a\r\nb\rc\n\n", 99), "a\nb\nc");
+        assert_eq!(last_words("\u{1b}[1;31mred\u{1b}[0m \u{7}\u{202e}x", 99), "red \u{fffd}\u{fffd}x");
+        assert_eq!(last_words("计算圆周率", 14), "…圆周率");
+        assert_eq!(last_words("\u{1b}[", 3), "");
+        assert_eq!(in_one_line(" a\n\tb  c"), "a b c");
     }
 
     #[test]

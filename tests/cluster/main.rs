@@ -6,10 +6,17 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(clippy::disallowed_types, clippy::disallowed_methods)] // tests are edges
 
+mod admission;
+mod both_ways;
 mod campaign;
+mod chart;
 mod crashes;
+mod diagnosis;
 mod figures;
+mod gitops;
 mod golden;
+#[cfg(target_os = "linux")]
+mod image;
 mod leadership;
 mod metrics;
 mod old_objects;
@@ -18,13 +25,16 @@ mod platform;
 mod policy;
 mod reading;
 mod reruns;
+mod rights;
 mod runs;
 mod scale;
 mod schema;
 mod support;
+mod templates;
 mod traps;
 mod ttl;
 mod two_operators;
+mod upgrade;
 mod verdicts;
 
 use std::process::ExitCode;
@@ -40,11 +50,20 @@ fn modules() -> Vec<(&'static str, Vec<Test>)> {
         // These wait for long, so they begin first.
         ("campaign", campaign::tests()),
         ("ttl", ttl::tests()),
+        ("rights", rights::tests()),
+        ("upgrade", upgrade::tests()),
+        ("chart", chart::tests()),
+        ("admission", admission::tests()),
+        ("gitops", gitops::tests()),
+        #[cfg(target_os = "linux")]
+        ("image", image::tests()),
+        ("templates", templates::tests()),
         ("platform", platform::tests()),
         ("runs", runs::tests()),
         ("reruns", reruns::tests()),
         ("schema", schema::tests()),
         ("golden", golden::tests()),
+        ("both_ways", both_ways::tests()),
         ("policy", policy::tests()),
         ("reading", reading::tests()),
         ("verdicts", verdicts::tests()),
@@ -53,6 +72,7 @@ fn modules() -> Vec<(&'static str, Vec<Test>)> {
         ("crashes", crashes::tests()),
         ("traps", traps::tests()),
         ("two_operators", two_operators::tests()),
+        ("diagnosis", diagnosis::tests()),
         ("leadership", leadership::tests()),
         ("metrics", metrics::tests()),
         ("scale", scale::tests()),

@@ -89,7 +89,7 @@ async fn unreadable_specs_are_reported_once(cx: Arc<Cluster>) {
 
 /// The log says that this one could not be reconciled.
 fn tells_of(log: &str, name: &str) -> bool {
-    let name = format!("name=\"{name}\"");
+    let name = format!("request=\"{name}\"");
     log.lines().any(|line| line.contains("could not reconcile") && line.contains(&name))
 }
 

@@ -146,7 +146,7 @@ async fn a_namespace_that_is_going_is_no_storm(cx: Arc<Cluster>) {
     let cx = cx.own().await;
     cx.control_plane().install_crds().unwrap();
     let (going, staying) = (Requests::new(&cx, "going").await, Requests::new(&cx, "staying").await);
-    let mut operator = Operator::start_everywhere(&cx, &[]);
+    let mut operator = Operator::start_for_all(&cx, &[]);
     going.create("late", spec(&json!({}), &json!({"suspend": true}))).await;
     going.until("late", "is suspended", |status| status["phase"] == "Suspended").await;
     // Nobody empties the namespace for now, so it stays as it is.

@@ -30,7 +30,7 @@ async fn one_job_per_run_and_no_storm(cx: Arc<Cluster>) {
     let mark = audit.mark().await;
     let names: Vec<String> = (0..REQUESTS).map(|number| format!("shared-{number}")).collect();
     for name in &names {
-        at.create(name, spec(&json!({"run-seconds": "3"}), &json!({}))).await;
+        at.create(name, spec(&json!({"run-seconds": "20"}), &json!({}))).await;
     }
     let image = |image: &str| json!({"containers": [{"name": "main", "image": image}]});
     for name in &names {

@@ -9,8 +9,9 @@ use std::process::Command;
 use std::sync::Arc;
 
 use jobrequest::api::JobRequest;
+use jobrequest::api::template::TemplateRef;
 use jobrequest::cli::read_documents;
-use jobrequest::compile::{Identity, Layers, compile};
+use jobrequest::compile::{Identity, Layers, Template, check_template, compile};
 use kube::Client;
 use serde_json::{Value, json};
 
@@ -25,6 +26,10 @@ pub(crate) fn tests() -> Vec<Test> {
             "changed_examples_get_the_verdict_of_the_server",
             changed_examples_get_the_verdict_of_the_server,
         ),
+        Test::new(
+            "changed_templates_get_the_verdict_of_the_server",
+            changed_templates_get_the_verdict_of_the_server,
+        ),
     ]
 }
 
@@ -34,8 +39,24 @@ fn object(name: &str, spec: &Value) -> Value {
     })
 }
 
-/// Whether the operator would make a Job of it.
+/// Whether the operator would make a Job of it, or have nothing against a template.
 fn compiles(object: &Value) -> Result<(), String> {
+    if object["kind"] != "JobRequest" {
+        let template = Template {
+            reference: TemplateRef {
+                kind: serde_json::from_value(object["kind"].clone()).unwrap(),
+                name: "a".to_owned(),
+            },
+            uid: String::new(),
+            generation: 1,
+            created: None,
+            spec: serde_json::from_value(object["spec"].clone()).map_err(|error| error.to_string()),
+        };
+        return match check_template(&template).as_slice() {
+            [] => Ok(()),
+            problems => Err(format!("{problems:?}")),
+        };
+    }
     let request: JobRequest = serde_json::from_value(object.clone()).map_err(|error| error.to_string())?;
     let identity = Identity {
         name: request.metadata.name.as_deref().unwrap_or_default(),
@@ -89,12 +110,18 @@ async fn compare(cx: &Cluster, objects: &[Value], at_least: usize) {
     assert!(objects.len() >= at_least, "only {} documents", objects.len());
     let namespace = cx.namespace("verdicts").await;
     let client = cx.client().await;
-    let collection = format!("/apis/jobrequest.dev/v1alpha1/namespaces/{}/jobrequests", namespace.name());
+    let collection = |object: &Value| {
+        let of_group = "/apis/jobrequest.dev/v1alpha1";
+        match object["kind"].as_str().unwrap() {
+            "ClusterJobTemplate" => format!("{of_group}/clusterjobtemplates"),
+            kind => format!("{of_group}/namespaces/{}/{}s", namespace.name(), kind.to_lowercase()),
+        }
+    };
     let here = here(&cx.log("corpus.json"), objects);
     let mut differences = Vec::new();
     let mut refused = 0;
     for (object, here) in objects.iter().zip(here) {
-        let there = there(&client, &collection, object).await;
+        let there = there(&client, &collection(object), object).await;
         refused += usize::from(there.is_err());
         if there.is_ok() != here.is_ok() {
             let object: String = object.to_string().chars().take(1500).collect();
@@ -371,4 +398,22 @@ async fn changed_examples_get_the_verdict_of_the_server(cx: Arc<Cluster>) {
         });
     }
     compare(&cx, &objects, 500).await;
+}
+
+async fn changed_templates_get_the_verdict_of_the_server(cx: Arc<Cluster>) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/platform-teams");
+    let mut objects = Vec::new();
+    for file in ["platform.yaml", "reports/template.yaml", "training/templates.yaml"] {
+        for mut template in read_documents(&fs::read_to_string(folder.join(file)).unwrap()).unwrap() {
+            // It is sent to a namespace of this test.
+            template["metadata"].as_object_mut().unwrap().remove("namespace");
+            objects.push(template.clone());
+            changes(&template["spec"], &mut |changed| {
+                let mut object = template.clone();
+                object["spec"] = changed;
+                objects.push(object);
+            });
+        }
+    }
+    compare(&cx, &objects, 900).await;
 }

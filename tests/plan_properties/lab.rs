@@ -40,6 +40,8 @@ pub struct Lab {
     pub request: Value,
     pub jobs: BTreeMap<String, Value>,
     pub pods: Vec<Value>,
+    /// Whatever events are asked for.
+    pub events: Vec<Value>,
     pub admission: Admission,
     /// Names of Jobs that were created here, in order.
     pub created: Vec<String>,
@@ -64,12 +66,14 @@ impl Lab {
         request: Value,
         jobs: BTreeMap<String, Value>,
         pods: Vec<Value>,
+        events: Vec<Value>,
         admission: Admission,
     ) -> Self {
         Self {
             request,
             jobs,
             pods,
+            events,
             admission,
             created: Vec::new(),
             trespass: None,
@@ -169,6 +173,7 @@ impl Lab {
         match call {
             Call::GetRequest => Answer::Request(Some(Box::new(view(&self.request)))),
             Call::GetJob(name) => Answer::Job(self.jobs.get(name).map(|job| Box::new(view(job)))),
+            Call::ListEvents(_) => Answer::Events(self.events.iter().map(view).collect()),
             Call::ListJobs => {
                 Answer::Jobs(self.jobs.values().filter(|job| is_labelled(job)).map(view).collect())
             }

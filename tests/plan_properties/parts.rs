@@ -459,6 +459,25 @@ impl RequestChoice {
     }
 }
 
+/// An event about a Job that may not make pods.
+pub fn event() -> BoxedStrategy<Value> {
+    let usual = select(vec![
+        "Error creating: pods \"pi-1-9hsjd\" is forbidden: exceeded quota: q, requested: pods=1, used: pods=0, limited: pods=0",
+        "Error creating: pods \"pi-1-8gk8l\" is forbidden: violates PodSecurity \"restricted:latest\"",
+        "Error creating: pods \"pi-1-\" is forbidden: error looking up service account lab/no: serviceaccount \"no\" not found",
+    ]);
+    let message = prop_oneof![4 => usual.prop_map(ToOwned::to_owned), 1 => text()];
+    (message, proptest::option::of(offset()))
+        .prop_map(|(message, at)| {
+            object([
+                ("metadata", Some(json!({"name": "e"}))),
+                ("message", Some(message.into())),
+                ("lastTimestamp", at.map(second)),
+            ])
+        })
+        .boxed()
+}
+
 /// A pod in any state, controlled by the Job of any name, or by nobody.
 pub fn pod() -> BoxedStrategy<Value> {
     let waiting = |reason: &str, message: &str| json!({"waiting": {"reason": reason, "message": message}});
@@ -471,32 +490,81 @@ pub fn pod() -> BoxedStrategy<Value> {
         waiting("CreateContainerConfigError", "configmap \"missing-config\" not found"),
         waiting("CreateContainerError", ""),
         json!({"running": {"startedAt": second(-9)}}),
+        json!({"terminated": {"exitCode": 0, "reason": "Completed", "startedAt": second(-9)}}),
+        json!({"terminated": {"exitCode": 3, "reason": "Error", "startedAt": second(-9), "finishedAt": second(-5)}}),
         json!({"terminated": {"exitCode": 137, "reason": "OOMKilled", "startedAt": second(-9)}}),
         json!({"terminated": {"exitCode": 128, "reason": "StartError", "startedAt": "1970-01-01T00:00:00Z"}}),
     ]);
-    let odd = (text(), text())
-        .prop_map(|(reason, message)| json!({"waiting": {"reason": reason, "message": message}}));
-    let state = prop_oneof![6 => usual, 1 => odd];
-    let scheduled = proptest::option::of(prop_oneof![
+    let odd = (text(), text(), any::<i32>()).prop_flat_map(|(reason, message, code)| {
+        select(vec![
+            json!({"waiting": {"reason": reason, "message": message}}),
+            json!({"terminated": {"exitCode": code, "signal": code, "reason": reason, "message": message}}),
+        ])
+    });
+    let state = || prop_oneof![6 => usual.clone(), 1 => odd.clone()];
+    let words = prop_oneof![
         Just("0/3 nodes are available: 3 node(s) didn't match Pod's node affinity/selector.".to_owned()),
         text()
+    ];
+    let condition = select(vec![
+        ("PodScheduled", "False", "Unschedulable"),
+        ("DisruptionTarget", "True", "EvictionByEvictionAPI"),
+        ("DisruptionTarget", "True", "DeletionByPodGC"),
+        ("Initialized", "True", ""),
     ]);
-    (0..4_u8, 0..=JOB_NAMES.len(), state, scheduled, any::<bool>())
-        .prop_map(|(name, job, state, unscheduled, is_init)| {
+    let conditions = proptest::collection::vec((condition, words, offset()), 0..3);
+    let whole = (
+        select(vec!["Pending", "Running", "Failed", ""]),
+        select(vec!["", "", "Evicted", "OutOfcpu"]),
+        text(),
+    );
+    let containers = proptest::collection::vec((state(), state(), 0..3_u8), 0..3);
+    let flags = (any::<bool>(), proptest::option::weighted(0.2, offset()));
+    (0..4_u8, 0..=JOB_NAMES.len(), containers, conditions, whole, flags)
+        .prop_map(|(name, job, containers, conditions, (phase, reason, message), (is_bound, deleted))| {
             let owners = JOB_NAMES.get(job).map(|job| {
                 json!([{"apiVersion": "batch/v1", "kind": "Job", "name": job, "uid": format!("job-{job}"),
                     "controller": true}])
             });
-            let condition = unscheduled.map(|message| {
-                json!([{"type": "PodScheduled", "status": "False", "reason": "Unschedulable",
-                    "message": message}])
-            });
-            let container = json!([{"name": "main", "state": state, "lastState": {}}]);
-            let metadata =
-                object([("name", Some(format!("pod-{name}").into())), ("ownerReferences", owners)]);
-            let statuses = if is_init { "initContainerStatuses" } else { "containerStatuses" };
-            let status = object([("conditions", condition), (statuses, Some(container))]);
-            json!({"metadata": metadata, "status": status})
+            let conditions: Vec<_> = conditions
+                .into_iter()
+                .map(|((type_, status, reason), message, at)| {
+                    json!({"type": type_, "status": status, "reason": reason, "message": message,
+                        "lastTransitionTime": second(at)})
+                })
+                .collect();
+            let (mut inits, mut others, mut declared) = (Vec::new(), Vec::new(), Vec::new());
+            for (number, (state, last, role)) in containers.into_iter().enumerate() {
+                let name = format!("c{number}");
+                let container = json!({"name": name, "state": state, "lastState": last});
+                if role == 0 {
+                    others.push(container);
+                } else {
+                    inits.push(container);
+                }
+                if role > 0 {
+                    let policy = (role == 2).then_some("Always");
+                    declared.push(json!({"name": name, "restartPolicy": policy}));
+                }
+            }
+            let metadata = object([
+                ("name", Some(format!("pod-{name}").into())),
+                ("ownerReferences", owners),
+                ("deletionTimestamp", deleted.map(second)),
+            ]);
+            let spec = object([
+                ("nodeName", is_bound.then(|| "node-7".into())),
+                ("initContainers", Some(declared.into())),
+            ]);
+            let status = object([
+                ("phase", Some(phase.into())),
+                ("reason", Some(reason.into())),
+                ("message", Some(message.into())),
+                ("conditions", Some(conditions.into())),
+                ("initContainerStatuses", Some(inits.into())),
+                ("containerStatuses", Some(others.into())),
+            ]);
+            json!({"metadata": metadata, "spec": spec, "status": status})
         })
         .boxed()
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use jobrequest::reconcile::{Answers, Clock, Creation, JobView, Memory, Observed, StoredRequest};
+use jobrequest::reconcile::{Answers, Clock, Creation, EventsOf, JobView, Memory, Observed, StoredRequest};
 use k8s_openapi::jiff::Timestamp;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -33,10 +33,11 @@ pub fn lab() -> BoxedStrategy<Lab> {
     ];
     let jobs = proptest::collection::vec(parts::job_choice(), 0..4);
     let pods = proptest::collection::vec(parts::pod(), 0..4);
-    (parts::request_choice(), jobs, pods, admission)
-        .prop_map(|(request, choices, pods, admission)| {
+    let events = proptest::collection::vec(parts::event(), 0..3);
+    (parts::request_choice(), jobs, pods, events, admission)
+        .prop_map(|(request, choices, pods, events, admission)| {
             let jobs = stored_jobs(&choices, &request);
-            Lab::new(request.stored(|name| may_record(&choices, name)), jobs, pods, admission)
+            Lab::new(request.stored(|name| may_record(&choices, name)), jobs, pods, events, admission)
         })
         .boxed()
 }
@@ -103,6 +104,7 @@ struct AnswerChoice {
     job: Option<(&'static str, Option<JobChoice>)>,
     jobs: Option<Vec<JobChoice>>,
     creation: Option<(&'static str, CreationChoice)>,
+    events: Option<(&'static str, Vec<Value>)>,
 }
 
 #[derive(Clone, Debug)]
@@ -124,8 +126,15 @@ fn answers() -> BoxedStrategy<AnswerChoice> {
         proptest::option::of((name(), proptest::option::of(parts::job_choice()))),
         proptest::option::of(proptest::collection::vec(parts::job_choice(), 0..4)),
         proptest::option::of((name(), creation)),
+        proptest::option::of((name(), proptest::collection::vec(parts::event(), 0..3))),
     )
-        .prop_map(|(request_at, job, jobs, creation)| AnswerChoice { request_at, job, jobs, creation })
+        .prop_map(|(request_at, job, jobs, creation, events)| AnswerChoice {
+            request_at,
+            job,
+            jobs,
+            creation,
+            events,
+        })
         .boxed()
 }
 
@@ -136,6 +145,10 @@ impl AnswerChoice {
             job: self.job.map(|(name, job)| (name.to_owned(), job.as_ref().map(see))),
             jobs: self.jobs.map(|jobs| jobs.iter().map(see).collect()),
             templates: BTreeMap::new(),
+            events: self.events.map(|(name, events)| {
+                let of = EventsOf { uid: format!("job-{name}"), reason: "FailedCreate" };
+                (of, events.iter().map(view).collect())
+            }),
             creation: self.creation.map(|(name, creation)| {
                 let creation = match creation {
                     // The answer of a create is the Job that was sent.
@@ -204,6 +217,8 @@ impl MemoryChoice {
             own_run: None,
             only_creates: BTreeMap::new(),
             forbidden: self.forbidden,
+            refusal: None,
+            pod_failure: None,
             written_at: self.written_at,
             written: None,
         }

@@ -23,6 +23,11 @@ fn find<'a>(status: &'a Value, type_: &str) -> Option<&'a Value> {
 
 /// Phase and conditions are one row of the table.
 pub fn agree(status: &Value) -> Result<(), String> {
+    if matches!(status["phase"].as_str(), Some("Completed" | "Pending" | "Suspended"))
+        && !status["failure"].is_null()
+    {
+        return Err(format!("a failure is told of a run that did not fail: {status:#}"));
+    }
     let phase = status["phase"].as_str().ok_or("no phase")?;
     let word =
         |type_: &str| find(status, type_).map_or("-", |condition| condition["status"].as_str().unwrap());
@@ -86,6 +91,27 @@ pub fn fits_schema(status: &Value) -> Result<(), String> {
         let length = run["message"].as_str().unwrap_or_default().len();
         if length > if place == 0 { 1024 } else { 256 } {
             return Err(format!("the message of run {} has {length} bytes", run["number"]));
+        }
+        is_bounded(&run["failure"])?;
+    }
+    let bytes = status["runs"].to_string().len();
+    if bytes > 32 * 1024 {
+        return Err(format!("the records have {bytes} bytes"));
+    }
+    is_bounded(&status["failure"])
+}
+
+/// Nothing of a failure is longer than the contract has it, and no control character of a program gets through.
+fn is_bounded(failure: &Value) -> Result<(), String> {
+    let bounds =
+        [("message", 1024), ("hint", 256), ("reason", 64), ("pod", 253), ("node", 253), ("container", 64)];
+    for (field, bound) in bounds {
+        let text = failure[field].as_str().unwrap_or_default();
+        if text.len() > bound {
+            return Err(format!("{field} has {} bytes: {failure:#}", text.len()));
+        }
+        if text.chars().any(|character| character.is_control() && !"\n\t".contains(character)) {
+            return Err(format!("{field} has control characters: {failure:#}"));
         }
     }
     Ok(())

@@ -8,7 +8,7 @@ use super::world::User::{
 };
 
 /// A mix of actions and how many of them a schedule has.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Scenario {
     pub name: &'static str,
     /// What is drawn from.

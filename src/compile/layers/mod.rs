@@ -17,7 +17,7 @@ use serde_json::{Map, Value, json};
 pub use origin::Origin;
 pub use select::{Template, default_of, select};
 pub use tree::Decided;
-pub(super) use tree::Tree;
+pub(super) use tree::{Tree, join};
 
 use super::problem::Problem;
 use crate::api::container::{Container, ImagePullPolicy};
@@ -92,7 +92,7 @@ pub(super) struct Merged {
     pub settings: Settings,
     /// The restart policy of `spec`.
     pub restart_policy: RestartPolicy,
-    /// Of the built-in layer: it has no field in a spec.
+    /// As the nearest template says, or the built-in layer: it has no field in a spec.
     pub termination_message_policy: &'static str,
     /// Overrides, lowest layer first.
     pub overrides: Vec<Overrides>,
@@ -105,6 +105,16 @@ impl Layers {
     #[must_use]
     pub fn pins(&self) -> Vec<TemplatePin> {
         self.templates.iter().map(|template| template.pin()).collect()
+    }
+
+    /// Where a container's last words come from: the nearest template that says so wins.
+    fn termination_message_policy(&self) -> &'static str {
+        let mut specs = self.templates.iter().rev().filter_map(|template| template.spec.as_ref().ok());
+        match specs.find_map(|spec| spec.capture_messages) {
+            Some(true) => "FallbackToLogsOnError",
+            Some(false) => "File",
+            None => self.builtin.termination_message_policy,
+        }
     }
 }
 
@@ -139,7 +149,7 @@ pub(super) fn merge(spec: &JobRequestSpec, layers: &Layers) -> (Merged, Vec<Prob
     let merged = Merged {
         settings,
         restart_policy: merged.restart_policy.unwrap_or(layers.builtin.restart_policy),
-        termination_message_policy: layers.builtin.termination_message_policy,
+        termination_message_policy: layers.termination_message_policy(),
         spec: merged,
         overrides,
         tree,
@@ -150,19 +160,6 @@ pub(super) fn merge(spec: &JobRequestSpec, layers: &Layers) -> (Merged, Vec<Prob
 /// A spec has a field, an entry or an item at this path.
 pub(super) fn has_field(path: &[&str]) -> bool {
     path.iter().try_fold(Shape::spec(), |shape, segment| shape.declared(segment)).is_some()
-}
-
-/// The values in a map, each with its path below `path`; lists are values.
-pub(super) fn leaves(path: &str, map: &Map<String, Value>) -> Vec<(String, Value)> {
-    map.iter()
-        .flat_map(|(name, value)| {
-            let path = tree::join(path, name);
-            match value {
-                Value::Object(inner) if !inner.is_empty() => leaves(&path, inner),
-                _ => vec![(path, value.clone())],
-            }
-        })
-        .collect()
 }
 
 /// What a request in scope of the first `count` templates gets from them alone.

@@ -16,6 +16,18 @@ pub enum Origin {
     Quota(Arc<str>, Arc<TemplateRef>),
     /// The JobRequest itself.
     Request,
+    /// `overrides` of a template, or of the JobRequest.
+    Overrides(Option<Arc<TemplateRef>>),
+    /// The bound of a policy, of this template.
+    Policy(Arc<str>),
+}
+
+impl Origin {
+    /// The user wrote it.
+    #[must_use]
+    pub const fn is_of_request(&self) -> bool {
+        matches!(self, Self::Request | Self::Overrides(None))
+    }
 }
 
 impl fmt::Display for Origin {
@@ -25,6 +37,9 @@ impl fmt::Display for Origin {
             Self::Template(template) => template.fmt(f),
             Self::Quota(name, template) => write!(f, "quota {name} of {template}"),
             Self::Request => f.write_str("JobRequest"),
+            Self::Overrides(Some(template)) => write!(f, "overrides of {template}"),
+            Self::Overrides(None) => f.write_str("overrides"),
+            Self::Policy(template) => write!(f, "policy of {template}"),
         }
     }
 }

@@ -71,6 +71,9 @@ pub fn select(builtin: Builtin, spec: &JobRequestSpec, templates: &[Arc<Template
     let mut chosen = Vec::new();
     for template in defaults.into_iter().chain([named]).flatten() {
         match &template.spec {
+            // A default that is named, too. With another default in between it lies above and below that: its locks
+            // hold for the other one, its values come before those.
+            Ok(_) if chosen.last().is_some_and(|last| Arc::ptr_eq(last, template)) => {}
             Ok(_) => chosen.push(Arc::clone(template)),
             // Going on without it would go on without its policy.
             Err(error) => problems.push(Problem::new(

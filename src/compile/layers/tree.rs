@@ -75,7 +75,8 @@ impl Tree {
                 let dropped = drop_others(shape, &mut low, &near);
                 for (name, mut child) in near {
                     if let (Self::Whole(decided), true) = (&mut child, is_chosen(shape, &name)) {
-                        decided.overrode.extend(dropped.iter().cloned());
+                        // They lay lower than whatever the nearer one has overridden.
+                        decided.overrode.splice(0..0, dropped.iter().cloned());
                     }
                     let merged = match low.remove(&name) {
                         Some(lower) => lower.under(shape.child(&name), child),
@@ -210,7 +211,7 @@ fn is_chosen(shape: &Shape, name: &str) -> bool {
 }
 
 /// `settings.backoffLimit`, `labels.tier`, `labels[app.kubernetes.io/name]`.
-pub(super) fn join(path: &str, name: &str) -> String {
+pub(in crate::compile) fn join(path: &str, name: &str) -> String {
     let is_plain = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
     match (path.is_empty(), is_plain) {
         (true, _) => name.to_owned(),
@@ -227,4 +228,88 @@ fn key_of(keys: &[String], item: &Value) -> String {
 
 fn text(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use proptest::collection::btree_map;
+    use proptest::option;
+    use proptest::prelude::*;
+    use proptest::sample::select;
+    use serde_json::json;
+
+    use super::*;
+    use crate::api::template::{TemplateKind, TemplateRef};
+
+    /// Any part of a spec, as JSON: scalars, maps, lists of named things and choices.
+    fn spec() -> impl Strategy<Value = Value> {
+        let source = select(vec![
+            json!({"value": "1"}),
+            json!({"value": "2"}),
+            json!({"configRef": {"kind": "Secret", "name": "s", "key": "k"}}),
+        ]);
+        let env = btree_map(select(vec!["A", "B"]), source, 0..3).prop_map(named);
+        let container = (option::of(env), option::of(select(vec![json!(["a"]), json!(["b", "c"])])))
+            .prop_map(|(env, command)| present(json!({"env": env, "command": command})));
+        let containers = btree_map(select(vec!["main", "side"]), container, 0..3).prop_map(named);
+        let source =
+            select(vec![json!({"emptyDir": {}}), json!({"configRef": {"kind": "Secret", "name": "s"}})]);
+        let volumes = btree_map(select(vec!["data", "conf"]), source, 0..3).prop_map(named);
+        let labels = btree_map(select(vec!["a", "b"]), select(vec!["1", "2"]), 0..3);
+        (option::of(0..3), labels, containers, volumes, option::of(select(vec!["x", "y"]))).prop_map(
+            |(limit, labels, containers, volumes, secret)| {
+                present(json!({
+                    "settings": limit.map(|limit| json!({"backoffLimit": limit})),
+                    "labels": labels,
+                    "containers": containers,
+                    "volumes": volumes,
+                    "imagePullSecrets": secret.map(|secret| [secret]),
+                }))
+            },
+        )
+    }
+
+    fn named(items: BTreeMap<&str, Value>) -> Value {
+        let named = |(name, mut item): (&str, Value)| {
+            item["name"] = json!(name);
+            item
+        };
+        items.into_iter().map(named).collect()
+    }
+
+    fn present(mut object: Value) -> Value {
+        object.as_object_mut().unwrap().retain(|_, value| !value.is_null());
+        object
+    }
+
+    fn tree(name: &str, spec: &Value) -> Tree {
+        let reference = TemplateRef { kind: TemplateKind::JobTemplate, name: name.to_owned() };
+        Tree::read(Shape::spec(), spec.clone(), &Origin::Template(Arc::new(reference)))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn merging_is_associative(low in spec(), middle in spec(), near in spec()) {
+            let [low, middle, near] = [tree("low", &low), tree("middle", &middle), tree("near", &near)];
+            let from_below = low.clone().under(Shape::spec(), middle.clone()).under(Shape::spec(), near.clone());
+            let from_above = low.under(Shape::spec(), middle.under(Shape::spec(), near));
+            prop_assert_eq!(from_below, from_above);
+        }
+
+        #[test]
+        fn nothing_changes_nothing(spec in spec()) {
+            let tree = tree("any", &spec);
+            prop_assert_eq!(&Tree::default().under(Shape::spec(), tree.clone()), &tree);
+            prop_assert_eq!(&tree.clone().under(Shape::spec(), Tree::default()), &tree);
+        }
+
+        #[test]
+        fn a_layer_read_is_the_layer_written(spec in spec()) {
+            prop_assert_eq!(tree("any", &spec).to_json(), spec);
+        }
+    }
 }

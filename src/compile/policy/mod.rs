@@ -23,6 +23,7 @@ mod volumes;
 use std::collections::BTreeSet;
 
 use k8s_openapi::api::batch::v1::Job;
+use serde::Serialize;
 
 use super::problem::Problem;
 use crate::api::policy::{Enforcement, Policy};
@@ -45,11 +46,12 @@ impl Named<'_> {
 }
 
 /// A number that was cut.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Clamp {
     /// Path of the field, for example `spec.settings.backoffLimit`; list members by their key.
     pub path: String,
     /// What it was; absent: nothing was set.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
     /// What it is.
     pub to: String,

@@ -134,7 +134,7 @@ impl Candidate {
     async fn replace(&self, spec: LeaseSpec) -> Result<Option<Lease>, kube::Error> {
         let version = self.seen.as_ref().and_then(|seen| seen.resource_version.clone());
         let lease = self.with(spec, version);
-        self.leases.replace(&self.election.name, &params(), &lease).await.map(Some).or_else(lost_race)
+        self.leases.replace(&self.election.name, &params(), &lease).await.map(Some).or_else(lost_race_or_gone)
     }
 
     fn with(&self, spec: LeaseSpec, resource_version: Option<String>) -> Lease {
@@ -218,11 +218,19 @@ impl Candidate {
     }
 }
 
-/// Somebody wrote in between, or it is gone: look again.
+/// Somebody wrote in between: look again.
 fn lost_race(error: kube::Error) -> Result<Option<Lease>, kube::Error> {
     match error {
-        kube::Error::Api(status) if matches!(status.code, 404 | 409) => Ok(None),
+        kube::Error::Api(status) if status.code == 409 => Ok(None),
         other => Err(other),
+    }
+}
+
+/// The same, or it is gone. A create that is answered so lacks its namespace, which does not mend itself.
+fn lost_race_or_gone(error: kube::Error) -> Result<Option<Lease>, kube::Error> {
+    match error {
+        kube::Error::Api(status) if status.code == 404 => Ok(None),
+        other => lost_race(other),
     }
 }
 

@@ -9,7 +9,7 @@ use crate::api::condition::{ConditionType, Reason};
 use crate::api::status::{Run, TemplatePin};
 use crate::compile::Compiled;
 use crate::reconcile::change::Want;
-use crate::reconcile::observed::JobConditionView;
+use crate::reconcile::observed::{JobConditionView, StoredRequest};
 use crate::reconcile::plan::Sound;
 use crate::reconcile::run::{Course, Inputs, Standing};
 use crate::reconcile::text::{bounded, bounded_to, whole_seconds};
@@ -98,8 +98,9 @@ pub(in crate::reconcile) fn accepted(compiled: &Compiled) -> (Reason, String) {
     }
 }
 
-/// How the templates in force differ from those which `run` was made with.
-fn outdated(run: &Run, now: &[TemplatePin]) -> Option<String> {
+/// How the templates in force differ from those which `run` was made with, in words; nothing if they do not.
+#[must_use]
+pub fn outdated(run: &Run, now: &[TemplatePin]) -> Option<String> {
     if run.job_uid.is_none() || run.templates == now {
         return None;
     }
@@ -198,4 +199,15 @@ impl Writer<'_> {
 /// The condition of this type.
 pub(in crate::reconcile) fn condition(status: &JobRequestStatus, type_: ConditionType) -> Option<&Condition> {
     status.conditions.iter().find(|condition| condition.type_ == type_.as_str())
+}
+
+/// What the API server said when it found the Job of this very spec invalid.
+#[must_use]
+pub fn found_invalid(request: &StoredRequest) -> Option<String> {
+    let status = request.known_status();
+    let accepted = condition(&status, ConditionType::Accepted)?;
+    (accepted.status == "False"
+        && accepted.reason == Reason::JobInvalid.as_str()
+        && accepted.observed_generation == Some(request.generation()))
+    .then(|| accepted.message.clone())
 }

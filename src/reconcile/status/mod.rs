@@ -6,6 +6,7 @@
 mod conditions;
 mod verdict;
 
+use super::diagnosis;
 use super::event::Event;
 use super::run::{Course, Inputs, Standing};
 use crate::api::JobRequestStatus;
@@ -15,6 +16,7 @@ use crate::compile::Compiled;
 use verdict::{RERUN_WAITS, Verdict};
 
 pub(super) use conditions::{accepted, condition};
+pub use conditions::{found_invalid, outdated};
 pub(super) use verdict::waits_prefix;
 
 /// Describes how things stand.
@@ -25,7 +27,13 @@ pub(super) fn describe(inputs: &Inputs<'_>, course: &Course) -> JobRequestStatus
     let compiled = inputs.judged.as_ref().ok().and_then(|sound| sound.compiled.as_ref()).filter(|compiled| {
         newest.is_none_or(|run| run.job_uid.is_none() || run.templates == compiled.templates)
     });
-    let verdict = Verdict::of(inputs, course);
+    let seen = match (&course.standing, newest) {
+        (Standing::Live(job), Some(run)) if job.spec.suspend != Some(true) => {
+            Some(diagnosis::see(inputs, run, job))
+        }
+        _ => None,
+    };
+    let verdict = Verdict::of(inputs, course, seen.as_ref());
     let handled = &course.records.handled;
     let mut status = JobRequestStatus {
         observed_generation: inputs.request.generation(),
@@ -39,6 +47,10 @@ pub(super) fn describe(inputs: &Inputs<'_>, course: &Course) -> JobRequestStatus
         settings: compiled.map(|compiled| compiled.settings.clone()).or(stored.settings.clone()),
         run_policy: compiled.map(|compiled| compiled.run_policy.clone()).or(stored.run_policy.clone()),
         last_handled_rerun: (*handled != HandledRerun::default()).then(|| handled.clone()),
+        failure: match course.standing {
+            Standing::Ended => newest.and_then(|run| run.failure.clone()),
+            _ => seen.and_then(|seen| seen.failure),
+        },
         defaulted: compiled.map_or_else(|| stored.defaulted.clone(), Compiled::defaulted),
         runs: course.records.runs.clone(),
         ..JobRequestStatus::default()
@@ -60,7 +72,7 @@ pub(super) fn differs_in_templates_only(stored: &JobRequestStatus, described: &J
             && *stored == JobRequestStatus { conditions: stored.conditions.clone(), ..described.clone() })
 }
 
-/// The two statuses differ at most in how far a run has come: counts, start, and the announcement of its success.
+/// The two statuses differ at most in how far a run has come: counts, start, the newest pod that failed, and the announcement of its success.
 pub(super) fn differs_in_progress_only(stored: &JobRequestStatus, described: &JobRequestStatus) -> bool {
     without_progress(stored) == without_progress(described)
 }
@@ -68,7 +80,8 @@ pub(super) fn differs_in_progress_only(stored: &JobRequestStatus, described: &Jo
 fn without_progress(status: &JobRequestStatus) -> JobRequestStatus {
     let mut status = status.clone();
     (status.active, status.ready, status.succeeded, status.failed) = (None, None, None, None);
-    (status.completions, status.start_time) = (None, None);
+    // While pods fail and are replaced; whatever keeps a run from starting changes Ready, too.
+    (status.completions, status.start_time, status.failure) = (None, None, None);
     status.conditions.retain(|condition| condition.type_ != ConditionType::SuccessCriteriaMet.as_str());
     if let Some(run) = status.runs.first_mut().filter(|run| run.is_open()) {
         (run.start_time, run.desired, run.succeeded, run.failed) = (None, None, None, None);

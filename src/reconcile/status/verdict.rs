@@ -3,15 +3,13 @@
 //! The first that applies decides Ready, Reconciling, Stalled and the phase: rejected > newest run failed > newest run
 //! completed > suspended by somebody else > suspended in the spec > the rest.
 
-use crate::api::condition::{ConditionType, Phase, Reason, RunResult, Stop, Trigger};
+use crate::api::condition::{Phase, Reason, RunResult, Stop, Trigger};
 use crate::api::status::Run;
 use crate::reconcile::change::{self, Want};
-use crate::reconcile::diagnosis;
+use crate::reconcile::diagnosis::Seen;
 use crate::reconcile::observed::JobView;
 use crate::reconcile::plan::{Rejection, Sound};
 use crate::reconcile::run::{Course, Inputs, Standing};
-
-use super::conditions::condition;
 
 /// How the status tells that a rerun was asked for and cannot start yet.
 pub(super) const RERUN_WAITS: &str = "a rerun was asked for and waits";
@@ -34,7 +32,7 @@ pub(super) enum Verdict<'a> {
 
 impl<'a> Verdict<'a> {
     /// Decides.
-    pub(super) fn of(inputs: &Inputs<'a>, course: &Course) -> Self {
+    pub(super) fn of(inputs: &Inputs<'a>, course: &Course, seen: Option<&Seen>) -> Self {
         let spec = match inputs.judged {
             Err(rejection) => return Self::Rejected(rejection),
             Ok(Sound { spec, .. }) => spec,
@@ -78,7 +76,7 @@ impl<'a> Verdict<'a> {
                     }
                 }
             }
-            Standing::Live(job) => live(inputs, course, newest, job),
+            Standing::Live(job) => live(course, newest, job, seen),
         }
     }
 
@@ -94,49 +92,37 @@ impl<'a> Verdict<'a> {
     }
 }
 
-fn live<'a>(inputs: &Inputs<'_>, course: &Course, newest: &Run, job: &JobView) -> Verdict<'a> {
-    let Inputs { observed, stored, .. } = *inputs;
+fn live<'a>(course: &Course, newest: &Run, job: &JobView, seen: Option<&Seen>) -> Verdict<'a> {
     let number = newest.number;
-    let own_pods = || observed.pods.iter().filter(|pod| pod.is_controlled_by(job.uid()));
-    let has_started = diagnosis::run_has_started(stored, newest, job, own_pods());
-    let phase = if has_started { Phase::Running } else { Phase::Updating };
+    let (phase, reason) = seen.map_or((Phase::Updating, Reason::Starting), |seen| (seen.phase, seen.reason));
+    let sentence = seen.map(|seen| seen.sentence.as_str()).unwrap_or_default();
     if newest.stop == Some(Stop::Replace) {
         let message = format!("run {number} is being stopped; a newer run starts when its pods are gone");
+        let phase = if phase == Phase::Waiting { Phase::Updating } else { phase };
         return working(phase, Reason::Replacing, message);
     }
     let waits = waits(&course.want);
-    if has_started {
-        return working(phase, Reason::Running, format!("run {number} is running{waits}"));
-    }
-    let Some(cause) = diagnosis::cause(own_pods()) else {
-        return working(
-            phase,
-            Reason::Starting,
-            format!("run {number}: no container has started yet{waits}"),
-        );
+    let message = match job.true_condition("FailureTarget") {
+        Some(target) if !sentence.is_empty() => {
+            format!("run {number} is failing: {}: {sentence}{waits}", target.reason)
+        }
+        _ if phase == Phase::Running => format!("run {number} is running{waits}"),
+        _ if sentence.is_empty() => format!("run {number}: no container has started yet{waits}"),
+        _ => format!("run {number}: {sentence}{waits}"),
     };
-    // The kubelet's words alternate while the cause is the same: the first ones stay.
-    let told = condition(stored, ConditionType::Ready)
-        .filter(|ready| {
-            ready.reason == cause.reason.as_str()
-                && stored.run == Some(number)
-                && ready.message.ends_with(&waits)
-                && (!waits.is_empty() || !ready.message.contains(WAITS))
-        })
-        .map(|ready| ready.message.clone());
-    let message = told.unwrap_or_else(|| format!("run {number}: {}{waits}", cause.message));
-    working(phase, cause.reason, message)
+    working(phase, reason, message)
 }
-
-/// How every tail of [`waits`] ends.
-const WAITS: &str = " until it has ended";
 
 /// What comes after the active run.
 fn waits(want: &Want) -> String {
     match want {
-        Want::Run(Trigger::Rerun, _) => format!("; {RERUN_WAITS}{WAITS}"),
-        Want::Run(Trigger::TemplateChange, _) => format!("; a run with newer templates waits{WAITS}"),
-        Want::Run(Trigger::Created | Trigger::SpecChange, _) => format!("; a newer spec waits{WAITS}"),
+        Want::Run(Trigger::Rerun, _) => format!("; {RERUN_WAITS} until it has ended"),
+        Want::Run(Trigger::TemplateChange, _) => {
+            "; a run with newer templates waits until it has ended".to_owned()
+        }
+        Want::Run(Trigger::Created | Trigger::SpecChange, _) => {
+            "; a newer spec waits until it has ended".to_owned()
+        }
         Want::Nothing | Want::HeldBack | Want::Ask(_) => String::new(),
     }
 }
@@ -146,8 +132,16 @@ fn ended<'a>(run: &Run) -> Verdict<'a> {
     let message = run.message.as_deref().unwrap_or("no message was given");
     let reason = run.reason.clone().unwrap_or_else(|| Reason::Failed.to_string());
     match run.result {
+        Some(RunResult::Failed) if run.failure.is_some() => {
+            Verdict::Failed { message: format!("run {number} has failed: {reason}: {message}"), reason }
+        }
+        // A record of an early release has no cause; its words stay, so that an upgrade writes nothing.
         Some(RunResult::Failed | RunResult::Lost | RunResult::Replaced) => {
             Verdict::Failed { message: format!("run {number} has failed: {message}"), reason }
+        }
+        // Fewer pods than asked for may have been enough.
+        Some(RunResult::Succeeded) if reason == "SuccessPolicy" => {
+            Verdict::Completed { message: format!("run {number} has completed: {reason}: {message}") }
         }
         Some(RunResult::Succeeded) | None => {
             Verdict::Completed { message: format!("run {number} has completed") }

@@ -42,6 +42,8 @@ pub(crate) struct Request {
     pub(crate) code: u16,
     pub(crate) user: String,
     pub(crate) user_agent: String,
+    /// The authorizer said no: a right is missing.
+    pub(crate) is_unauthorized: bool,
 }
 
 /// Requests, to be narrowed down, counted and shown.
@@ -140,7 +142,8 @@ impl Requests {
 }
 
 impl Request {
-    fn object(&self) -> String {
+    /// As in a role: `jobs.batch`, `jobrequests.jobrequest.dev/status`.
+    pub(crate) fn object(&self) -> String {
         if self.subresource.is_empty() {
             self.resource.clone()
         } else {
@@ -181,6 +184,8 @@ struct Line {
     user_agent: String,
     object_ref: Option<ObjectRef>,
     response_status: Option<Answer>,
+    #[serde(default)]
+    annotations: BTreeMap<String, String>,
 }
 
 #[derive(Deserialize)]
@@ -230,5 +235,7 @@ fn request(line: &str) -> Option<Request> {
         code: line.response_status.map_or(0, |answer| answer.code),
         user: line.user.username,
         user_agent: line.user_agent,
+        is_unauthorized: (line.annotations.get("authorization.k8s.io/decision"))
+            .is_some_and(|decision| decision == "forbid"),
     })
 }

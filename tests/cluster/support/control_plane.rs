@@ -17,8 +17,24 @@ use tokio::task::JoinHandle;
 use super::{DEADLINE, eventually};
 
 /// The programs of the cluster, as `make cluster-bin` leaves them.
-const PROGRAMS: [&str; 7] =
-    ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl", "kwok", "kwokctl"];
+const PROGRAMS: [&str; 8] = [
+    "etcd",
+    "helm4",
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "kubectl",
+    "kwok",
+    "kwokctl",
+];
+
+/// Where the harness installs the chart: the operator of a test has the account, and so the rights, of this release.
+pub(crate) const RELEASE_NAMESPACE: &str = "jobrequest-system";
+/// That account, as the API server names it.
+pub(crate) const OPERATOR: &str = "system:serviceaccount:jobrequest-system:jobrequest";
+
+/// A ClusterRole that lets the operator of a test hold a Lease in the test's namespace, too.
+pub(super) const LEASES_OF_TESTS: &str = "leases-of-tests";
 
 /// One at a time: each takes half a gigabyte, and two cores serve them all.
 static OWN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
@@ -47,6 +63,11 @@ impl ControlPlane {
         self.folder.join("kubeconfig")
     }
 
+    /// With the token of the chart's account, once the chart is installed.
+    pub(crate) fn operator_kubeconfig(&self) -> PathBuf {
+        self.folder.join("operator.kubeconfig")
+    }
+
     pub(crate) fn audit_log(&self) -> PathBuf {
         self.folder.join("audit.log")
     }
@@ -62,7 +83,8 @@ impl ControlPlane {
         let control_plane = Self::at(&self.root, folder);
         fs::create_dir_all(control_plane.pids()).expect("create the folder of a control plane");
         control_plane
-            .script("up", &["--nodes", "1"])
+            .script("up", &["--nodes", "1", "--enforce-owner-references"])
+            .and_then(|()| control_plane.install_chart())
             .unwrap_or_else(|problem| panic!("a control plane of its own: {problem}"));
         OwnControlPlane { control_plane: Arc::new(control_plane), _turn: turn }
     }
@@ -98,7 +120,10 @@ impl ControlPlane {
         fs::create_dir_all(self.pids()).map_err(|e| format!("create {}: {e}", self.folder.display()))?;
 
         self.stop_on_signals();
-        let up = self.script("up", &["--enforce-owner-references"]).and_then(|()| self.install_crds());
+        let up = self
+            .script("up", &["--enforce-owner-references"])
+            .and_then(|()| self.install_crds())
+            .and_then(|()| self.install_chart());
         if up.is_err() {
             self.stop(true);
         }
@@ -172,8 +197,12 @@ impl ControlPlane {
         for pid in noted.filter_map(|entry| entry.file_name().into_string().ok()) {
             // The number may belong to somebody else by now.
             let command = Command::new("ps").args(["-ww", "-o", "command=", "-p", &pid]).output();
-            let program = super::Operator::program().display().to_string();
-            if command.is_ok_and(|ps| String::from_utf8_lossy(&ps.stdout).contains(&program)) {
+            // An operator, wherever its program lies, or a tool.
+            let ours = ["jobrequest controller".to_owned(), self.program("").display().to_string()];
+            if command.is_ok_and(|ps| {
+                let command = String::from_utf8_lossy(&ps.stdout);
+                ours.iter().any(|program| command.contains(program))
+            }) {
                 send("KILL", &pid);
             }
             let _ = fs::remove_file(self.pids().join(pid));
@@ -218,6 +247,51 @@ impl ControlPlane {
             established = wait();
         }
         established.map(drop)
+    }
+
+    /// Installs the chart, but no CRDs and no pods, and gets its account's token: operators run outside the cluster,
+    /// with exactly the rights that they would have in it.
+    fn install_chart(&self) -> Result<(), String> {
+        let chart = self.root.join("charts/jobrequest").display().to_string();
+        let into = ["--namespace", RELEASE_NAMESPACE, "--create-namespace"];
+        let without = ["--set", "replicas=0,crds.enabled=false"];
+        self.helm(
+            "helm4",
+            &[&["install", "jobrequest", &chart], into.as_slice(), without.as_slice()].concat(),
+        )?;
+        let leases = ["--verb=get,create,update", "--resource=leases.coordination.k8s.io"];
+        self.kubectl(&[["create", "clusterrole", LEASES_OF_TESTS].as_slice(), &leases].concat())?;
+        let kubeconfig = self.kubeconfig_of(RELEASE_NAMESPACE, "jobrequest")?;
+        fs::write(self.operator_kubeconfig(), kubeconfig).map_err(|e| format!("write the kubeconfig: {e}"))
+    }
+
+    /// A kubeconfig with a token of a service account.
+    pub(crate) fn kubeconfig_of(&self, namespace: &str, account: &str) -> Result<String, String> {
+        let token =
+            self.kubectl(&["create", "token", account, "--namespace", namespace, "--duration=24h"])?;
+        let text = self.kubectl(&["config", "view", "--raw", "--minify", "--output=json"])?;
+        let mut kubeconfig: serde_json::Value = serde_json::from_str(&text).map_err(|e| e.to_string())?;
+        kubeconfig["users"][0]["user"] = serde_json::json!({"token": token.trim()});
+        kubeconfig["contexts"][0]["context"]["namespace"] = serde_json::json!(namespace);
+        Ok(kubeconfig.to_string())
+    }
+
+    /// The output of `helm3` or `helm4`, as the cluster's administrator.
+    pub(crate) fn helm(&self, version: &str, arguments: &[&str]) -> Result<String, String> {
+        let home = self.folder.join(version);
+        let output = Command::new(self.program(version))
+            .args(arguments)
+            .env("KUBECONFIG", self.kubeconfig())
+            .env("HELM_CACHE_HOME", home.join("cache"))
+            .env("HELM_CONFIG_HOME", home.join("config"))
+            .env("HELM_DATA_HOME", home.join("data"))
+            .stdin(Stdio::null())
+            .output()
+            .map_err(|e| format!("run {version}: {e}"))?;
+        if output.status.success() {
+            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+        }
+        Err(format!("{version} {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr)))
     }
 
     /// The output of `kubectl`, as the cluster's administrator.

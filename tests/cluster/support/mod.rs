@@ -10,21 +10,24 @@ mod cluster;
 mod control_plane;
 mod eventually;
 mod operator;
+pub(crate) mod people;
 pub(crate) mod proxy;
 pub(crate) mod requests;
 pub(crate) mod witness;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::LocalBoxFuture;
 use libtest_mimic::Failed;
+use sha2::{Digest, Sha256};
 
 pub(crate) use audit::{Audit, Mark, Request, Requests};
 pub(crate) use cluster::{Cluster, Namespace};
-pub(crate) use control_plane::ControlPlane;
+pub(crate) use control_plane::{ControlPlane, OPERATOR, RELEASE_NAMESPACE};
 pub(crate) use eventually::{Outcome, eventually};
 pub(crate) use operator::Operator;
 
@@ -33,6 +36,11 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
 /// The end of a test which awaits something that has no deadline of its own.
 const TEST_DEADLINE: Duration = Duration::from_secs(300);
+
+/// The SHA-256 digest, in hexadecimal digits.
+pub(crate) fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().fold(String::new(), |digits, byte| digits + &format!("{byte:02x}"))
+}
 
 type Body = Box<dyn FnOnce(Arc<Cluster>) -> LocalBoxFuture<'static, ()> + Send>;
 
@@ -84,14 +92,19 @@ impl Test {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let deadline = self.deadline;
         let outcome = runtime.block_on(async {
+            let waits = cx.waits_for_its_turn();
             // The body is called inside, so that what it does before its first await has the runtime, too.
             let body = async { (self.body)(cx).await };
-            AssertUnwindSafe(tokio::time::timeout(deadline, body)).catch_unwind().await
+            AssertUnwindSafe(within(deadline, body, &waits)).catch_unwind().await
         });
         runtime.shutdown_background();
         match outcome {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) => Err(format!("still running after {deadline:?}\nlogs: {logs}").into()),
+            Ok(Some(())) => Ok(()),
+            Ok(None) => Err(format!(
+                "still running after {deadline:?}
+logs: {logs}"
+            )
+            .into()),
             Err(panic) => {
                 let message = (panic.downcast_ref::<String>().map(String::as_str))
                     .or_else(|| panic.downcast_ref::<&str>().copied())
@@ -99,5 +112,20 @@ impl Test {
                 Err(format!("{message}\nlogs: {logs}").into())
             }
         }
+    }
+}
+
+/// What `body` returns, or `None` after the deadline. Waiting for a turn takes none of its time.
+async fn within<T>(deadline: Duration, body: impl Future<Output = T>, waits: &AtomicBool) -> Option<T> {
+    let deadline = async {
+        let mut left = deadline.as_secs();
+        while left > 0 {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            left -= u64::from(!waits.load(Ordering::Relaxed));
+        }
+    };
+    tokio::select! {
+        outcome = body => Some(outcome),
+        () = deadline => None,
     }
 }

@@ -1,4 +1,4 @@
-//! The operator as a process of its own, watching one namespace. Killed when dropped.
+//! The operator as a process of its own, with the rights that the chart gives it. Killed when dropped.
 
 use std::fs::{self, File};
 use std::path::PathBuf;
@@ -31,12 +31,26 @@ impl Operator {
         arguments: &[&str],
         environment: &[(&str, &str)],
     ) -> Self {
-        Self::spawn(cx, &[&["--namespace", namespace.name()], arguments].concat(), environment)
+        let only = ["--namespace", namespace.name()];
+        Self::spawn(cx, &[only.as_slice(), arguments].concat(), environment)
     }
 
-    /// Starts one for all namespaces: of a cluster that no other test uses.
-    pub(crate) fn start_everywhere(cx: &Cluster, arguments: &[&str]) -> Self {
+    /// Starts one for all namespaces: only on a cluster of the test's own, or it meddles with other tests.
+    pub(crate) fn start_for_all(cx: &Cluster, arguments: &[&str]) -> Self {
         Self::spawn(cx, arguments, &[])
+    }
+
+    /// Starts one for a namespace, with the account of another release than the harness's.
+    pub(crate) fn start_as(cx: &Cluster, namespace: &Namespace, release: &str, account: &str) -> Self {
+        Self::start_as_with(cx, &["--namespace", namespace.name()], release, account)
+    }
+
+    /// The same, with arguments. `release` is the namespace of the account.
+    pub(crate) fn start_as_with(cx: &Cluster, arguments: &[&str], release: &str, account: &str) -> Self {
+        let kubeconfig = cx.control_plane().kubeconfig_of(release, account).unwrap_or_else(|e| panic!("{e}"));
+        let path = cx.log(&format!("{account}.kubeconfig"));
+        fs::write(&path, kubeconfig).expect("write a kubeconfig");
+        Self::spawn(cx, arguments, &[("KUBECONFIG", &path.display().to_string())])
     }
 
     fn spawn(cx: &Cluster, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
@@ -49,7 +63,7 @@ impl Operator {
         for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"] {
             command.env_remove(name);
         }
-        command.env("KUBECONFIG", cx.kubeconfig()).envs(environment.iter().copied());
+        command.env("KUBECONFIG", cx.operator_kubeconfig()).envs(environment.iter().copied());
         command.stdin(Stdio::null());
         command.stdout(output.try_clone().expect("share the log")).stderr(output);
         let child = command.spawn().expect("start the operator");

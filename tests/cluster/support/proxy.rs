@@ -69,7 +69,8 @@ struct Shared {
 impl Proxy {
     /// Listens on loopback. Writes of leases are passed on and not counted.
     pub(crate) async fn start(cx: &Cluster, plan: Option<(usize, Cut)>) -> Self {
-        let mut config = cx.config().await;
+        // With the operator's own rights, too.
+        let mut config = cx.operator_config().await;
         // What is repeated is the operator's to decide.
         config.default_retry = false;
         let client = Client::try_from(config).expect("a client");

@@ -20,6 +20,11 @@ impl Requests {
         Self { namespace: cx.namespace(hint).await, client: cx.client().await }
     }
 
+    /// A namespace that is there.
+    pub(crate) async fn in_namespace(cx: &Cluster, name: &str) -> Self {
+        Self { namespace: Namespace::existing(name), client: cx.client().await }
+    }
+
     pub(crate) fn api(&self) -> Api<DynamicObject> {
         let kind = GroupVersionKind::gvk("jobrequest.dev", "v1alpha1", "JobRequest");
         let resource = ApiResource::from_gvk_with_plural(&kind, "jobrequests");
@@ -136,10 +141,11 @@ pub(crate) fn spec(simulated: &Value, more: &Value) -> Value {
         .iter()
         .map(|(key, value)| (format!("sim.jobrequest.dev/{key}"), value.clone()))
         .collect();
-    let mut spec = json!({
-        "containers": [{"name": "main", "image": "perl:5.24.4"}],
-        "annotations": annotations
-    });
+    let mut spec = json!({"containers": [{"name": "main", "image": "perl:5.24.4"}]});
+    // Server-side apply makes null of a map that was emptied to {}, and the schema refuses that.
+    if !annotations.is_empty() {
+        spec["annotations"] = Value::Object(annotations);
+    }
     for (key, value) in more.as_object().unwrap() {
         spec[key] = value.clone();
     }

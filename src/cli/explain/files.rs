@@ -1,0 +1,89 @@
+//! Requests of files, and where each of their values was written.
+
+use super::report::{Explanation, Place, Report};
+use crate::api::template::TemplateRef;
+use crate::cli::inspect::{Inspection, Options, Request, inspect_files};
+use crate::cli::manifest::{Document, Part};
+use crate::compile::{Origin, Provenance, provenance};
+
+/// Explains every JobRequest of `files` and of those which `options` name.
+///
+/// # Errors
+/// Something cannot be read at all, or holds no JobRequest.
+pub(super) fn explain(files: &[String], options: &Options) -> Result<Report, String> {
+    let inspected = inspect_files(files, options, 1)?;
+    let namespace = options.namespace.as_deref();
+    let requests: Vec<_> = (inspected.documents.iter())
+        .filter_map(|inspection| {
+            let request = inspection.request.as_ref()?;
+            Some(one(inspection, request, &inspected.documents, namespace))
+        })
+        .collect();
+    if requests.is_empty() && inspected.findings.is_empty() {
+        return Err("found no JobRequest to explain; templates alone decide nothing".to_owned());
+    }
+    Ok(Report { requests, findings: inspected.findings, passed_over: inspected.passed_over })
+}
+
+fn one(
+    inspection: &Inspection,
+    request: &Request,
+    all: &[Inspection],
+    namespace: Option<&str>,
+) -> Explanation {
+    let rows = match &request.compiled {
+        Some(compiled) => compiled.provenance(),
+        None => provenance(&request.spec, &request.layers),
+    };
+    let document = &inspection.document;
+    let of_template = |template: &TemplateRef| {
+        all.iter().map(|other| &other.document).find(|other| {
+            let metadata = other.node.entry("metadata").map(|entry| &entry.value);
+            let text = |key: &str| metadata.and_then(|metadata| metadata.text(key));
+            let is_in_scope = other.kind == "ClusterJobTemplate"
+                || text("namespace").or(namespace).unwrap_or_default()
+                    == request.namespace.as_deref().unwrap_or_default();
+            other.kind == template.kind.to_string() && text("name") == Some(&template.name) && is_in_scope
+        })
+    };
+    let locate = |row: &Provenance| match &row.decided.origin {
+        Origin::Request => written(document, &[format!("spec.{}", row.path)]),
+        Origin::Template(template) => written(of_template(template)?, &in_template(&row.path)),
+        Origin::Quota(name, template) => {
+            let amount = row.path.split_once(".resources.").map(|(_, amount)| amount)?;
+            written(
+                of_template(template)?,
+                &[format!("spec.quotas.{name}.{amount}"), format!("spec.quotas[{name}].{amount}")],
+            )
+        }
+        Origin::Overrides(None) => written(document, &["spec.overrides".to_owned()]),
+        Origin::Overrides(Some(template)) => {
+            written(of_template(template)?, &["spec.base.overrides".to_owned()])
+        }
+        Origin::Builtin | Origin::Policy(_) => None,
+    };
+    let mut explanation =
+        Explanation::new(document.object(), &request.layers, rows, request.compiled.as_ref(), locate);
+    explanation.namespace.clone_from(&request.namespace);
+    explanation.at = Some(Place { file: document.source.name.clone(), line: document.node.at.line });
+    explanation
+}
+
+/// Where in a template a value of a request may stand.
+fn in_template(path: &str) -> Vec<String> {
+    let mut paths = vec![format!("spec.base.{path}")];
+    let is_of_container = path.starts_with("containers[") || path.starts_with("initContainers[");
+    if let Some((_, field)) = path.split_once("].").filter(|_| is_of_container) {
+        paths.push(format!("spec.containerDefaults.{field}"));
+    }
+    paths
+}
+
+/// The line of the first of `paths` that the document has.
+fn written(document: &Document, paths: &[String]) -> Option<Place> {
+    paths.iter().find_map(|path| {
+        let (steps, is_whole) = document.node.steps(path);
+        let line = document.node.locate(&steps, Part::Key).line;
+        is_whole.then(|| Place { file: document.source.name.clone(), line })
+    })
+}

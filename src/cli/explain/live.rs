@@ -1,0 +1,87 @@
+//! Requests of a cluster, with the templates that lie below them there.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::report::{Explanation, Report};
+use crate::cli::cluster::{Cluster, Connection};
+use crate::compile::{Builtin, Identity, Problem, Template, compile, provenance, select};
+use crate::reconcile::template::{ClusterJobTemplateView, JobTemplateView, StoredTemplate};
+use crate::reconcile::{StoredRequest, found_invalid, outdated};
+
+/// Explains the JobRequests called `names`.
+///
+/// # Errors
+/// There is no such JobRequest, or the API server cannot be asked.
+pub(super) fn explain(
+    names: &[String],
+    namespace: Option<&str>,
+    connection: &Connection,
+) -> Result<Report, String> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| format!("could not start the asynchronous runtime: {error}"))?;
+    let report = runtime.block_on(async {
+        let cluster = Cluster::find(connection).await?;
+        let namespace = namespace.unwrap_or(&cluster.namespace);
+        let templates = templates(&cluster, namespace).await?;
+        let mut report = Report::default();
+        for name in names {
+            let request: Option<StoredRequest> = cluster.get("JobRequest", namespace, name).await?;
+            let request =
+                request.ok_or_else(|| format!("namespace {namespace} has no JobRequest called {name}"))?;
+            report.requests.push(one(&request, &templates));
+        }
+        Ok(report)
+    });
+    report.map_err(|error: String| match names.iter().find(|name| Path::new(name).exists()) {
+        Some(name) => format!("{error}; write ./{name} for the file or folder of that name"),
+        None => error,
+    })
+}
+
+/// The templates that may lie below requests of `namespace`.
+async fn templates(cluster: &Cluster, namespace: &str) -> Result<Vec<Arc<Template>>, String> {
+    let own: Vec<JobTemplateView> = cluster.list("JobTemplate", namespace).await?;
+    let all: Vec<ClusterJobTemplateView> = cluster.list_all("ClusterJobTemplate").await?;
+    let own = own.into_iter().map(StoredTemplate::from);
+    Ok(own.chain(all.into_iter().map(StoredTemplate::from)).map(|stored| stored.template).collect())
+}
+
+fn one(request: &StoredRequest, templates: &[Arc<Template>]) -> Explanation {
+    let unread = request.spec.0.as_ref().err().map(|error| {
+        Problem::new("spec", format!("the stored spec does not fit the schema of this version: {error}"))
+    });
+    let spec = request.spec.0.clone().unwrap_or_default();
+    let layers = select(Builtin::default(), &spec, templates);
+    let status = request.known_status();
+    let identity = Identity {
+        name: request.name(),
+        namespace: Some(request.namespace()),
+        uid: Some(request.uid()),
+        generation: Some(request.generation()),
+        handled: None,
+    };
+    let (compiled, problems) = match (unread, compile(&identity, &spec, &layers, status.run.unwrap_or(1))) {
+        (Some(unread), _) => (None, vec![unread]),
+        (None, Err(problems)) => (None, problems.as_slice().to_vec()),
+        (None, Ok(compiled)) => {
+            let told = found_invalid(request).map(|words| Problem::new("Job", words));
+            (Some(compiled), told.into_iter().collect())
+        }
+    };
+    let rows = match &compiled {
+        Some(compiled) => compiled.provenance(),
+        None => provenance(&spec, &layers),
+    };
+    let mut explanation =
+        Explanation::new(format!("jobrequest/{}", request.name()), &layers, rows, compiled.as_ref(), |_| {
+            None
+        });
+    explanation.namespace = Some(request.namespace().to_owned());
+    explanation.valid = problems.is_empty();
+    explanation.template_outdated = status.runs.first().and_then(|run| outdated(run, &layers.pins()));
+    explanation.problems = problems;
+    explanation
+}

@@ -1,0 +1,115 @@
+//! `jobrequest explain`: where each value of a JobRequest comes from.
+//!
+//! Takes files as `render` does, or names of JobRequests in a cluster; shows every value with the layer that decided it
+//! and what that overrode, then what policies changed, and whether the newest run had the templates of today.
+
+mod files;
+mod live;
+mod report;
+mod table;
+
+use clap::{Args, ValueEnum};
+
+use super::cluster::Connection;
+use super::inspect::Options;
+use super::output::{count, print, say};
+use super::{Finding, Verdict};
+use report::{Explanation, Report};
+
+/// What is explained.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "When to use it: before you push, to see what the templates add to a JobRequest and who set a value; \
+    in the cluster, when a run is not what you wrote, or when TemplateOutdated shows.\n\n\
+    Examples:\n  \
+    jobrequest explain pi.yaml --templates platform/\n  \
+    kustomize build . | jobrequest explain -f -\n  \
+    jobrequest explain -n team-a pi"
+)]
+pub(super) struct Arguments {
+    /// Names of JobRequests in the cluster; or files and folders, which have a dot or a slash in their name; - is
+    /// standard input
+    #[arg(value_name = "NAME|FILE")]
+    words: Vec<String>,
+    #[command(flatten)]
+    options: Options,
+    /// How it is shown
+    #[arg(short, long, value_enum, default_value_t = Format::Text)]
+    output: Format,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Format {
+    /// A table for people
+    Text,
+    /// One JSON object
+    Json,
+}
+
+/// What the words name.
+enum Subject {
+    Files(Vec<String>),
+    Live(Vec<String>),
+}
+
+/// Explains everything that was named.
+pub(super) fn run(arguments: &Arguments) -> Result<Verdict, String> {
+    let report = match subject(arguments)? {
+        Subject::Files(files) => files::explain(&files, &arguments.options)?,
+        Subject::Live(names) => {
+            live::explain(&names, arguments.options.namespace.as_deref(), &arguments.connection)?
+        }
+    };
+    show(&report, arguments.output)?;
+    Ok(if report.is_valid() { Verdict::Valid } else { Verdict::Invalid })
+}
+
+/// Files and names are told apart by their looks, never by what lies in the folder: a command means the same everywhere.
+fn subject(arguments: &Arguments) -> Result<Subject, String> {
+    let Arguments { words, options, .. } = arguments;
+    let names: Vec<_> = words.iter().filter_map(|word| name(word)).collect();
+    let names_files = names.len() < words.len() || !options.filenames.is_empty();
+    match (names.first(), names_files) {
+        (Some(name), true) => Err(format!(
+            "{name} is the name of a JobRequest in the cluster, the rest are files; write ./{name} if it is a file, too"
+        )),
+        (Some(name), false) if !options.templates.is_empty() => Err(format!(
+            "--templates is for files, and {name} is the name of a JobRequest in the cluster, whose templates are there; write ./{name} if it is a file"
+        )),
+        (Some(_), false) => Ok(Subject::Live(names)),
+        (None, false) => Err(
+            "nothing to explain: name JobRequests in the cluster, files or folders, or - for standard input"
+                .to_owned(),
+        ),
+        (None, true) => Ok(Subject::Files(words.clone())),
+    }
+}
+
+/// The name of a JobRequest, also as kubectl prints it: `jobrequest.jobrequest.dev/pi`.
+fn name(word: &str) -> Option<String> {
+    let kinds =
+        ["jobrequest.jobrequest.dev/", "jobrequests.jobrequest.dev/", "jobrequest/", "jobrequests/", "jr/"];
+    let bare = kinds.iter().find_map(|kind| word.strip_prefix(kind)).unwrap_or(word);
+    (bare != "-" && !bare.contains(['.', '/'])).then(|| bare.to_owned())
+}
+
+fn show(report: &Report, format: Format) -> Result<(), String> {
+    match format {
+        Format::Json => {
+            let json = serde_json::to_string_pretty(&report.rows());
+            print(&(json.map_err(|error| format!("could not write JSON: {error}"))? + "\n"))
+        }
+        Format::Text => {
+            let tables: Vec<_> = report.requests.iter().map(table::text).collect();
+            print(&tables.join("\n"))?;
+            say(&report.findings.iter().map(Finding::text).collect::<String>());
+            say(&report.requests.iter().flat_map(Explanation::problem_lines).collect::<String>());
+            if report.passed_over > 0 {
+                say(&format!("{} of other kinds passed over\n", count(report.passed_over, "object")));
+            }
+            Ok(())
+        }
+    }
+}

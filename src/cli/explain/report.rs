@@ -1,0 +1,148 @@
+//! What is known of each request, as `-o json` shows it.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::api::status::TemplatePin;
+use crate::cli::Finding;
+use crate::cli::finding::{Row as FindingRow, printable};
+use crate::compile::policy::Clamp;
+use crate::compile::{Compiled, Decided, Layers, Problem, Provenance};
+
+/// Everything that was explained.
+#[derive(Debug, Default)]
+pub(super) struct Report {
+    pub(super) requests: Vec<Explanation>,
+    /// What is wrong in files.
+    pub(super) findings: Vec<Finding>,
+    /// Objects of other API groups.
+    pub(super) passed_over: usize,
+}
+
+/// One request.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Explanation {
+    /// Such as `jobrequest/pi`.
+    pub(super) object: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) namespace: Option<String>,
+    /// Where it was written.
+    #[serde(flatten)]
+    pub(super) at: Option<Place>,
+    /// A Job can be made of it.
+    pub(super) valid: bool,
+    /// The templates below it, lowest first.
+    pub(super) templates: Vec<TemplatePin>,
+    pub(super) fields: Vec<Field>,
+    /// Numbers that policies have cut.
+    pub(super) clamped: Vec<Clamp>,
+    /// What policies warn of.
+    pub(super) warned: Vec<Problem>,
+    /// How the templates of today differ from those of the newest run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) template_outdated: Option<String>,
+    /// Why no Job can be made of it. Of files it is told among all problems, with line and column.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) problems: Vec<Problem>,
+}
+
+/// A place in a file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Place {
+    pub(super) file: String,
+    pub(super) line: usize,
+}
+
+/// One value.
+#[derive(Debug, Serialize)]
+pub(super) struct Field {
+    pub(super) path: String,
+    pub(super) value: Value,
+    pub(super) origin: String,
+    /// What lower layers said, the nearest first.
+    pub(super) overrode: Vec<Said>,
+    /// Where the value was written.
+    #[serde(flatten)]
+    pub(super) at: Option<Place>,
+}
+
+/// What a layer said.
+#[derive(Debug, Serialize)]
+pub(super) struct Said {
+    pub(super) value: Value,
+    pub(super) origin: String,
+}
+
+impl Explanation {
+    /// Explains `object` by what its layers came to; `locate` tells where a value was written.
+    pub(super) fn new(
+        object: String,
+        layers: &Layers,
+        provenance: Vec<Provenance>,
+        compiled: Option<&Compiled>,
+        locate: impl Fn(&Provenance) -> Option<Place>,
+    ) -> Self {
+        let fields = provenance
+            .into_iter()
+            .map(|row| {
+                let at = locate(&row);
+                let Decided { value, origin, overrode } = row.decided;
+                let overrode = overrode.into_iter().rev();
+                Field {
+                    path: row.path,
+                    value,
+                    origin: origin.to_string(),
+                    overrode: overrode
+                        .map(|(origin, value)| Said { value, origin: origin.to_string() })
+                        .collect(),
+                    at,
+                }
+            })
+            .collect();
+        Self {
+            object,
+            namespace: None,
+            at: None,
+            valid: compiled.is_some(),
+            templates: layers.pins(),
+            fields,
+            clamped: compiled.map(|compiled| compiled.clamped.clone()).unwrap_or_default(),
+            warned: compiled.map(|compiled| compiled.warned.clone()).unwrap_or_default(),
+            template_outdated: None,
+            problems: Vec::new(),
+        }
+    }
+
+    /// A line a problem.
+    pub(super) fn problem_lines(&self) -> impl Iterator<Item = String> {
+        self.problems
+            .iter()
+            .map(|problem| format!("error: {}: {}\n", self.object, printable(&problem.to_string())))
+    }
+}
+
+/// The report as `-o json` shows it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Rows<'a> {
+    requests: &'a [Explanation],
+    problems: Vec<FindingRow<'a>>,
+    passed_over: usize,
+}
+
+impl Report {
+    /// A Job can be made of every request, and nothing is wrong with anything else.
+    pub(super) fn is_valid(&self) -> bool {
+        self.findings.is_empty() && self.requests.iter().all(|request| request.valid)
+    }
+
+    /// For machines.
+    pub(super) fn rows(&self) -> Rows<'_> {
+        Rows {
+            requests: &self.requests,
+            problems: self.findings.iter().map(Finding::row).collect(),
+            passed_over: self.passed_over,
+        }
+    }
+}

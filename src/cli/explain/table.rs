@@ -1,0 +1,145 @@
+//! An explanation for people: a table, and what policies and templates have to say.
+
+use std::fmt::Write as _;
+
+use serde_json::Value;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+use super::report::{Explanation, Field, Place};
+use crate::cli::finding::printable;
+
+/// Columns of a terminal that a value takes at most; `-o json` shows all of it.
+const LONGEST: usize = 48;
+/// Between two columns of the table.
+const GAP: usize = 3;
+
+/// The whole of one request, ending in a line break.
+pub(super) fn text(explanation: &Explanation) -> String {
+    let Explanation { object, namespace, at, templates, fields, .. } = explanation;
+    let mut text = printable(object);
+    if let Some(namespace) = namespace {
+        let _ = write!(text, " in namespace {}", printable(namespace));
+    }
+    if let Some(at) = at {
+        let _ = write!(text, ", {}", place(at));
+    }
+    text.push('\n');
+    let below: Vec<String> =
+        templates.iter().map(|template| format!("{}/{}", template.kind, template.name)).collect();
+    let below = if below.is_empty() { "none".to_owned() } else { below.join(" < ") };
+    let _ = writeln!(text, "templates: {below}\n");
+    text += &table(fields);
+
+    let notes: Vec<String> = (explanation.clamped.iter())
+        .map(|cut| match &cut.from {
+            Some(from) => format!("clamped: {} from {from} to {} by {}", cut.path, cut.to, cut.by),
+            None => format!("clamped: {} set to {} by {}", cut.path, cut.to, cut.by),
+        })
+        .chain(explanation.warned.iter().map(|problem| format!("warning: {problem}")))
+        .chain(explanation.template_outdated.iter().map(|words| format!("TemplateOutdated: {words}")))
+        .collect();
+    if !notes.is_empty() {
+        text.push('\n');
+        for note in notes {
+            text += &printable(&note);
+            text.push('\n');
+        }
+    }
+    text
+}
+
+fn table(fields: &[Field]) -> String {
+    let mut lines = vec![["FIELD", "VALUE", "ORIGIN", "OVERRODE", "WRITTEN AT"].map(ToOwned::to_owned)];
+    lines.extend(fields.iter().map(|field| {
+        let overrode = field.overrode.iter().map(|said| format!("{} ({})", shown(&said.value), said.origin));
+        [
+            printable(&field.path),
+            shown(&field.value),
+            printable(&field.origin),
+            printable(&overrode.collect::<Vec<_>>().join(", ")),
+            field.at.as_ref().map(place).unwrap_or_default(),
+        ]
+    }));
+    // A column that has nothing to say is left out.
+    let is_told = [0, 1, 2, 3, 4].map(|column| {
+        column < 4 || lines.iter().skip(1).any(|line| line.get(column).is_some_and(|cell| !cell.is_empty()))
+    });
+    let widths = [0, 1, 2, 3, 4].map(|column| {
+        lines.iter().filter_map(|line| line.get(column)).map(|cell| cell.width()).max().unwrap_or_default()
+    });
+    let mut text = String::new();
+    for line in &lines {
+        let mut shown = String::new();
+        for ((cell, width), _) in line.iter().zip(widths).zip(is_told).filter(|(_, is_told)| *is_told) {
+            shown += cell;
+            shown += &" ".repeat(width.saturating_sub(cell.width()) + GAP);
+        }
+        text += shown.trim_end();
+        text.push('\n');
+    }
+    text
+}
+
+fn place(at: &Place) -> String {
+    format!("{}:{}", printable(&at.file), at.line)
+}
+
+/// A text as it is, if nobody could take it for something else; anything else as JSON. Not longer than [`LONGEST`].
+fn shown(value: &Value) -> String {
+    let text = match value {
+        Value::String(text) if is_plain(text) => text.clone(),
+        value => value.to_string(),
+    };
+    let text = printable(&text);
+    if text.width() <= LONGEST {
+        return text;
+    }
+    let mut cut = String::new();
+    let mut width = 0;
+    for character in text.chars() {
+        width += character.width().unwrap_or_default();
+        if width >= LONGEST {
+            break;
+        }
+        cut.push(character);
+    }
+    cut + "…"
+}
+
+fn is_plain(text: &str) -> bool {
+    !text.is_empty()
+        && text.trim() == text
+        && !text.contains(char::is_control)
+        && serde_json::from_str::<Value>(text).is_err()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn texts_cannot_be_taken_for_something_else() {
+        for (value, words) in [
+            (json!("perl:5"), "perl:5"),
+            (json!("计算圆周率"), "计算圆周率"),
+            (json!(""), r#""""#),
+            (json!("1"), r#""1""#),
+            (json!("true"), r#""true""#),
+            (json!(" a"), r#"" a""#),
+            (json!("a\nb"), r#""a\nb""#),
+            (json!(1), "1"),
+            (json!(["a", "b"]), r#"["a","b"]"#),
+        ] {
+            assert_eq!(shown(&value), words);
+        }
+    }
+
+    #[test]
+    fn columns_are_counted_as_a_terminal_does() {
+        let long = "计".repeat(40);
+        let cut = shown(&json!(long));
+        assert!(cut.ends_with('…') && cut.width() <= LONGEST, "{cut}");
+        assert_eq!(shown(&json!("x".repeat(LONGEST))), "x".repeat(LONGEST));
+    }
+}

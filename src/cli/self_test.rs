@@ -1,0 +1,166 @@
+//! `jobrequest self-test`: one JobRequest from its creation to its end, on the real cluster. `helm test` calls it.
+//!
+//! Takes a namespace and an image; shows each state on stdout, deletes the JobRequest again. What it needs from the
+//! cluster is all that a user needs: the CRD, admission, an operator at work, a node that runs a pod.
+
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use kube::api::{DeleteParams, PostParams};
+use kube::{Api, Client, Config, ResourceExt};
+use serde_json::json;
+
+use super::Verdict;
+use super::output::print;
+use crate::api::condition::ConditionType;
+use crate::api::{JobRequest, labels};
+
+/// Pause between two looks.
+const PAUSE: Duration = Duration::from_secs(1);
+/// Deadline of one call.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// What is run, and where.
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// Namespace of the JobRequest
+    #[arg(short, long, default_value = "default")]
+    namespace: String,
+    /// Image whose program knows --version: the operator's own
+    #[arg(long)]
+    image: String,
+    /// Seconds until it gives up
+    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    timeout: u64,
+}
+
+/// Valid when the run completed.
+pub(super) fn run(arguments: &Arguments) -> Result<Verdict, String> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| format!("could not start the asynchronous runtime: {error}"))?;
+    runtime.block_on(async {
+        let config = Config::infer()
+            .await
+            .map_err(|error| format!("could not find a cluster; set KUBECONFIG, or run in one: {error}"))?;
+        let client = Client::try_from(config).map_err(|error| format!("could not make a client: {error}"))?;
+        let requests = Api::namespaced(client, &arguments.namespace);
+        let created =
+            within("create a JobRequest", requests.create(&PostParams::default(), &request(arguments)?))
+                .await?;
+        let name = created.name_any();
+        print(&format!("jobrequest/{name} created in namespace {}\n", arguments.namespace))?;
+        let outcome = follow(&requests, &name, Duration::from_secs(arguments.timeout)).await;
+        // Also after a failure: what it says has been printed.
+        within("delete the JobRequest", requests.delete(&name, &DeleteParams::background())).await?;
+        print(&format!("jobrequest/{name} deleted\n"))?;
+        outcome
+    })
+}
+
+/// Meets the Pod Security Standard restricted, a quota and a limit range: it is to run in any namespace.
+fn request(arguments: &Arguments) -> Result<JobRequest, String> {
+    let amount = json!({"cpu": "100m", "memory": "32Mi"});
+    let request = json!({
+        "apiVersion": labels::API_VERSION,
+        "kind": "JobRequest",
+        "metadata": {"generateName": "self-test-"},
+        "spec": {
+            "alias": "self-test",
+            "description": "Made by `jobrequest self-test`, and deleted by it",
+            "settings": {"backoffLimit": 0, "activeDeadlineSeconds": arguments.timeout},
+            "podSecurity": "restricted",
+            "containers": [{
+                "name": "main",
+                "image": arguments.image,
+                "args": ["--version"],
+                "resources": {"requests": amount, "limits": amount},
+            }],
+        },
+    });
+    serde_json::from_value(request).map_err(|error| format!("could not make a JobRequest: {error}"))
+}
+
+/// Shows every state until the end, or until `timeout`.
+async fn follow(requests: &Api<JobRequest>, name: &str, timeout: Duration) -> Result<Verdict, String> {
+    let began = Instant::now();
+    let mut shown = String::new();
+    loop {
+        let request = within("look at the JobRequest", requests.get(name)).await?;
+        let state = state(&request);
+        if state != shown {
+            print(&format!("  {state}\n"))?;
+            shown = state;
+        }
+        if let Some(verdict) = verdict(&request) {
+            print(&conditions(&request))?;
+            return Ok(verdict);
+        }
+        if began.elapsed() >= timeout {
+            print(&conditions(&request))?;
+            print(&format!(
+                "not at its end after {} s; is the operator at work? Look at its log, and at its Lease\n",
+                timeout.as_secs()
+            ))?;
+            return Ok(Verdict::Invalid);
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// Phase, reason and message in one line.
+fn state(request: &JobRequest) -> String {
+    let Some(status) = request.status.as_ref() else {
+        return "no status yet".to_owned();
+    };
+    let Some(phase) = status.phase else {
+        return "no status yet".to_owned();
+    };
+    let ready = status.conditions.iter().find(|condition| condition.type_ == ConditionType::Ready.as_str());
+    match ready {
+        Some(ready) if ready.reason != phase.as_str() => {
+            format!("{phase} {}: {}", ready.reason, ready.message)
+        }
+        Some(ready) => format!("{phase}: {}", ready.message),
+        None => phase.to_string(),
+    }
+}
+
+/// The verdict, once there is one about the spec as it is.
+fn verdict(request: &JobRequest) -> Option<Verdict> {
+    let status = request.status.as_ref()?;
+    let is_current = Some(status.observed_generation) == request.metadata.generation;
+    let is_true = |type_: ConditionType| {
+        status
+            .conditions
+            .iter()
+            .any(|condition| condition.type_ == type_.as_str() && condition.status == "True")
+    };
+    if is_current && is_true(ConditionType::Stalled) {
+        Some(Verdict::Invalid)
+    } else if is_current && is_true(ConditionType::Finished) && is_true(ConditionType::Ready) {
+        Some(Verdict::Valid)
+    } else {
+        None
+    }
+}
+
+/// All conditions, one a line.
+fn conditions(request: &JobRequest) -> String {
+    let conditions = request.status.iter().flat_map(|status| &status.conditions);
+    let lines: Vec<_> = conditions
+        .map(|condition| {
+            let (type_, status, reason) = (&condition.type_, &condition.status, &condition.reason);
+            format!("  {type_:<20} {status:<6} {reason:<24} {}\n", condition.message)
+        })
+        .collect();
+    lines.concat()
+}
+
+async fn within<T>(what: &str, call: impl Future<Output = Result<T, kube::Error>>) -> Result<T, String> {
+    match tokio::time::timeout(DEADLINE, call).await {
+        Ok(answer) => answer.map_err(|error| format!("could not {what}: {error}")),
+        Err(_) => Err(format!("could not {what}: no answer within {} s", DEADLINE.as_secs())),
+    }
+}

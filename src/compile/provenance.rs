@@ -1,0 +1,152 @@
+//! Every value with the layer that decided it: what `explain` shows and the status lists.
+//!
+//! Takes what the layers merged to, their overrides and what policies cut; returns one [`Provenance`] a value, each at
+//! the field of the spec where people look for it: an override or a cut of such a field stands there, above what it
+//! replaced, and only an override of something that no spec has stands under its own path.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::layers::{self, Decided, Layers, Origin, Overrides, Tree, join};
+use super::locked::SETTINGS;
+use super::policy::Clamp;
+use crate::api::JobRequestSpec;
+
+/// A value of the merged spec and where it comes from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Provenance {
+    /// The field below spec, for example `settings.backoffLimit` or `containers[main].image`.
+    pub path: String,
+    /// The value, the layer that decided it, and what lower layers said.
+    pub decided: Decided,
+}
+
+/// Every value that `spec` gets over `layers`, also when no Job comes of it; before policies.
+#[must_use]
+pub fn provenance(spec: &JobRequestSpec, layers: &Layers) -> Vec<Provenance> {
+    let (merged, _) = layers::merge(spec, layers);
+    rows(&merged.tree, &merged.overrides, &[])
+}
+
+/// Every value, in order of path; then what overrides set that no spec has.
+pub(super) fn rows(tree: &Tree, overrides: &[Overrides], clamped: &[Clamp]) -> Vec<Provenance> {
+    let mut rows: Vec<Provenance> = (tree.decided().into_iter())
+        .map(|(path, decided)| Provenance { path, decided: decided.clone() })
+        .collect();
+    for layer in overrides {
+        let origin = Origin::Overrides(match &layer.origin {
+            Origin::Template(template) => Some(Arc::clone(template)),
+            _ => None,
+        });
+        let mut found = Vec::new();
+        leaves(OVERRIDES.to_owned(), &Value::Object(layer.partial.clone()), &mut found);
+        for (path, value) in found {
+            let path = place(&path, &value, &rows).unwrap_or(path);
+            put(&mut rows, path, value, origin.clone());
+        }
+    }
+    for clamp in clamped {
+        let path = clamp.path.strip_prefix("spec.").unwrap_or(&clamp.path);
+        let value = match clamp.to.parse::<i64>() {
+            Ok(number) if path.starts_with("settings.") => number.into(),
+            _ => clamp.to.clone().into(),
+        };
+        put(&mut rows, path.to_owned(), value, Origin::Policy(clamp.by.as_str().into()));
+    }
+    rows
+}
+
+/// Puts a value above what stands at `path`.
+fn put(rows: &mut Vec<Provenance>, path: String, value: Value, origin: Origin) {
+    if let Some(row) = rows.iter_mut().find(|row| row.path == path) {
+        let Decided { value: lower, origin: decided_by, .. } = row.decided.clone();
+        row.decided.overrode.push((decided_by, lower));
+        (row.decided.value, row.decided.origin) = (value, origin);
+    } else {
+        let at = position(rows, &path);
+        rows.insert(at, Provenance { path, decided: Decided { value, origin, overrode: Vec::new() } });
+    }
+}
+
+/// Where a new path stands: among those of its nearest parent, by name.
+fn position(rows: &[Provenance], path: &str) -> usize {
+    if path.starts_with(OVERRIDES) {
+        return rows.len();
+    }
+    let mut parent = path;
+    while !parent.is_empty() {
+        parent = parent.rfind(['.', '[']).and_then(|end| parent.get(..end)).unwrap_or_default();
+        let is_below = |row: &Provenance| match row.path.strip_prefix(parent) {
+            Some(rest) if parent.is_empty() => !rest.starts_with(OVERRIDES),
+            Some(rest) => rest.starts_with(['.', '[']),
+            None => false,
+        };
+        let mut last = None;
+        for (index, row) in rows.iter().enumerate().filter(|(_, row)| is_below(row)) {
+            if row.path.as_str() > path {
+                return index;
+            }
+            last = Some(index);
+        }
+        if let Some(last) = last {
+            return last + 1;
+        }
+    }
+    rows.len()
+}
+
+/// The field of a spec that holds overrides.
+const OVERRIDES: &str = "overrides";
+/// The lists of a Job in which a container may be.
+const CONTAINER_LISTS: [&str; 2] =
+    ["overrides.template.spec.containers", "overrides.template.spec.initContainers"];
+/// Fields which a container of a spec and one of a Job have alike.
+const OF_CONTAINERS: [&str; 5] = ["image", "imagePullPolicy", "workingDir", "command", "args"];
+
+/// The values below `path`; lists are values, but those of containers are gone into.
+fn leaves(path: String, value: &Value, found: &mut Vec<(String, Value)>) {
+    match value {
+        Value::Object(map) if !map.is_empty() => {
+            for (name, value) in map {
+                leaves(join(&path, name), value, found);
+            }
+        }
+        Value::Array(items) if CONTAINER_LISTS.contains(&path.as_str()) => {
+            for (index, item) in items.iter().enumerate() {
+                let name = item.get("name").and_then(Value::as_str);
+                let path = format!("{path}[{}]", name.map_or_else(|| index.to_string(), ToOwned::to_owned));
+                let mut of_item = Vec::new();
+                leaves(path.clone(), item, &mut of_item);
+                // What makes it known is in the path.
+                let key = format!("{path}.name");
+                found.extend(of_item.into_iter().filter(|(path, _)| *path != key));
+            }
+        }
+        _ => found.push((path, value.clone())),
+    }
+}
+
+/// The field of a spec which an override at `path` replaces, if a spec has exactly that field.
+fn place(path: &str, value: &Value, rows: &[Provenance]) -> Option<String> {
+    for list in CONTAINER_LISTS {
+        if let Some((name, field)) =
+            path.strip_prefix(list).and_then(|rest| rest.strip_prefix('[')?.split_once("]."))
+        {
+            let is_alike = OF_CONTAINERS.contains(&field)
+                || ["resources.limits", "resources.requests"].iter().any(|map| field.starts_with(map));
+            // A sidecar stands in another list of the Job than of the spec.
+            let own = ["containers", "initContainers"].into_iter().map(|list| format!("{list}[{name}]."));
+            let own = own.into_iter().find(|own| rows.iter().any(|row| row.path.starts_with(own.as_str())));
+            return own.filter(|_| is_alike).map(|own| own + field);
+        }
+    }
+    let field = path.strip_prefix(OVERRIDES)?.strip_prefix('.')?;
+    if SETTINGS.contains(&field) && !value.is_object() && !value.is_array() {
+        return Some(format!("settings.{field}"));
+    }
+    let of_pod = field.strip_prefix("template.spec.")?;
+    let is_alike =
+        matches!(of_pod, "restartPolicy" | "serviceAccountName") || of_pod.starts_with("nodeSelector");
+    is_alike.then(|| of_pod.to_owned())
+}

@@ -1,0 +1,139 @@
+//! Pods that have failed -> why the newest one did.
+
+use k8s_openapi::jiff::Timestamp;
+
+use super::waiting::COMMAND;
+use super::{blank, in_pod};
+use crate::api::condition::FailureCategory;
+use crate::api::failure::Failure;
+use crate::reconcile::observed::{ContainerRole, ContainerState, ContainerView, EndView, PodView};
+
+const APP: &str = "the program itself failed: its last output is in the message, the rest in kubectl logs while the pod exists";
+const SILENT: &str =
+    "the program itself failed and left no last words: see kubectl logs while the pod exists";
+const KILLED: &str =
+    "something outside the program killed it: a deletion, a failed probe, or a node that ran out of memory";
+const OOM: &str = "raise the memory limit of the container, or make the program use less";
+const UNKNOWN: &str = "look at the node: it could not tell how the container ended";
+const POD_DEADLINE: &str =
+    "raise the pod's own activeDeadlineSeconds (overrides.template.spec), or make the work shorter";
+const EVICTED: &str = "request what the pod really uses (memory, ephemeral-storage), or give it a higher priority; a podFailurePolicy rule can ignore DisruptionTarget";
+const DELETED: &str = "somebody or something deleted the pod; the audit log of the API server tells who";
+const NODE: &str = "look at the node; a podFailurePolicy rule that ignores DisruptionTarget keeps lost nodes from counting as failures";
+const REFUSED: &str = "the node refused the pod after it was scheduled there; look at the node";
+
+/// Why the newest failed pod failed. Those that are being deleted tell last: the Job controller stops the others when a
+/// run fails.
+pub(super) fn newest(pods: &[&PodView]) -> Option<Failure> {
+    let failed = pods.iter().filter_map(|pod| Some((of_pod(pod)?, pod)));
+    failed
+        .max_by_key(|((at, _), pod)| (!pod.is_terminating(), *at, pod.name()))
+        .map(|((_, failure), _)| failure)
+}
+
+/// Why this pod failed, or why a container of it was started again, and when.
+pub(super) fn of_pod(pod: &PodView) -> Option<(Option<Timestamp>, Failure)> {
+    let end = first_to_fail(pod);
+    let at = end.and_then(|(_, end)| end.finished_at).or(pod.waits_since);
+    let is_over = pod.is_failed || pod.is_terminating();
+    if is_over && let Some(failure) = disrupted(pod) {
+        return Some((at, with_end(failure, end)));
+    }
+    // The deletion ended it before anything had run: what it was stuck with is told as long as it is not replaced.
+    if pod.is_terminating() && end.is_none_or(|(_, end)| end.never_ran()) {
+        return None;
+    }
+    if pod.is_failed && !pod.reason.is_empty() {
+        let (category, hint) = match &*pod.reason {
+            "DeadlineExceeded" => (FailureCategory::Deadline, POD_DEADLINE),
+            // What a kubelet answers that does not take a pod.
+            _ if end.is_none() => (FailureCategory::Unschedulable, REFUSED),
+            _ => (FailureCategory::Unknown, UNKNOWN),
+        };
+        let failure = in_pod(category, pod, &pod.reason, &pod.message, hint);
+        return Some((at, with_end(failure, end)));
+    }
+    if let Some((container, end)) = end {
+        return Some((at, of_end(pod, container, end)));
+    }
+    pod.is_failed.then(|| (at, in_pod(FailureCategory::Unknown, pod, "Failed", &pod.message, UNKNOWN)))
+}
+
+/// The pod was taken away: the condition says so, or, under older kubelets, its reason.
+fn disrupted(pod: &PodView) -> Option<Failure> {
+    let condition = pod.disruption.as_deref();
+    let by = condition.map(|condition| &*condition.reason).unwrap_or_default();
+    let category = match (&*pod.reason, by) {
+        ("NodeLost" | "NodeShutdown" | "Terminated" | "Shutdown", _)
+        | (_, "DeletionByTaintManager" | "DeletionByPodGC") => FailureCategory::NodeLost,
+        ("Evicted" | "Preempting", _) => FailureCategory::Evicted,
+        _ if condition.is_some() => FailureCategory::Evicted,
+        _ => return None,
+    };
+    let hint = if category == FailureCategory::NodeLost { NODE } else { EVICTED };
+    let reason = if pod.reason.is_empty() { by } else { &*pod.reason };
+    let message = match condition {
+        Some(condition) if pod.message.is_empty() => &*condition.message,
+        _ => &*pod.message,
+    };
+    Some(in_pod(category, pod, reason, message, hint))
+}
+
+/// The container that failed first, sidecars last; of one that was started again, how it ended before.
+fn first_to_fail(pod: &PodView) -> Option<(&ContainerView, &EndView)> {
+    let ends = pod.containers.iter().filter_map(|container| {
+        let now = match &container.state {
+            ContainerState::Ended(end) => Some(&**end),
+            _ => None,
+        };
+        let before = container.last_end.as_deref();
+        // The end that a deletion makes hides why the pod was started again and again.
+        let end = if pod.is_terminating() && before.is_some() { before } else { now.or(before) };
+        Some((container, end.filter(|end| end.exit_code != 0)?))
+    });
+    ends.min_by_key(|(container, end)| (container.role == ContainerRole::Sidecar, end.finished_at))
+}
+
+fn of_end(pod: &PodView, container: &ContainerView, end: &EndView) -> Failure {
+    let is_kill = matches!(end.exit_code, 137 | 143);
+    let (category, hint) = match &*end.reason {
+        "OOMKilled" => (FailureCategory::OOMKilled, OOM),
+        "StartError" | "ContainerCannotRun" => (FailureCategory::AppError, COMMAND),
+        "ContainerStatusUnknown" if !pod.is_terminating() => (FailureCategory::Unknown, UNKNOWN),
+        _ if is_kill && pod.is_terminating() => (FailureCategory::Evicted, DELETED),
+        _ if is_kill => (FailureCategory::AppError, KILLED),
+        _ if matches!(end.exit_code, 126 | 127) => (FailureCategory::AppError, COMMAND),
+        _ if end.message.is_empty() => (FailureCategory::AppError, SILENT),
+        _ => (FailureCategory::AppError, APP),
+    };
+    let reason = if category == FailureCategory::Evicted { "Deleted" } else { &*end.reason };
+    let failure = in_pod(category, pod, reason, &end.message, hint);
+    with_end(failure, Some((container, end)))
+}
+
+/// Adds which container it was and how that ended.
+fn with_end(failure: Failure, end: Option<(&ContainerView, &EndView)>) -> Failure {
+    let Some((container, end)) = end else {
+        return failure;
+    };
+    // A shell and most runtimes tell a signal by 128 and its number.
+    let signal = end.signal.or((129..=159).contains(&end.exit_code).then(|| end.exit_code - 128));
+    let has_run = &*end.reason != "StartError";
+    Failure {
+        container: Some(container.name.to_string()),
+        is_init: (container.role == ContainerRole::Init).then_some(true),
+        exit_code: Some(end.exit_code),
+        signal: signal.filter(|_| has_run),
+        ..failure
+    }
+}
+
+/// Nothing is left that tells why.
+pub(super) fn unknown(native: &str) -> Failure {
+    Failure {
+        reason: Some(native.to_owned()),
+        message: Some("the pods were gone before they could be asked why".to_owned()),
+        hint: Some("keep failed pods: restartPolicy Never does; look at kubectl get events".to_owned()),
+        ..blank(FailureCategory::Unknown)
+    }
+}

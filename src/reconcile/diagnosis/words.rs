@@ -1,0 +1,76 @@
+//! A failure in a sentence, and which of two tells more.
+
+use std::fmt::Write;
+
+use crate::api::condition::FailureCategory;
+use crate::api::failure::Failure;
+use crate::reconcile::text::{bounded_to, in_one_line, last_words};
+
+/// `failure` in one line of at most `bytes`: what failed, how, and in whose words.
+pub(super) fn sentence(failure: &Failure, bytes: usize) -> String {
+    let subject = match (&failure.container, &failure.pod) {
+        (Some(container), Some(pod)) => {
+            let kind = if failure.is_init == Some(true) { "init container" } else { "container" };
+            format!("{kind} {container} of pod {pod}")
+        }
+        (None, Some(pod)) => format!("pod {pod}"),
+        (_, None) => String::new(),
+    };
+    let said = failure.message.as_deref().map(in_one_line).unwrap_or_default();
+    let reason = failure.reason.as_deref().unwrap_or_default();
+    let node = |word: &str| failure.node.as_deref().map(|node| format!(" {word} node {node}"));
+    let pod = failure.pod.as_deref().unwrap_or_default();
+    let head = match failure.category {
+        // The message tells all of it.
+        FailureCategory::Deadline if reason == "DeadlineExceeded" && failure.exit_code.is_some() => subject,
+        FailureCategory::Deadline
+        | FailureCategory::StartDeadline
+        | FailureCategory::PolicyRule
+        | FailureCategory::Lost => String::new(),
+        FailureCategory::PodsForbidden => "the Job may not make pods".to_owned(),
+        FailureCategory::Evicted => {
+            let from = node("from").unwrap_or_else(|| " away".to_owned());
+            format!("pod {pod} was taken{from}: {reason}")
+        }
+        FailureCategory::NodeLost => {
+            format!("pod {pod} was lost{}: {reason}", node("with").unwrap_or_default())
+        }
+        FailureCategory::OOMKilled => format!("{subject} was OOMKilled: it used more memory than its limit"),
+        FailureCategory::AppError if reason == "StartError" => format!("{subject} could not start"),
+        _ if failure.exit_code.is_some() => {
+            let code = failure.exit_code.unwrap_or_default();
+            let signal = failure.signal.map(|signal| format!(" (signal {signal})")).unwrap_or_default();
+            format!("{subject} exited with {code}{signal}")
+        }
+        _ if subject.is_empty() && reason == "FailedCreate" => "the Job may not make pods".to_owned(),
+        _ if subject.is_empty() => String::new(),
+        _ => format!("{subject}: {reason}"),
+    };
+    let mut head = head.trim_end_matches([':', ' ']).to_owned();
+    if !head.is_empty() && !said.is_empty() {
+        head.push_str(": ");
+    }
+    let tail = failure.attempts.filter(|attempts| *attempts > 1);
+    let tail = tail.map(|attempts| format!(" (attempts: {attempts})")).unwrap_or_default();
+    let room = bytes.saturating_sub(head.len() + tail.len());
+    let is_output = failure.category == FailureCategory::AppError && failure.exit_code.is_some();
+    let said = if is_output { last_words(&said, room) } else { bounded_to(&said, room) };
+    // Writing to a string cannot fail.
+    let _ = write!(head, "{said}{tail}");
+    bounded_to(&head, bytes)
+}
+
+/// The two tell of one cause: what alternates in its words is no news.
+pub(super) fn is_same_cause(a: &Failure, b: &Failure) -> bool {
+    (a.category, &a.pod, &a.container, &a.hint, a.exit_code)
+        == (b.category, &b.pod, &b.container, &b.hint, b.exit_code)
+}
+
+/// How much a failure tells. A tie goes to what was recorded first.
+pub(super) fn weight(failure: &Failure) -> usize {
+    let is_known = failure.category != FailureCategory::Unknown;
+    usize::from(is_known) * 4
+        + usize::from(failure.pod.is_some()) * 2
+        + usize::from(failure.container.is_some())
+        + usize::from(failure.message.is_some())
+}

@@ -1,0 +1,79 @@
+//! Events about somebody else's work: why a Job may not make pods, why a pod's volumes cannot be mounted.
+//!
+//! They are asked for only when a run is stuck and nothing else tells why.
+
+use k8s_openapi::api::core::v1::Event;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta, Time};
+use k8s_openapi::jiff::Timestamp;
+use kube::Resource;
+use serde::Deserialize;
+
+use crate::reconcile::text::{bounded_to, printable};
+
+/// Longest words of an event that are kept, in bytes.
+const MESSAGE: usize = 1024;
+
+/// Which events are asked for: those of one reason about one object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventsOf {
+    /// uid of the Job or pod that they are about.
+    pub uid: String,
+    /// Their reason: FailedCreate of a Job, FailedMount of a pod.
+    pub reason: &'static str,
+}
+
+impl EventsOf {
+    /// As a field selector of core/v1 events.
+    #[must_use]
+    pub fn selector(&self) -> String {
+        format!("involvedObject.uid={},reason={}", self.uid, self.reason)
+    }
+}
+
+/// An event as far as rules read it.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Resource)]
+#[resource(inherit = Event)]
+#[serde(from = "Wire")]
+pub struct EventView {
+    /// Nothing of it is kept.
+    pub metadata: ObjectMeta,
+    /// When it was last told; absent if it does not say.
+    pub at: Option<Timestamp>,
+    /// What happened, in words.
+    pub message: String,
+}
+
+/// The parts of core/v1 Event, in which a time has four places.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Wire {
+    #[serde(default)]
+    message: Option<String>,
+    #[serde(default)]
+    last_timestamp: Option<Time>,
+    #[serde(default)]
+    first_timestamp: Option<Time>,
+    #[serde(default)]
+    event_time: Option<MicroTime>,
+    #[serde(default)]
+    series: Option<Series>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Series {
+    #[serde(default)]
+    last_observed_time: Option<MicroTime>,
+}
+
+impl From<Wire> for EventView {
+    fn from(wire: Wire) -> Self {
+        let last = wire.series.and_then(|series| series.last_observed_time).map(|time| time.0);
+        let plain = wire.last_timestamp.or(wire.first_timestamp).map(|time| time.0);
+        Self {
+            metadata: ObjectMeta::default(),
+            at: last.or(plain).or(wire.event_time.map(|time| time.0)),
+            message: bounded_to(&printable(wire.message.as_deref().unwrap_or_default()), MESSAGE),
+        }
+    }
+}

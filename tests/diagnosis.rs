@@ -1,0 +1,220 @@
+//! Golden cases of failures explained: folders with a Job, its pods and what was known before in, the words out; one
+//! idea each. Those called `observed-` hold what a real kubelet wrote.
+//!
+//! `in.yaml` holds `now`, the status of the `job`, its `pods`, and where it matters: what the stored status told before
+//! (`phase`, `failure`, and of the `run` its `stop`, `message` and `failure`), the `events` that were answered, the
+//! `settings`, and `gone: true` for a Job that is not there any more. `BLESS=1 cargo test --test diagnosis` writes what
+//! comes out; read the difference before you commit it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(clippy::disallowed_types, clippy::disallowed_methods)] // tests are edges
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jobrequest::api::JobRequestSpec;
+use jobrequest::api::condition::FailureCategory;
+use jobrequest::compile::digest::digest;
+use jobrequest::compile::{Identity, Layers, compile};
+use jobrequest::reconcile::{
+    Answers, Call, Clock, EventsOf, Memory, Next, Observed, Pass, Plan, Read, Step, plan,
+};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value, json};
+
+const UID: &str = "8f4c2f5e-6f0e-4d0a-9a55-0d6a3c1d7b11";
+const JOB_UID: &str = "374779f7-40ef-4b6a-ab92-662b2f536aa1";
+
+fn cases() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/diagnosis");
+    let mut cases: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    cases.sort();
+    cases
+}
+
+fn read<V: DeserializeOwned>(value: &Value) -> V {
+    serde_json::from_value(value.clone()).unwrap_or_else(|error| panic!("{error}: {value:#}"))
+}
+
+fn list<V: DeserializeOwned>(value: &Value) -> Vec<V> {
+    value.as_array().into_iter().flatten().map(read).collect()
+}
+
+fn with(mut object: Value, more: &Value) -> Value {
+    for (key, value) in more.as_object().into_iter().flatten() {
+        object[key] = value.clone();
+    }
+    object
+}
+
+/// A request with one run, whose Job is recorded.
+fn observed(case: &Path) -> (Observed, Clock) {
+    let text = fs::read_to_string(case.join("in.yaml")).unwrap();
+    let input: Value =
+        serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", case.display()));
+    let spec = json!({"containers": [{"name": "pi", "image": "perl:5.24.4"}], "settings": input["settings"]});
+    let parsed: JobRequestSpec = read(&spec);
+    let identity =
+        Identity { name: "pi", namespace: Some("lab"), uid: Some(UID), generation: Some(1), handled: None };
+    let compiled = compile(&identity, &parsed, &Layers::default(), 1).unwrap();
+    let mut job = serde_json::to_value(&compiled.job).unwrap();
+    job["metadata"]["uid"] = JOB_UID.into();
+    job["metadata"]["resourceVersion"] = "2012".into();
+    job["status"] = input["job"].clone();
+
+    let before = &input["before"];
+    let run = json!({"number": 1, "jobName": "pi-1", "trigger": "Created", "generation": 1,
+        "digest": digest(&parsed), "jobUid": JOB_UID});
+    let phase = before["phase"].as_str().unwrap_or("Updating");
+    let mut status = json!({"observedGeneration": 1, "phase": phase, "run": 1, "jobName": "pi-1",
+        "conditions": [], "runs": [with(run, &before["run"])]});
+    if before["failure"].is_object() {
+        status["failure"] = before["failure"].clone();
+    }
+    let request = json!({
+        "metadata": {"name": "pi", "namespace": "lab", "uid": UID, "generation": 1, "resourceVersion": "2000",
+            "creationTimestamp": "2026-11-23T22:11:40Z"},
+        "spec": spec, "status": status,
+    });
+    let pods: Vec<Value> = list(&input["pods"]);
+    let owned = pods.into_iter().map(|mut pod| {
+        pod["metadata"]["ownerReferences"] =
+            json!([{"apiVersion": "batch/v1", "kind": "Job", "name": "pi-1", "uid": JOB_UID, "controller": true}]);
+        pod
+    });
+    let of = EventsOf { uid: JOB_UID.to_owned(), reason: "FailedCreate" };
+    let is_gone = input["gone"] == true;
+    let answers = Answers {
+        events: input["events"].is_array().then(|| (of, list(&input["events"]))),
+        job: is_gone.then(|| ("pi-1".to_owned(), None)),
+        ..Answers::default()
+    };
+    let observed = Observed {
+        request: Some(read(&request)),
+        jobs: if is_gone { Vec::new() } else { vec![read(&job)] },
+        pods: owned.map(|pod| read(&pod)).collect(),
+        answers,
+        memory: Memory::default(),
+        sole_since: None,
+    };
+    (observed, Clock { now: read(&input["now"]), uptime: Duration::from_secs(1000) })
+}
+
+/// What people read of it.
+fn written(plan: &Plan) -> Value {
+    let mut out = Map::new();
+    if let Some(read) = &plan.read {
+        let Read::Events(of) = read else { panic!("{read:?}") };
+        out.insert("asks".to_owned(), format!("events with {}", of.selector()).into());
+    }
+    if let Some(status) = &plan.status {
+        let status = serde_json::to_value(status).unwrap();
+        let ready = status["conditions"].as_array().unwrap().iter().find(|c| c["type"] == "Ready").unwrap();
+        out.insert("phase".to_owned(), status["phase"].clone());
+        out.insert("ready".to_owned(), json!({"reason": ready["reason"], "message": ready["message"]}));
+        let run = &status["runs"][0];
+        let kept: Map<_, _> = ["result", "reason", "message", "stop", "failure"]
+            .iter()
+            .filter(|field| !run[**field].is_null())
+            .map(|field| ((*field).to_owned(), run[*field].clone()))
+            .collect();
+        if !kept.is_empty() {
+            out.insert("run".to_owned(), kept.into());
+        }
+        // The status tells of a failed run what its record does.
+        let told = if run["failure"] == status["failure"] { Value::Null } else { status["failure"].clone() };
+        if !told.is_null() {
+            out.insert("failure".to_owned(), told);
+        }
+    }
+    for event in &plan.events {
+        out.insert("event".to_owned(), format!("{}: {}", event.reason, event.note).into());
+    }
+    if let Next::After(pause) = plan.next {
+        out.insert("again".to_owned(), format!("after {pause:?}").into());
+    }
+    Value::Object(out)
+}
+
+#[test]
+fn every_case_comes_out_as_committed() {
+    let cases = cases();
+    assert!(cases.len() >= 40, "only {} cases were found", cases.len());
+    for case in &cases {
+        let (observed, clock) = observed(case);
+        let first = plan(&observed, &Layers::default(), clock);
+        let now = serde_saphyr::to_string(&written(&first)).unwrap();
+        let file = case.join("out.yaml");
+        if std::env::var_os("BLESS").is_some() {
+            fs::write(&file, &now).unwrap();
+        }
+        let committed = fs::read_to_string(&file).unwrap_or_default();
+        similar_asserts::assert_eq!(
+            committed,
+            now,
+            "{}; if this is meant: BLESS=1 cargo test --test diagnosis",
+            case.display()
+        );
+    }
+    println!("{} cases", cases.len());
+}
+
+/// Once written, the same pods tell the same: nothing is written again, also when they have gone.
+#[test]
+fn what_was_told_stays() {
+    for case in cases() {
+        let (mut observed, clock) = observed(&case);
+        let Some(status) = plan(&observed, &Layers::default(), clock).status else { continue };
+        observed.request.as_mut().unwrap().status.0 = Ok(*status.clone());
+        let again = plan(&observed, &Layers::default(), clock);
+        assert!(again.status.is_none() && again.events.is_empty(), "{}: {again:#?}", case.display());
+        let is_recorded = status.runs[0].failure.is_some();
+        observed.pods.clear();
+        if is_recorded && let Some(later) = plan(&observed, &Layers::default(), clock).status {
+            assert_eq!(later.runs[0].failure, status.runs[0].failure, "{}", case.display());
+        }
+    }
+}
+
+/// A pod that failed and has gone by the time its run fails is remembered.
+#[test]
+fn a_pod_that_is_gone_is_remembered() {
+    let case = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/diagnosis/observed-pi-perl5.36-failed");
+    let (mut observed, clock) = observed(&case);
+    let ended = std::mem::take(&mut observed.jobs[0].status.conditions);
+    let mut pass = Pass::new(observed.clone(), Layers::default(), clock);
+    let step = pass.step(clock);
+    assert!(matches!(step, Step::Call(Call::WriteStatus { .. })), "{step:?}");
+    observed.memory = pass.into_memory();
+    observed.pods.clear();
+    observed.jobs[0].status.conditions = ended;
+    let status = plan(&observed, &Layers::default(), clock).status.unwrap();
+    let failure = status.failure.unwrap();
+    assert_eq!((failure.category, failure.exit_code), (FailureCategory::AppError, Some(255)));
+}
+
+/// The page about failures has a section for every category, and shows a status of it.
+#[test]
+fn every_category_is_explained() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/why-did-it-fail.md");
+    let page = fs::read_to_string(page).unwrap();
+    for category in FailureCategory::ALL {
+        let heading = format!("\n## {category}\n");
+        let section = page.split_once(&heading).unwrap_or_else(|| panic!("no section {category}")).1;
+        let section = section.split("\n## ").next().unwrap();
+        assert!(section.contains(&format!("category: {category}\n")), "no status in the section {category}");
+        assert!(section.contains("**What to do**"), "the section {category} says not what to do");
+    }
+    let lines = |text: &str| text.lines().map(|line| line.trim().to_owned()).collect::<Vec<_>>();
+    let outs: Vec<_> =
+        cases().iter().map(|case| fs::read_to_string(case.join("out.yaml")).unwrap()).collect();
+    for block in page.split("```yaml\nstatus:\n").skip(1) {
+        let shown = lines(block.split("```").next().unwrap());
+        let is_golden = outs.iter().any(|out| lines(out).windows(shown.len()).any(|part| part == shown));
+        assert!(is_golden, "no golden case comes out so: {block}");
+    }
+    for category in FailureCategory::ALL {
+        let is_shown = outs.iter().any(|out| out.contains(&format!("category: {category}\n")));
+        assert!(is_shown, "no golden case of {category}");
+    }
+}

@@ -1,0 +1,427 @@
+//! What holds for every request over every stack of layers: no policy is got round, a nearer template never widens
+//! what a farther one allows, and the origin of each value is the layer that decided it.
+//!
+//! Layers are generated as JSON. The oracle of origins looks each path up in each layer by itself and knows nothing of
+//! merging; that of policies is the one of `policy_properties`.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(clippy::disallowed_types, clippy::disallowed_methods)] // tests are edges
+
+#[path = "policy_properties/oracle.rs"]
+mod oracle;
+
+use std::sync::Arc;
+
+use jobrequest::api::JobRequestSpec;
+use jobrequest::api::template::{TemplateKind, TemplateRef};
+use jobrequest::compile::{
+    Builtin, Compiled, Identity, Layers, Problems, Template, compile, provenance, select,
+};
+use proptest::prelude::*;
+use proptest::sample::select as one_of;
+use proptest::strategy::ValueTree;
+use serde_json::{Value, json};
+
+use oracle::{ACCOUNTS, CLASSES, IMAGES, breaks, enforcement, maybe, object, policy, resources};
+
+/// A template of the cluster, one of the namespace, one that the request names, and the request, each maybe absent.
+#[derive(Clone, Debug)]
+struct World {
+    cluster: Option<Value>,
+    namespace: Option<Value>,
+    named: Option<Value>,
+    request: Value,
+}
+
+fn member(name: &'static str, value: impl Strategy<Value = Value>) -> impl Strategy<Value = (String, Value)> {
+    value.prop_map(move |value| (name.to_owned(), value))
+}
+
+fn env() -> BoxedStrategy<Value> {
+    let source = prop_oneof![
+        one_of(vec!["1", "2", "3"]).prop_map(|text| json!({"value": text})),
+        one_of(vec!["k", "l"])
+            .prop_map(|key| json!({"configRef": {"kind": "Secret", "name": "s", "key": key}})),
+    ];
+    (proptest::option::of(source.clone()), proptest::option::of(source))
+        .prop_map(|(a, b)| {
+            let named = |name: &str, source: Option<Value>| {
+                source.map(|mut variable| {
+                    variable["name"] = json!(name);
+                    variable
+                })
+            };
+            json!([named("A", a), named("B", b)].into_iter().flatten().collect::<Vec<_>>())
+        })
+        .boxed()
+}
+
+/// A container, without a name.
+fn container() -> BoxedStrategy<Value> {
+    let members = (
+        member("image", maybe(one_of(IMAGES.map(|(image, ..)| image).to_vec()))),
+        member("imagePullPolicy", maybe(one_of(vec!["Always", "Never"]))),
+        member("command", maybe(one_of(vec![json!(["a"]), json!(["b", "c"])]))),
+        member("quota", maybe(one_of(vec!["small", "large"]))),
+        member("resources", maybe(resources())),
+        member("env", maybe(env())),
+    );
+    members.prop_map(|(a, b, c, d, e, f)| object(vec![a, b, c, d, e, f])).boxed()
+}
+
+/// A partial Job spec which tries to get round everything.
+fn overrides() -> BoxedStrategy<Value> {
+    let pods = one_of(vec![
+        json!({"hostNetwork": true}),
+        json!({"serviceAccountName": "root"}),
+        json!({"priorityClassName": CLASSES[1]}),
+        json!({"containers": [{"name": "main", "securityContext": {"privileged": true}}]}),
+        json!({"containers": [{"name": "main", "image": IMAGES[1].0, "resources": {"limits": {"cpu": "3.0"}}}]}),
+        json!({"initContainers": [{"name": "more", "image": IMAGES[0].0}]}),
+        json!({"volumes": [{"name": "host", "hostPath": {"path": "/"}}]}),
+        json!({"nodeSelector": {"disk": "own"}}),
+    ]);
+    let settings = one_of(vec![json!({"parallelism": 5}), json!({"backoffLimit": 9}), json!({})]);
+    (pods, settings)
+        .prop_map(|(pod, mut overrides)| {
+            overrides["template"] = json!({"spec": pod});
+            overrides
+        })
+        .boxed()
+}
+
+/// Any part of a spec.
+fn spec() -> BoxedStrategy<Value> {
+    let settings = (
+        member("backoffLimit", maybe(0..6)),
+        member("parallelism", maybe(0..4)),
+        member("completions", maybe(0..6)),
+        member("activeDeadlineSeconds", maybe(0..6)),
+        member("ttlSecondsAfterFinished", maybe(0..6)),
+    )
+        .prop_map(|(a, b, c, d, e)| object(vec![a, b, c, d, e]));
+    let containers = (proptest::option::of(container()), proptest::option::weighted(0.2, container()))
+        .prop_map(|(main, side)| {
+            let named = |name: &str, mut container: Value| {
+                container["name"] = json!(name);
+                container
+            };
+            let side = side.map(|mut side| {
+                side["sidecar"] = json!(true);
+                named("side", side)
+            });
+            json!(main.map(|main| named("main", main)).into_iter().chain(side).collect::<Vec<_>>())
+        });
+    let volume = one_of(vec![
+        json!([]),
+        json!([{"name": "data", "emptyDir": {}}]),
+        json!([{"name": "data", "emptyDir": {"medium": "Memory"}}]),
+        json!([{"name": "data", "configRef": {"kind": "Secret", "name": "s"}}]),
+    ]);
+    let members = (
+        member("settings", settings),
+        member("restartPolicy", maybe(one_of(vec!["Never", "OnFailure"]))),
+        member("serviceAccountName", maybe(one_of(ACCOUNTS.to_vec()))),
+        member(
+            "nodeSelector",
+            one_of(vec![json!({}), json!({"disk": "ssd"}), json!({"disk": "hdd", "zone": "a"})]),
+        ),
+        member("labels", one_of(vec![json!({}), json!({"tier": "job"}), json!({"example.com/team": "a"})])),
+        member("containers", containers),
+        member("volumes", volume),
+        member("podSecurity", maybe(one_of(vec!["baseline", "restricted"]))),
+    );
+    members.prop_map(|(a, b, c, d, e, f, g, h)| object(vec![a, b, c, d, e, f, g, h])).boxed()
+}
+
+fn presets() -> BoxedStrategy<Value> {
+    (proptest::option::of(resources()), proptest::option::of(resources()))
+        .prop_map(|(small, large)| {
+            object(vec![("small".to_owned(), json!(small)), ("large".to_owned(), json!(large))])
+        })
+        .boxed()
+}
+
+fn template() -> BoxedStrategy<Value> {
+    let members = (
+        member("base", maybe(spec())),
+        member("containerDefaults", maybe(container())),
+        member("quotas", presets()),
+        member("policy", maybe(policy())),
+    );
+    members.prop_map(|(a, b, c, d)| object(vec![a, b, c, d])).boxed()
+}
+
+fn world() -> BoxedStrategy<World> {
+    // Presets and images are there in most worlds, so that many compile.
+    let cluster = template().prop_map(|mut template| {
+        template["quotas"] =
+            json!({"small": {"limits": {"cpu": "1"}}, "large": {"limits": {"cpu": "2", "memory": "2"}}});
+        template
+    });
+    let request = (spec(), proptest::option::weighted(0.3, overrides())).prop_map(|(mut spec, overrides)| {
+        if spec["containers"].as_array().is_none_or(Vec::is_empty) {
+            spec["containers"] = json!([{"name": "main"}]);
+        }
+        if spec["containers"][0]["image"].is_null() {
+            spec["containers"][0]["image"] = json!("perl:5");
+        }
+        if let Some(overrides) = overrides {
+            spec["overrides"] = overrides;
+        }
+        spec
+    });
+    let maybe = |likely, template| proptest::option::weighted(likely, template);
+    (maybe(0.9, cluster.boxed()), maybe(0.5, template()), maybe(0.4, template()), request)
+        .prop_map(|(cluster, namespace, named, mut request)| {
+            if named.is_some() {
+                request["templateRef"] = json!({"kind": "JobTemplate", "name": "named"});
+            }
+            World { cluster, namespace, named, request }
+        })
+        .boxed()
+}
+
+impl World {
+    /// Origin and spec of each template, lowest first.
+    fn templates(&self) -> Vec<(&'static str, &Value)> {
+        let all = [
+            ("ClusterJobTemplate/cluster", &self.cluster),
+            ("JobTemplate/namespace", &self.namespace),
+            ("JobTemplate/named", &self.named),
+        ];
+        all.into_iter().filter_map(|(origin, spec)| Some((origin, spec.as_ref()?))).collect()
+    }
+
+    fn spec(&self) -> JobRequestSpec {
+        serde_json::from_value(self.request.clone()).unwrap()
+    }
+
+    fn layers(&self) -> Layers {
+        let templates: Vec<_> = (self.templates().into_iter())
+            .map(|(origin, spec)| {
+                let (kind, name) = origin.split_once('/').unwrap();
+                let kind: TemplateKind = serde_json::from_value(json!(kind)).unwrap();
+                let mut spec = spec.clone();
+                spec["default"] = json!(name != "named");
+                Arc::new(Template {
+                    reference: TemplateRef { kind, name: name.to_owned() },
+                    uid: name.to_owned(),
+                    generation: 1,
+                    created: None,
+                    spec: Ok(serde_json::from_value(spec).unwrap()),
+                })
+            })
+            .collect();
+        select(Builtin::default(), &self.spec(), &templates)
+    }
+
+    fn compile(&self) -> Result<Compiled, Problems> {
+        let identity = Identity { name: "a", namespace: None, uid: None, generation: None, handled: None };
+        compile(&identity, &self.spec(), &self.layers(), 1)
+    }
+
+    fn policies(&self) -> impl Iterator<Item = (&'static str, &Value)> {
+        let binding = self.templates().into_iter().map(|(origin, spec)| (origin, &spec["policy"]));
+        binding.filter(|(_, policy)| policy.is_object() && enforcement(policy) != "Warn")
+    }
+
+    /// What each layer says at `path`, lowest first, with its origin; looked up in each layer by itself.
+    fn said(&self, path: &str) -> Vec<(String, Value)> {
+        let segments = segments(path);
+        let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+        let templates = self.templates();
+        let bases = templates.iter().map(|(origin, spec)| (*origin, &spec["base"]));
+        let specs: Vec<(&str, &Value)> = bases.chain([("JobRequest", &self.request)]).collect();
+        if let ["containers", name, field @ ..] = segments.as_slice() {
+            let builtin =
+                (field == ["imagePullPolicy"]).then(|| ("builtin".to_owned(), json!("IfNotPresent")));
+            let defaults = templates.iter().map(|(origin, spec)| (*origin, &spec["containerDefaults"]));
+            let own =
+                specs.iter().filter_map(|(origin, spec)| Some((*origin, at(spec, &["containers", name])?)));
+            let said =
+                defaults.chain(own).flat_map(|(origin, container)| self.said_of(origin, container, field));
+            return builtin.into_iter().chain(said).collect();
+        }
+        let builtin = match path {
+            "settings.backoffLimit" => Some(json!(6)),
+            "settings.parallelism" | "settings.completions" => Some(json!(1)),
+            "restartPolicy" => Some(json!("Never")),
+            _ => None,
+        };
+        let said = specs.iter().filter_map(|(origin, spec)| {
+            Some(((*origin).to_owned(), chosen(spec, &segments).or_else(|| at(spec, &segments))?.clone()))
+        });
+        builtin.map(|value| ("builtin".to_owned(), value)).into_iter().chain(said).collect()
+    }
+
+    /// The same, of one container.
+    fn said_of(&self, origin: &str, container: &Value, field: &[&str]) -> Vec<(String, Value)> {
+        let mut said = Vec::new();
+        if let (["resources", amount @ ..], Some(quota)) = (field, container["quota"].as_str()) {
+            let nearest =
+                self.templates().into_iter().rev().find(|(_, spec)| spec["quotas"][quota].is_object());
+            if let Some((template, spec)) = nearest
+                && let Some(value) = at(&spec["quotas"][quota], amount)
+            {
+                said.push((format!("quota {quota} of {template}"), value.clone()));
+            }
+        }
+        let own = chosen(container, field).or_else(|| at(container, field));
+        said.extend(own.map(|value| (origin.to_owned(), value.clone())));
+        said
+    }
+}
+
+/// `labels[a.b/c].d` as `labels`, `a.b/c`, `d`.
+fn segments(path: &str) -> Vec<String> {
+    let (mut segments, mut current, mut is_bracketed) = (Vec::new(), String::new(), false);
+    for character in path.chars() {
+        match character {
+            '[' | '.' if !is_bracketed => segments.push(std::mem::take(&mut current)),
+            ']' => is_bracketed = false,
+            _ => current.push(character),
+        }
+        is_bracketed |= character == '[';
+    }
+    segments.push(current);
+    segments.retain(|segment| !segment.is_empty());
+    segments
+}
+
+/// The value at a path; members of lists by their name.
+fn at<'a>(value: &'a Value, path: &[&str]) -> Option<&'a Value> {
+    path.iter().try_fold(value, |value, segment| match value {
+        Value::Array(items) => items.iter().find(|item| item["name"] == *segment),
+        value => value.get(segment),
+    })
+}
+
+/// Of a path that ends in a member of a choice: whichever member is there.
+fn chosen<'a>(value: &'a Value, path: &[&str]) -> Option<&'a Value> {
+    let (list, choice): (_, &[&str]) = match path {
+        ["env", name, _] => (["env", name], &["value", "configRef"]),
+        ["volumes", name, _] => (["volumes", name], &["emptyDir", "configRef"]),
+        _ => return None,
+    };
+    let item = at(value, &list)?;
+    choice.iter().find_map(|member| item.get(member))
+}
+
+/// The paths of everything that a spec says.
+fn leaves(path: &str, value: &Value, found: &mut Vec<String>) {
+    let is_whole = ["configRef", "emptyDir"].iter().any(|name| path.ends_with(name));
+    match value {
+        Value::Object(map) if !is_whole => {
+            for (key, value) in map.iter().filter(|(key, _)| *key != "name" || path == "templateRef") {
+                let is_plain = key.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
+                let below = match (path.is_empty(), is_plain) {
+                    (true, _) => key.clone(),
+                    (false, true) => format!("{path}.{key}"),
+                    (false, false) => format!("{path}[{key}]"),
+                };
+                leaves(&below, value, found);
+            }
+        }
+        Value::Array(items) if items.iter().all(Value::is_object) => {
+            for item in items {
+                leaves(&format!("{path}[{}]", item["name"].as_str().unwrap()), item, found);
+            }
+        }
+        _ => found.push(path.to_owned()),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_origin_is_the_layer_that_decided(mut world in world()) {
+        // Where overrides stand is a table of its own, see tests/compile.
+        world.request.as_object_mut().unwrap().remove("overrides");
+        let rows = provenance(&world.spec(), &world.layers());
+        for row in &rows {
+            let said = world.said(&row.path);
+            let mut told: Vec<_> = row.decided.overrode.iter().map(|(origin, value)| (origin.to_string(), value.clone())).collect();
+            told.push((row.decided.origin.to_string(), row.decided.value.clone()));
+            prop_assert_eq!(said, told, "{}", row.path);
+        }
+        let mut written = Vec::new();
+        leaves("", &world.request, &mut written);
+        for path in written {
+            let row = rows.iter().find(|row| row.path == path);
+            prop_assert!(row.is_some_and(|row| row.decided.origin.is_of_request()), "{} is not of the request", path);
+        }
+    }
+
+    #[test]
+    fn no_policy_is_got_round(world in world()) {
+        if let Ok(compiled) = world.compile() {
+            for (origin, policy) in world.policies() {
+                prop_assert!(!breaks(policy, &compiled.job, &compiled.settings), "{} is broken", origin);
+            }
+        }
+    }
+
+    #[test]
+    fn one_more_policy_never_lets_through(world in world(), more in policy()) {
+        let stricter = |world: &World| {
+            let mut stricter = world.clone();
+            let namespace = stricter.namespace.get_or_insert_with(|| json!({}));
+            (namespace["policy"].is_null()).then(|| namespace["policy"] = more.clone())?;
+            Some(stricter)
+        };
+        if let Some(stricter) = stricter(&world) && stricter.compile().is_ok() {
+            prop_assert!(world.compile().is_ok(), "{:?}", world.compile());
+        }
+    }
+
+    #[test]
+    fn what_the_cluster_locks_stays(mut world in world(), locked in proptest::sample::subsequence(vec!["settings.backoffLimit", "restartPolicy", "serviceAccountName", "nodeSelector"], 1..3)) {
+        let mut cluster = world.cluster.take().unwrap_or_else(|| json!({}));
+        cluster["policy"] = json!({"locked": locked});
+        for template in [&mut world.namespace, &mut world.named] {
+            template.as_mut().and_then(Value::as_object_mut).map(|template| template.remove("policy"));
+        }
+        world.cluster = Some(cluster);
+        if let Ok(compiled) = world.compile() {
+            let spec = serde_json::to_value(&compiled.job).unwrap()["spec"].clone();
+            let pod = &spec["template"]["spec"];
+            let base = &world.cluster.as_ref().unwrap()["base"];
+            let or = |value: &Value, builtin: Value| if value.is_null() { builtin } else { value.clone() };
+            for path in locked {
+                let (is, stays) = match path {
+                    "settings.backoffLimit" => (&spec["backoffLimit"], or(&base["settings"]["backoffLimit"], json!(6))),
+                    "nodeSelector" => (&pod[path], base[path].clone()),
+                    "restartPolicy" => (&pod[path], or(&base[path], json!("Never"))),
+                    path => (&pod[path], base[path].clone()),
+                };
+                let is_none = |value: &Value| value.is_null() || *value == json!({});
+                prop_assert!(*is == stays || is_none(is) && is_none(&stays), "{}: {} is not {}", path, is, stays);
+            }
+        }
+    }
+}
+
+/// The properties say something only if each kind of outcome is common.
+#[test]
+fn every_outcome_is_common() {
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let (mut compiled, mut clamped, mut refused, mut with_policies, mut with_overrides) = (0, 0, 0, 0, 0);
+    for _ in 0..500 {
+        let world = world().new_tree(&mut runner).unwrap().current();
+        match world.compile() {
+            Ok(job) => {
+                compiled += 1;
+                clamped += u32::from(!job.clamped.is_empty());
+                with_policies += u32::from(world.policies().next().is_some());
+                with_overrides += u32::from(world.request.get("overrides").is_some());
+            }
+            Err(_) => refused += 1,
+        }
+    }
+    println!(
+        "figure: of 500 requests over layers {compiled} compiled ({with_policies} under policies that bind, {clamped} clamped, {with_overrides} with overrides), {refused} refused"
+    );
+    let counts = [compiled, refused, with_policies, clamped, with_overrides];
+    assert!(counts.iter().all(|count| *count > 20), "{counts:?}");
+}
