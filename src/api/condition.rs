@@ -107,7 +107,7 @@ spelled! {
         Creating,
         /// The API server forbids the Job for now (quota, admission policy, webhook); tried again.
         JobForbidden,
-        /// The Job of a deleted JobRequest of the same name is still going.
+        /// A Job of the run's name is still going: of a deleted JobRequest of the same name, or being deleted.
         PredecessorGoing,
         /// The Job may not make pods: quota, Pod Security, a policy or a webhook; or their service account is missing.
         PodsForbidden,

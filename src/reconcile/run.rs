@@ -233,9 +233,14 @@ fn name_taken(inputs: &Inputs<'_>, newest: &Run) -> Move {
     if is_of_run(job, request, newest) {
         return record(inputs, job, None);
     }
-    if job.is_terminating() || job.is_of_predecessor(request.name(), request.uid()) {
+    if job.is_of_predecessor(request.name(), request.uid()) {
         return held(format!(
             "Job {name} of a deleted JobRequest of this name is still going; the run starts when it is gone"
+        ));
+    }
+    if job.is_terminating() {
+        return held(format!(
+            "Job {name}, which is not ours, is being deleted and has not gone yet; the run starts when it is gone"
         ));
     }
     let Ok(Sound { spec, .. }) = judged else {

@@ -8,6 +8,7 @@
 
 mod admission;
 mod both_ways;
+mod campaign;
 mod chart;
 mod crashes;
 mod diagnosis;
@@ -30,6 +31,7 @@ mod scale;
 mod schema;
 mod support;
 mod templates;
+mod traps;
 mod ttl;
 mod two_operators;
 mod upgrade;
@@ -46,6 +48,7 @@ use support::{ControlPlane, Test};
 fn modules() -> Vec<(&'static str, Vec<Test>)> {
     vec![
         // These wait for long, so they begin first.
+        ("campaign", campaign::tests()),
         ("ttl", ttl::tests()),
         ("rights", rights::tests()),
         ("upgrade", upgrade::tests()),
@@ -67,6 +70,7 @@ fn modules() -> Vec<(&'static str, Vec<Test>)> {
         ("outages", outages::tests()),
         ("old_objects", old_objects::tests()),
         ("crashes", crashes::tests()),
+        ("traps", traps::tests()),
         ("two_operators", two_operators::tests()),
         ("diagnosis", diagnosis::tests()),
         ("leadership", leadership::tests()),

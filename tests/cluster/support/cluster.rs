@@ -94,14 +94,19 @@ impl Cluster {
         Client::try_from(self.config().await).expect("a client")
     }
 
-    /// A client with the operator's token.
-    pub(crate) async fn operator_client(&self) -> Client {
+    /// Settings of a client with the operator's token.
+    pub(crate) async fn operator_config(&self) -> Config {
         let kubeconfig = Kubeconfig::read_from(self.operator_kubeconfig()).expect("read the kubeconfig");
         let mut config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
             .await
             .expect("a usable kubeconfig");
         config.proxy_url = None;
-        Client::try_from(config).expect("a client")
+        config
+    }
+
+    /// A client with the operator's token.
+    pub(crate) async fn operator_client(&self) -> Client {
+        Client::try_from(self.operator_config().await).expect("a client")
     }
 
     /// A namespace of its own, in which pods can be created at once.

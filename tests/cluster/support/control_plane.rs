@@ -183,6 +183,15 @@ impl ControlPlane {
         Outage { control_plane: self, refuse }
     }
 
+    /// The controllers of Kubernetes itself stand still, until the pause is dropped.
+    pub(crate) fn pause_controllers(&self) -> Pause {
+        let pids = self.folder.join("state/kwok/clusters/jobrequest/pids");
+        let pid = fs::read_to_string(pids.join("kube-controller-manager.pid")).expect("read a process id");
+        let pause = Pause { pid: pid.trim().to_owned() };
+        send("STOP", &pause.pid);
+        pause
+    }
+
     fn stop_operators(&self) {
         let noted = fs::read_dir(self.pids()).into_iter().flatten().flatten();
         for pid in noted.filter_map(|entry| entry.file_name().into_string().ok()) {
@@ -340,6 +349,17 @@ impl Outage<'_> {
         self.refuse.abort();
         let _ = self.refuse.await;
         self.control_plane.script("api-up", &[]).unwrap_or_else(|problem| panic!("{problem}"));
+    }
+}
+
+/// See [`ControlPlane::pause_controllers`].
+pub(crate) struct Pause {
+    pid: String,
+}
+
+impl Drop for Pause {
+    fn drop(&mut self) {
+        send("CONT", &self.pid);
     }
 }
 

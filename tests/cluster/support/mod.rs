@@ -11,6 +11,7 @@ mod control_plane;
 mod eventually;
 mod operator;
 pub(crate) mod people;
+pub(crate) mod proxy;
 pub(crate) mod requests;
 pub(crate) mod witness;
 
@@ -50,6 +51,7 @@ const SLOW_DEADLINE: Duration = Duration::from_secs(3600);
 pub(crate) struct Test {
     name: &'static str,
     is_slow: bool,
+    deadline: Duration,
     body: Body,
 }
 
@@ -59,7 +61,7 @@ impl Test {
     where
         F: Future<Output = ()> + 'static,
     {
-        Self { name, is_slow: false, body: Box::new(|cx| body(cx).boxed_local()) }
+        Self { name, is_slow: false, deadline: TEST_DEADLINE, body: Box::new(|cx| body(cx).boxed_local()) }
     }
 
     /// One that runs only when it is asked for, by `--ignored`.
@@ -67,7 +69,12 @@ impl Test {
     where
         F: Future<Output = ()> + 'static,
     {
-        Self { is_slow: true, ..Self::new(name, body) }
+        Self { is_slow: true, deadline: SLOW_DEADLINE, ..Self::new(name, body) }
+    }
+
+    /// The same with another deadline, for one that takes long because it has much to do.
+    pub(crate) fn within(self, deadline: Duration) -> Self {
+        Self { deadline, ..self }
     }
 
     pub(crate) fn is_slow(&self) -> bool {
@@ -83,7 +90,7 @@ impl Test {
         let cx = Arc::new(Cluster::new(name, control_plane));
         let logs = cx.logs().display().to_string();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-        let deadline = if self.is_slow { SLOW_DEADLINE } else { TEST_DEADLINE };
+        let deadline = self.deadline;
         let outcome = runtime.block_on(async {
             let waits = cx.waits_for_its_turn();
             // The body is called inside, so that what it does before its first await has the runtime, too.

@@ -71,6 +71,11 @@ impl Witness {
         names
     }
 
+    /// The last state of each Job that ever was.
+    pub(crate) fn jobs(&self) -> Vec<Job> {
+        self.jobs.borrow().values().cloned().collect()
+    }
+
     /// Each of these names was had by one Job, and there was no other Job.
     pub(crate) fn saw_exactly(&self, names: impl IntoIterator<Item = String>) {
         let wanted: BTreeMap<String, usize> = names.into_iter().map(|name| (name, 1)).collect();

@@ -1,0 +1,225 @@
+//! A plain HTTP proxy between one operator and the API server: takes at which of the operator's writes it is to cut
+//! the operator off, counts the writes, tells when that one came.
+//!
+//! Once it has cut, it answers nothing any more, as to a process that is dead already: until that has been killed,
+//! nothing else of it reaches the API server.
+
+use std::convert::Infallible;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use http::header::{CONNECTION, HOST, TRANSFER_ENCODING};
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use kube::Client;
+use kube::client::Body;
+use tokio::net::TcpListener;
+use tokio::sync::{oneshot, watch};
+use tokio::task::{JoinHandle, JoinSet};
+
+use super::Cluster;
+
+/// What becomes of the write at which the operator is cut off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cut {
+    /// The API server has answered it, and nobody hears the answer.
+    Answered,
+    /// The same, of that write or the first one after it which the API server does not refuse.
+    Accepted,
+    /// It is on its way, and arrives when its sender is long dead.
+    Underway,
+    /// It was never sent.
+    Unsent,
+}
+
+/// A write that is on its way.
+pub(crate) struct Underway(Request<Body>);
+
+impl Underway {
+    /// It creates a Job.
+    pub(crate) fn is_create(&self) -> bool {
+        self.0.method() == Method::POST && self.0.uri().path().ends_with("/jobs")
+    }
+}
+
+/// See the module. It ends when dropped.
+pub(crate) struct Proxy {
+    kubeconfig: PathBuf,
+    shared: Arc<Shared>,
+    cut: oneshot::Receiver<Option<Underway>>,
+    task: JoinHandle<()>,
+}
+
+struct Shared {
+    client: Client,
+    /// The number of the write, from 1, and how it ends.
+    plan: Option<(usize, Cut)>,
+    /// What was written so far, in words.
+    writes: watch::Sender<Vec<String>>,
+    is_cut: AtomicBool,
+    is_over: watch::Sender<bool>,
+    tell: Mutex<Option<oneshot::Sender<Option<Underway>>>>,
+}
+
+impl Proxy {
+    /// Listens on loopback. Writes of leases are passed on and not counted.
+    pub(crate) async fn start(cx: &Cluster, plan: Option<(usize, Cut)>) -> Self {
+        // With the operator's own rights, too.
+        let mut config = cx.operator_config().await;
+        // What is repeated is the operator's to decide.
+        config.default_retry = false;
+        let client = Client::try_from(config).expect("a client");
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("listen on loopback");
+        let port = listener.local_addr().expect("an address").port();
+        let kubeconfig = cx.log(&format!("proxy-{port}-{}.kubeconfig", cx.control_plane().unique()));
+        std::fs::write(&kubeconfig, kubeconfig_of(port)).expect("write a kubeconfig");
+        let (tell, cut) = oneshot::channel();
+        let shared = Arc::new(Shared {
+            client,
+            plan,
+            writes: watch::Sender::new(Vec::new()),
+            is_cut: AtomicBool::new(false),
+            is_over: watch::Sender::new(false),
+            tell: Mutex::new(Some(tell)),
+        });
+        let task = tokio::spawn(serve(listener, Arc::clone(&shared)));
+        Self { kubeconfig, shared, cut, task }
+    }
+
+    /// The kubeconfig of who is to go through it.
+    pub(crate) fn kubeconfig(&self) -> &str {
+        self.kubeconfig.to_str().expect("a path in UTF-8")
+    }
+
+    /// Returns when the operator has been cut off and is to be killed; with the write that is still on its way.
+    pub(crate) async fn has_cut(&mut self) -> Option<Underway> {
+        (&mut self.cut).await.expect("the proxy lives")
+    }
+
+    /// What was written so far: verb and path of each.
+    pub(crate) fn writes(&self) -> Vec<String> {
+        self.shared.writes.borrow().clone()
+    }
+
+    /// Returns when something was written.
+    pub(crate) async fn has_written(&self) {
+        let _ = self.shared.writes.subscribe().wait_for(|writes| !writes.is_empty()).await;
+    }
+
+    /// Lets a write arrive; returns the status code of the answer which nobody hears.
+    pub(crate) async fn deliver(&self, Underway(request): Underway) -> u16 {
+        let answer = self.shared.client.send(request).await.expect("an answer");
+        answer.status().as_u16()
+    }
+}
+
+impl Shared {
+    /// No answer as long as somebody could hear it.
+    async fn ends(&self) -> Response<Body> {
+        let _ = self.is_over.subscribe().wait_for(|is_over| *is_over).await;
+        broken()
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.shared.is_over.send_replace(true);
+        self.task.abort();
+    }
+}
+
+fn kubeconfig_of(port: u16) -> String {
+    format!(
+        "apiVersion: v1\nkind: Config\ncurrent-context: proxy\n\
+         clusters: [{{name: proxy, cluster: {{server: \"http://127.0.0.1:{port}\"}}}}]\n\
+         users: [{{name: proxy, user: {{}}}}]\n\
+         contexts: [{{name: proxy, context: {{cluster: proxy, user: proxy}}}}]\n"
+    )
+}
+
+async fn serve(listener: TcpListener, shared: Arc<Shared>) {
+    // They end with this task.
+    let mut connections = JoinSet::new();
+    loop {
+        let (connection, _) = listener.accept().await.expect("take a connection");
+        let shared = Arc::clone(&shared);
+        connections.spawn(async move {
+            let answer = service_fn(|request| {
+                // In a task of its own: a write that was passed on is not called back when its sender dies.
+                let passed = tokio::spawn(pass(Arc::clone(&shared), request));
+                async { Ok::<_, Infallible>(passed.await.unwrap_or_else(|_| broken())) }
+            });
+            // It ends in an error when the operator is killed.
+            let _ = http1::Builder::new().serve_connection(TokioIo::new(connection), answer).await;
+        });
+    }
+}
+
+async fn pass(shared: Arc<Shared>, request: Request<Incoming>) -> Response<Body> {
+    let (mut head, body) = request.into_parts();
+    for hop in [HOST, CONNECTION, TRANSFER_ENCODING] {
+        head.headers.remove(hop);
+    }
+    let Ok(body) = body.collect().await else {
+        return broken();
+    };
+    let is_write = [Method::POST, Method::PUT, Method::PATCH, Method::DELETE].contains(&head.method)
+        && !head.uri.path().contains("/leases");
+    let what = format!("{} {}", head.method, head.uri.path());
+    let request = Request::from_parts(head, Body::from(body.to_bytes()));
+    if shared.is_cut.load(Ordering::SeqCst) {
+        return shared.ends().await;
+    }
+    let mut cut = None;
+    if is_write {
+        let mut count = 0;
+        shared.writes.send_modify(|writes| {
+            writes.push(what);
+            count = writes.len();
+        });
+        let is_it = |number, cut| number == count || (cut == Cut::Accepted && number < count);
+        cut = shared.plan.filter(|(number, cut)| is_it(*number, *cut)).map(|(_, cut)| cut);
+    }
+    let Some(cut) = cut else {
+        return send(&shared, request).await;
+    };
+    shared.is_cut.store(cut != Cut::Accepted, Ordering::SeqCst);
+    let underway = match cut {
+        Cut::Answered | Cut::Accepted => {
+            let answer = send(&shared, request).await;
+            if cut == Cut::Accepted && !answer.status().is_success() {
+                return answer;
+            }
+            let _ = answer.into_body().collect().await;
+            None
+        }
+        Cut::Underway => Some(Underway(request)),
+        Cut::Unsent => None,
+    };
+    shared.is_cut.store(true, Ordering::SeqCst);
+    if let Some(tell) = shared.tell.lock().expect("no panic").take() {
+        let _ = tell.send(underway);
+    }
+    shared.ends().await
+}
+
+async fn send(shared: &Shared, request: Request<Body>) -> Response<Body> {
+    let Ok(mut answer) = shared.client.send(request).await else {
+        return broken();
+    };
+    for hop in [CONNECTION, TRANSFER_ENCODING] {
+        answer.headers_mut().remove(hop);
+    }
+    answer
+}
+
+fn broken() -> Response<Body> {
+    let mut answer = Response::new(Body::empty());
+    *answer.status_mut() = StatusCode::BAD_GATEWAY;
+    answer
+}
