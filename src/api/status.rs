@@ -4,7 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
-use super::condition::{Phase, RunResult, Stop, Trigger};
+use super::condition::{ConditionType, Phase, RunResult, Stop, Trigger};
 use super::failure::Failure;
 use super::run_policy::RunPolicy;
 use super::template::TemplateKind;
@@ -86,6 +86,12 @@ impl JobRequestStatus {
     #[must_use]
     pub fn unwritten() -> Self {
         Self { observed_generation: unobserved(), ..Self::default() }
+    }
+
+    /// The condition of this type.
+    #[must_use]
+    pub fn condition(&self, type_: ConditionType) -> Option<&Condition> {
+        self.conditions.iter().find(|condition| condition.type_ == type_.as_str())
     }
 
     /// True when nothing was ever written, or everything was wiped.

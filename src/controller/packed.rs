@@ -1,7 +1,7 @@
 //! JobRequests as they are cached: spec and status stay the text that the API server sent.
 //!
-//! Parsed, a finished request takes three times the memory of its text, and most are looked at once after a restart and
-//! then never again. [`PackedRequest::unpack`] makes what rules read.
+//! Most requests have finished, and are looked at once after a restart and then never again: only their text is kept.
+//! [`PackedRequest::unpack`] makes what rules read.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;

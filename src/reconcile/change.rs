@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::observed::{Answers, JobView, StoredRequest};
-use super::plan::Read;
+use super::planned::Read;
 use super::record::Records;
 use super::rerun;
 use crate::api::condition::{RunResult, Trigger};

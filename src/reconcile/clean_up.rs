@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use k8s_openapi::jiff::SignedDuration;
 
+use super::judge::Judged;
 use super::observed::{Clock, JobView, Observed, StoredRequest};
-use super::plan::{Change, Judged, Next, Plan, Propagation, Read};
+use super::planned::{Change, Next, Plan, Propagation, Read};
 use crate::api::JobRequestStatus;
 use crate::api::condition::RunResult;
 use crate::api::run_policy::RunPolicy;

@@ -14,7 +14,8 @@ use super::event::Event;
 use super::observed::{
     Answers, Clock, Creation, EventView, EventsOf, JobView, Memory, Observed, OwnRun, StoredRequest,
 };
-use super::plan::{Change, Next, Propagation, Read, plan};
+use super::plan::plan;
+use super::planned::{Change, Next, Propagation, Read};
 use super::run::forbidden_pause;
 use crate::api::status::TemplatePin;
 use crate::api::template::TemplateRef;

@@ -6,7 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
 use super::observed::{Clock, JobView, Observed, StoredRequest};
-use super::plan::Read;
+use super::planned::Read;
 use super::rerun;
 use super::text::{bounded_to, duration_text, whole_seconds};
 use crate::api::condition::{Reason, RunResult, Stop, Trigger};

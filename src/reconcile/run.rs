@@ -8,18 +8,18 @@ use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
 
-use super::change::{self, Want, want};
+use super::change::{self, Want};
 use super::clean_up::is_ours_to_change;
+use super::course::{Course, Inputs, Move, Standing};
 use super::diagnosis::{self, refusal};
 use super::event::Event;
+use super::judge::Sound;
 use super::observed::{Clock, Creation, JobView, Observed, StoredRequest};
-use super::plan::{Change, Judged, Next, Plan, Read, Sound};
+use super::planned::{Change, Next, Plan, Read};
 use super::record::{self, Records, Reservation, record_progress};
 use super::status::waits_prefix;
-use super::stop;
-use crate::api::JobRequestStatus;
+use super::stop::{Stopping, stop};
 use crate::api::condition::{EventReason, Reason, RunResult, Stop, Trigger};
-use crate::api::run_policy::RunPolicy;
 use crate::api::status::{Run, TemplatePin};
 
 /// How old an answer may be when a create that rests on it is sent. Rule 6.
@@ -34,85 +34,6 @@ const NAME_HELD: Duration = Duration::from_secs(5);
 const TEMPLATE_LAG: Duration = Duration::from_secs(1);
 /// First and longest pause after a forbidden create; it doubles.
 const FORBIDDEN_PAUSE: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(300));
-
-/// What a look at the newest run goes by.
-#[derive(Clone, Copy)]
-pub(super) struct Inputs<'a> {
-    pub observed: &'a Observed,
-    pub request: &'a StoredRequest,
-    /// The status as it is stored.
-    pub stored: &'a JobRequestStatus,
-    pub records: &'a Records,
-    pub judged: &'a Judged<'a>,
-    pub policy: &'a RunPolicy,
-    /// The templates below the request, as the cache shows them.
-    pub templates: &'a [TemplatePin],
-    pub clock: Clock,
-}
-
-impl Inputs<'_> {
-    /// What the request asks for after the newest of `records`; a spec that cannot be read asks for nothing.
-    pub(super) fn want_after(&self, records: &Records) -> Want {
-        let Ok(Sound { spec, .. }) = self.judged else {
-            return Want::Nothing;
-        };
-        want(self.request, spec, records, self.policy, self.templates, &self.observed.answers)
-    }
-}
-
-/// Where the newest run stands.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Standing {
-    /// No run, and none can be made: the spec is rejected.
-    NoRun,
-    /// A run is due or reserved, and on its way.
-    Due,
-    /// A run is due or reserved, and held by `suspend`.
-    Held,
-    /// A run is reserved, and something outside is in the way.
-    Waiting(Reason, String),
-    /// The Job exists and has not ended.
-    Live(Box<JobView>),
-    /// The newest run has ended, and no other is due.
-    Ended,
-}
-
-/// The records as they are to be, and where the newest run stands.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Course {
-    pub records: Records,
-    /// Of the newest run.
-    pub standing: Standing,
-    /// What the request asks for beyond the newest run.
-    pub want: Want,
-    /// The Job, in the round in which the newest run's result is recorded.
-    pub ended_as: Option<Box<JobView>>,
-    /// Of what changed in the records.
-    pub events: Vec<Event>,
-    /// When to look again.
-    pub next: Next,
-}
-
-/// What a look at the newest run comes to.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Move {
-    /// Ask or change first.
-    Act(Plan),
-    /// Describe how things stand.
-    Stay(Course),
-}
-
-impl Move {
-    pub(super) fn stay(inputs: &Inputs<'_>, standing: Standing, next: Next) -> Self {
-        Self::record(inputs, inputs.records.clone(), standing, next)
-    }
-
-    /// Describe how things stand once the records are these.
-    pub(super) fn record(inputs: &Inputs<'_>, records: Records, standing: Standing, next: Next) -> Self {
-        let want = inputs.want_after(&records);
-        Self::Stay(Course { records, standing, want, ended_as: None, events: Vec::new(), next })
-    }
-}
 
 /// Looks at the newest run.
 pub(super) fn course(inputs: &Inputs<'_>) -> Move {
@@ -288,9 +209,10 @@ fn recorded(inputs: &Inputs<'_>, newest: &Run, uid: &str) -> Move {
         refusal::Look::No => {}
     }
     if is_ours {
-        match stop::stop(inputs, newest, job) {
-            stop::Stopping::Move(decided) => return *decided,
-            stop::Stopping::No(due) => next = next.sooner(due),
+        match stop(inputs, newest, job) {
+            Stopping::Act(plan) => return Move::Act(*plan),
+            Stopping::Record(records, next) => return live(inputs, &records, job, next),
+            Stopping::No(due) => next = next.sooner(due),
         }
         if let Ok(Sound { spec, compiled: Some(compiled) }) = judged
             && let Some(patch) = change::in_place_patch(job, newest, spec, compiled)
@@ -302,7 +224,7 @@ fn recorded(inputs: &Inputs<'_>, newest: &Run, uid: &str) -> Move {
 }
 
 /// The Job exists and has not ended; nothing is to be done about it.
-pub(super) fn live(inputs: &Inputs<'_>, records: &Records, job: &JobView, next: Next) -> Move {
+fn live(inputs: &Inputs<'_>, records: &Records, job: &JobView, next: Next) -> Move {
     let records = records.with_newest(|newest| {
         record_progress(newest, job);
         diagnosis::capture(inputs, newest, job);

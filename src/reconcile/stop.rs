@@ -9,24 +9,27 @@ use k8s_openapi::jiff::SignedDuration;
 
 use super::change::{self, Want};
 use super::clean_up::{delete, grace};
+use super::course::Inputs;
 use super::diagnosis;
 use super::observed::JobView;
-use super::plan::{Change, Next, Plan, Propagation};
-use super::run::{Inputs, Move, live};
+use super::planned::{Change, Next, Plan, Propagation};
+use super::record::Records;
 use crate::api::condition::Stop;
 use crate::api::status::Run;
 
 /// What stopping comes to.
 pub(super) enum Stopping {
-    /// Ask, change or record first.
-    Move(Box<Move>),
+    /// Ask or change first.
+    Act(Box<Plan>),
+    /// Record the decision; when to look again.
+    Record(Records, Next),
     /// The run goes on; when to look again.
     No(Next),
 }
 
 impl Stopping {
-    fn decided(decided: Move) -> Self {
-        Self::Move(Box::new(decided))
+    fn act(plan: Plan) -> Self {
+        Self::Act(Box::new(plan))
     }
 }
 
@@ -52,9 +55,9 @@ fn decide_to_replace(inputs: &Inputs<'_>, job: &JobView) -> Stopping {
     match inputs.want_after(inputs.records) {
         Want::Run(..) => {
             let records = inputs.records.with_newest(|newest| newest.stop = Some(Stop::Replace));
-            Stopping::decided(live(inputs, &records, job, Next::Again))
+            Stopping::Record(records, Next::Again)
         }
-        Want::Ask(read) => Stopping::decided(Move::Act(Plan::ask(read))),
+        Want::Ask(read) => Stopping::act(Plan::ask(read)),
         Want::Nothing | Want::HeldBack => Stopping::No(Next::AwaitChange),
     }
 }
@@ -66,7 +69,7 @@ fn replace(inputs: &Inputs<'_>, job: &JobView) -> Stopping {
     }
     let grace = grace(inputs.observed, job, inputs.clock);
     if grace.is_zero() {
-        Stopping::decided(Move::Act(delete(job, Propagation::Foreground)))
+        Stopping::act(delete(job, Propagation::Foreground))
     } else {
         Stopping::No(Next::After(grace))
     }
@@ -89,12 +92,12 @@ fn start_deadline(inputs: &Inputs<'_>, newest: &Run, job: &JobView) -> Stopping 
             let records = inputs.records.with_newest(|newest| {
                 (newest.stop, newest.message, newest.failure) = (None, None, None);
             });
-            return Stopping::decided(live(inputs, &records, job, Next::AwaitChange));
+            return Stopping::Record(records, Next::AwaitChange);
         }
         let passed = inputs.clock.now.duration_since(start.0).as_secs().max(1);
         return change::stop_patch(job, passed).map_or(no, |patch| {
             let name = job.name().to_owned();
-            Stopping::decided(Move::Act(Plan::change(Change::Patch { name, patch })))
+            Stopping::act(Plan::change(Change::Patch { name, patch }))
         });
     }
     let compiled = inputs.judged.as_ref().ok().and_then(|sound| sound.compiled.as_ref());
@@ -115,5 +118,5 @@ fn start_deadline(inputs: &Inputs<'_>, newest: &Run, job: &JobView) -> Stopping 
         newest.stop = Some(Stop::StartDeadline);
         (newest.message, newest.failure) = (Some(message), Some(failure));
     });
-    Stopping::decided(live(inputs, &records, job, Next::Again))
+    Stopping::Record(records, Next::Again)
 }

@@ -14,8 +14,8 @@ mod words;
 
 use k8s_openapi::jiff::Timestamp;
 
+use super::course::Inputs;
 use super::observed::{ContainerState, JobConditionView, JobView, Observed, PodView};
-use super::run::Inputs;
 use super::text::{bounded_to, printable};
 use crate::api::JobRequestStatus;
 use crate::api::condition::{FailureCategory, Phase, Reason, RunResult, Stop};

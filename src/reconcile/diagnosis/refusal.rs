@@ -8,7 +8,7 @@ use super::{Cause, blank};
 use crate::api::condition::{FailureCategory, Reason};
 use crate::api::failure::Failure;
 use crate::reconcile::observed::{Clock, EventView, EventsOf, JobView, Memory, Observed, Refusal};
-use crate::reconcile::plan::Read;
+use crate::reconcile::planned::Read;
 use crate::reconcile::text::bounded_to;
 
 /// How long a Job may take to make its first pod before anybody is asked.

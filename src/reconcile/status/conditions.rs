@@ -9,9 +9,9 @@ use crate::api::condition::{ConditionType, Reason};
 use crate::api::status::{Run, TemplatePin};
 use crate::compile::Compiled;
 use crate::reconcile::change::Want;
+use crate::reconcile::course::{Course, Inputs, Standing};
+use crate::reconcile::judge::Sound;
 use crate::reconcile::observed::{JobConditionView, StoredRequest};
-use crate::reconcile::plan::Sound;
-use crate::reconcile::run::{Course, Inputs, Standing};
 use crate::reconcile::text::{bounded, bounded_to, whole_seconds};
 
 /// Longest reason of a condition, in bytes, as the schema has it.
@@ -161,7 +161,7 @@ impl Writer<'_> {
 
     fn keep(&mut self, types: &[ConditionType]) {
         for type_ in types {
-            if let Some(old) = condition(self.stored, *type_) {
+            if let Some(old) = self.stored.condition(*type_) {
                 let kept = Condition { observed_generation: Some(self.generation), ..old.clone() };
                 self.written.push((*type_, kept));
             }
@@ -176,7 +176,7 @@ impl Writer<'_> {
         message: &str,
         at: Option<Timestamp>,
     ) {
-        let unchanged = condition(self.stored, type_).filter(|old| old.status == status);
+        let unchanged = self.stored.condition(type_).filter(|old| old.status == status);
         let since = unchanged.map(|old| old.last_transition_time.0).or(at).unwrap_or(self.now);
         let condition = Condition {
             type_: type_.as_str().to_owned(),
@@ -196,16 +196,11 @@ impl Writer<'_> {
     }
 }
 
-/// The condition of this type.
-pub(in crate::reconcile) fn condition(status: &JobRequestStatus, type_: ConditionType) -> Option<&Condition> {
-    status.conditions.iter().find(|condition| condition.type_ == type_.as_str())
-}
-
 /// What the API server said when it found the Job of this very spec invalid.
 #[must_use]
 pub fn found_invalid(request: &StoredRequest) -> Option<String> {
     let status = request.known_status();
-    let accepted = condition(&status, ConditionType::Accepted)?;
+    let accepted = status.condition(ConditionType::Accepted)?;
     (accepted.status == "False"
         && accepted.reason == Reason::JobInvalid.as_str()
         && accepted.observed_generation == Some(request.generation()))

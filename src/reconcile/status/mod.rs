@@ -6,16 +6,16 @@
 mod conditions;
 mod verdict;
 
+use super::course::{Course, Inputs, Standing};
 use super::diagnosis;
 use super::event::Event;
-use super::run::{Course, Inputs, Standing};
 use crate::api::JobRequestStatus;
 use crate::api::condition::{ConditionType, EventReason};
 use crate::api::status::HandledRerun;
 use crate::compile::Compiled;
 use verdict::{RERUN_WAITS, Verdict};
 
-pub(super) use conditions::{accepted, condition};
+pub(super) use conditions::accepted;
 pub use conditions::{found_invalid, outdated};
 pub(super) use verdict::waits_prefix;
 
@@ -92,9 +92,9 @@ fn without_progress(status: &JobRequestStatus) -> JobRequestStatus {
 /// The event of a rerun that was asked for and has to wait, once the status tells so.
 pub(super) fn rerun_event(stored: &JobRequestStatus, described: &JobRequestStatus) -> Option<Event> {
     let tells = |status: &JobRequestStatus| {
-        condition(status, ConditionType::Ready).is_some_and(|ready| ready.message.contains(RERUN_WAITS))
+        status.condition(ConditionType::Ready).is_some_and(|ready| ready.message.contains(RERUN_WAITS))
     };
-    let ready = condition(described, ConditionType::Ready)?;
+    let ready = described.condition(ConditionType::Ready)?;
     (tells(described) && !tells(stored)).then(|| Event::new(EventReason::RerunRequested, &ready.message))
 }
 

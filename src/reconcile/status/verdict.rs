@@ -6,10 +6,10 @@
 use crate::api::condition::{Phase, Reason, RunResult, Stop, Trigger};
 use crate::api::status::Run;
 use crate::reconcile::change::{self, Want};
+use crate::reconcile::course::{Course, Inputs, Standing};
 use crate::reconcile::diagnosis::Seen;
+use crate::reconcile::judge::{Rejection, Sound};
 use crate::reconcile::observed::JobView;
-use crate::reconcile::plan::{Rejection, Sound};
-use crate::reconcile::run::{Course, Inputs, Standing};
 
 /// How the status tells that a rerun was asked for and cannot start yet.
 pub(super) const RERUN_WAITS: &str = "a rerun was asked for and waits";

@@ -1,0 +1,91 @@
+//! Where the newest run stands: what a look at it goes by, and what it comes to.
+
+use super::change::{Want, want};
+use super::event::Event;
+use super::judge::{Judged, Sound};
+use super::observed::{Clock, JobView, Observed, StoredRequest};
+use super::planned::{Next, Plan};
+use super::record::Records;
+use crate::api::JobRequestStatus;
+use crate::api::condition::Reason;
+use crate::api::run_policy::RunPolicy;
+use crate::api::status::TemplatePin;
+
+/// What a look at the newest run goes by.
+#[derive(Clone, Copy)]
+pub(super) struct Inputs<'a> {
+    pub observed: &'a Observed,
+    pub request: &'a StoredRequest,
+    /// The status as it is stored.
+    pub stored: &'a JobRequestStatus,
+    pub records: &'a Records,
+    pub judged: &'a Judged<'a>,
+    pub policy: &'a RunPolicy,
+    /// The templates below the request, as the cache shows them.
+    pub templates: &'a [TemplatePin],
+    pub clock: Clock,
+}
+
+impl Inputs<'_> {
+    /// What the request asks for after the newest of `records`; a spec that cannot be read asks for nothing.
+    pub(super) fn want_after(&self, records: &Records) -> Want {
+        let Ok(Sound { spec, .. }) = self.judged else {
+            return Want::Nothing;
+        };
+        want(self.request, spec, records, self.policy, self.templates, &self.observed.answers)
+    }
+}
+
+/// Where the newest run stands.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Standing {
+    /// No run, and none can be made: the spec is rejected.
+    NoRun,
+    /// A run is due or reserved, and on its way.
+    Due,
+    /// A run is due or reserved, and held by `suspend`.
+    Held,
+    /// A run is reserved, and something outside is in the way.
+    Waiting(Reason, String),
+    /// The Job exists and has not ended.
+    Live(Box<JobView>),
+    /// The newest run has ended, and no other is due.
+    Ended,
+}
+
+/// The records as they are to be, and where the newest run stands.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Course {
+    pub records: Records,
+    /// Of the newest run.
+    pub standing: Standing,
+    /// What the request asks for beyond the newest run.
+    pub want: Want,
+    /// The Job, in the round in which the newest run's result is recorded.
+    pub ended_as: Option<Box<JobView>>,
+    /// Of what changed in the records.
+    pub events: Vec<Event>,
+    /// When to look again.
+    pub next: Next,
+}
+
+/// What a look at the newest run comes to.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Move {
+    /// Ask or change first.
+    Act(Plan),
+    /// Describe how things stand.
+    Stay(Course),
+}
+
+impl Move {
+    pub(super) fn stay(inputs: &Inputs<'_>, standing: Standing, next: Next) -> Self {
+        Self::record(inputs, inputs.records.clone(), standing, next)
+    }
+
+    /// Describe how things stand once the records are these.
+    pub(super) fn record(inputs: &Inputs<'_>, records: Records, standing: Standing, next: Next) -> Self {
+        let want = inputs.want_after(&records);
+        Self::Stay(Course { records, standing, want, ended_as: None, events: Vec::new(), next })
+    }
+}

@@ -1,0 +1,114 @@
+//! Whether a spec can become a Job: compiled with what lies below it, and not refused by the API server.
+//!
+//! Takes what is observed; returns the [`Judged`] spec, which nothing else makes, and the run policy in force.
+
+use super::change::{Want, want};
+use super::observed::{Creation, Observed, StoredRequest};
+use super::record::Records;
+use crate::api::condition::{ConditionType, Reason};
+use crate::api::run_policy::RunPolicy;
+use crate::api::status::{Run, TemplatePin};
+use crate::api::{JobRequestSpec, JobRequestStatus};
+use crate::compile::{Compiled, Identity, Layers, compile};
+
+/// Why a request cannot become a Job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Rejection {
+    /// In one word.
+    pub reason: Reason,
+    /// Every problem, in words.
+    pub message: String,
+}
+
+/// A spec which nothing is held against.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Sound<'a> {
+    /// The spec.
+    pub spec: &'a JobRequestSpec,
+    /// What it compiles to; absent when it was accepted before and asks for nothing new: then a template that changed
+    /// since is not for it.
+    pub compiled: Option<Compiled>,
+}
+
+/// The spec and its Job, or why there is none.
+pub(super) type Judged<'a> = Result<Sound<'a>, Rejection>;
+
+/// The run policy in force: of the spec as it is now, or, when that asks for nothing new, as it was judged last. A status
+/// of an older release has none; then nothing is cleaned up by it before the spec is judged again.
+pub(super) fn policy(judged: &Judged<'_>, stored: &JobRequestStatus) -> RunPolicy {
+    let compiled = judged.as_ref().ok().and_then(|sound| sound.compiled.as_ref());
+    compiled.map(|compiled| &compiled.run_policy).or(stored.run_policy.as_ref()).cloned().unwrap_or_default()
+}
+
+/// Compiles the request for the run at hand.
+pub(super) fn judge<'a>(
+    observed: &Observed,
+    request: &'a StoredRequest,
+    stored: &JobRequestStatus,
+    records: &Records,
+    layers: &Layers,
+    templates: &[TemplatePin],
+) -> Judged<'a> {
+    let spec = request.spec.0.as_ref().map_err(|error| Rejection {
+        reason: Reason::Unreadable,
+        message: format!(
+            "the stored spec does not fit the schema of this version: {error}; mend that field and apply again"
+        ),
+    })?;
+    let newest = records.runs.first();
+    let stored_policy = stored.run_policy.clone().unwrap_or_default();
+    let wanted = want(request, spec, records, &stored_policy, templates, &observed.answers);
+    let was_accepted = newest.is_some_and(|run| run.job_uid.is_some())
+        && matches!(wanted, Want::Nothing | Want::HeldBack)
+        && was_accepted(request, stored);
+    if was_accepted && newest.is_some_and(|run| !run.is_open()) {
+        return Ok(Sound { spec, compiled: None });
+    }
+    let number =
+        newest.map_or(1, |run| if run.is_open() { run.number } else { run.number.saturating_add(1) });
+    let identity = Identity {
+        name: request.name(),
+        namespace: Some(request.namespace()),
+        uid: Some(request.uid()),
+        generation: Some(request.generation()),
+        handled: Some(&records.handled),
+    };
+    let compiled = match compile(&identity, spec, layers, number) {
+        Ok(compiled) => compiled,
+        Err(_) if was_accepted => return Ok(Sound { spec, compiled: None }),
+        Err(problems) => {
+            return Err(Rejection { reason: Reason::InvalidSpec, message: problems.to_string() });
+        }
+    };
+    if let Some(message) = refused_by_server(observed, request, stored, newest) {
+        return Err(Rejection { reason: Reason::JobInvalid, message });
+    }
+    Ok(Sound { spec, compiled: Some(compiled) })
+}
+
+/// The status has accepted this very spec.
+fn was_accepted(request: &StoredRequest, stored: &JobRequestStatus) -> bool {
+    let accepted = stored.condition(ConditionType::Accepted);
+    stored.observed_generation == request.generation()
+        && accepted.is_some_and(|accepted| {
+            accepted.status == "True" && accepted.observed_generation == Some(request.generation())
+        })
+}
+
+/// The API server's words about a Job which it found invalid: from this pass, or, until the spec changes, from the
+/// status.
+fn refused_by_server(
+    observed: &Observed,
+    request: &StoredRequest,
+    stored: &JobRequestStatus,
+    newest: Option<&Run>,
+) -> Option<String> {
+    let newest = newest.filter(|run| run.is_open() && run.job_uid.is_none())?;
+    if let Some(Creation::Invalid(message)) = observed.answers.creation_of(&newest.job_name) {
+        return Some(message.clone());
+    }
+    let accepted = stored.condition(ConditionType::Accepted)?;
+    (accepted.reason == Reason::JobInvalid.as_str()
+        && accepted.observed_generation == Some(request.generation()))
+    .then(|| accepted.message.clone())
+}
