@@ -1,7 +1,7 @@
 //! A cache of views, by the request that they belong to.
 //!
 //! Takes watch events; keeps what the API server last said; tells which requests are touched by a change, after the
-//! cache shows it.
+//! cache shows it. Pods are kept as they are, Jobs, of which there are many that have ended, as text.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{PoisonError, RwLock};
@@ -12,28 +12,62 @@ use kube::runtime::watcher::Event;
 use kube::{Resource, ResourceExt};
 use tokio::sync::watch;
 
-use super::packed::PackedRequest;
+use super::packed::{PackedJob, PackedRequest};
 use crate::api::labels;
+use crate::reconcile::{JobView, PodView};
 
 /// Namespace and name of a request.
 type Key = (String, String);
-/// Views by request, in order of their names. A list, because most requests have one Job: a map's first node has room
-/// for eleven.
-type Views<V> = HashMap<Key, Vec<V>>;
+/// Views by request, each with its name, in order of names. A list, because most requests have one Job: a map's first
+/// node has room for eleven.
+type Views<K> = HashMap<Key, Vec<(Box<str>, K)>>;
+
+/// How a view is kept.
+pub(super) trait Keep: Resource<DynamicType = ()> {
+    /// What is kept.
+    type Kept: Clone + PartialEq;
+
+    /// To be kept.
+    fn keep(self) -> Self::Kept;
+
+    /// To be read.
+    fn show(kept: &Self::Kept) -> Self;
+}
+
+impl Keep for PodView {
+    type Kept = Self;
+
+    fn keep(self) -> Self {
+        self
+    }
+
+    fn show(kept: &Self) -> Self {
+        kept.clone()
+    }
+}
+
+impl Keep for JobView {
+    type Kept = PackedJob;
+
+    fn keep(self) -> PackedJob {
+        PackedJob::pack(&self)
+    }
+
+    fn show(kept: &PackedJob) -> Self {
+        kept.unpack()
+    }
+}
 
 /// See the module.
-pub(super) struct Cache<V> {
-    views: RwLock<Views<V>>,
+pub(super) struct Cache<V: Keep> {
+    views: RwLock<Views<V::Kept>>,
     /// What a list that is under way has brought so far.
-    listing: RwLock<Views<V>>,
+    listing: RwLock<Views<V::Kept>>,
     changed: UnboundedSender<ObjectRef<PackedRequest>>,
     filled: watch::Sender<bool>,
 }
 
-impl<V> Cache<V>
-where
-    V: Resource<DynamicType = ()> + Clone + PartialEq,
-{
+impl<V: Keep> Cache<V> {
     /// An empty cache which tells changes to `changed`.
     pub(super) fn new(changed: UnboundedSender<ObjectRef<PackedRequest>>) -> Self {
         Self {
@@ -48,7 +82,8 @@ where
     pub(super) fn of(&self, namespace: &str, request: &str) -> Vec<V> {
         let views = self.views.read().unwrap_or_else(PoisonError::into_inner);
         let key = (namespace.to_owned(), request.to_owned());
-        views.get(&key).cloned().unwrap_or_default()
+        let of_request = views.get(&key).into_iter().flatten();
+        of_request.map(|(_, kept)| V::show(kept)).collect()
     }
 
     /// Returns when the first list is complete.
@@ -72,7 +107,7 @@ where
                 if let Some(key) = key(&view) {
                     let mut views = self.views.write().unwrap_or_else(PoisonError::into_inner);
                     if let Some(of_request) = views.get_mut(&key) {
-                        of_request.retain(|other| other.meta().name != view.meta().name);
+                        of_request.retain(|(name, _)| **name != *view.name_any());
                         if of_request.is_empty() {
                             views.remove(&key);
                         }
@@ -81,7 +116,9 @@ where
                     self.tell(&key);
                 }
             }
-            Event::Init => *self.listing.write().unwrap_or_else(PoisonError::into_inner) = Views::default(),
+            Event::Init => {
+                *self.listing.write().unwrap_or_else(PoisonError::into_inner) = Views::<V::Kept>::default()
+            }
             Event::InitApply(view) => {
                 if let Some(key) = key(&view) {
                     let mut listing = self.listing.write().unwrap_or_else(PoisonError::into_inner);
@@ -114,17 +151,18 @@ where
 }
 
 /// Puts a view in its place. Its labels have told whose it is, and no rule reads them.
-fn put<V: Resource>(views: &mut Vec<V>, mut view: V) {
+fn put<V: Keep>(views: &mut Vec<(Box<str>, V::Kept)>, mut view: V) {
     view.meta_mut().labels = None;
-    match views.binary_search_by(|other| other.meta().name.cmp(&view.meta().name)) {
+    let name = view.name_any().into_boxed_str();
+    match views.binary_search_by(|(other, _)| other.cmp(&name)) {
         Ok(place) => {
-            if let Some(other) = views.get_mut(place) {
-                *other = view;
+            if let Some((_, other)) = views.get_mut(place) {
+                *other = view.keep();
             }
         }
         Err(place) => {
             views.reserve_exact(1);
-            views.insert(place, view);
+            views.insert(place, (name, view.keep()));
         }
     }
 }

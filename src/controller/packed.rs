@@ -1,7 +1,7 @@
-//! JobRequests as they are cached: spec and status stay the text that the API server sent.
+//! JobRequests and Jobs as they are cached: as text.
 //!
-//! Most requests have finished, and are looked at once after a restart and then never again: only their text is kept.
-//! [`PackedRequest::unpack`] makes what rules read.
+//! Most requests have finished, and are looked at once after a restart and then never again: what rules read is made
+//! from their text when they are.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
@@ -12,8 +12,8 @@ use serde_json::Value;
 use crate::api::JobRequest;
 use crate::api::condition::Phase;
 use crate::api::template::TemplateRef;
-use crate::reconcile::StoredRequest;
 use crate::reconcile::observed::{Lenient, trimmed};
+use crate::reconcile::{JobView, StoredRequest};
 
 /// See the module.
 #[derive(Clone, Debug, PartialEq, Deserialize, Resource)]
@@ -105,6 +105,23 @@ impl PackedRequest {
     }
 }
 
+/// A Job as it is cached: the JSON of its view.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct PackedJob(Box<str>);
+
+impl PackedJob {
+    /// The text of `view`.
+    pub(super) fn pack(view: &JobView) -> Self {
+        Self(serde_json::to_string(view).unwrap_or_default().into_boxed_str())
+    }
+
+    /// What rules read. A text that could not be read would be a Job without a uid, which no rule takes for a run's: the
+    /// API server is asked.
+    pub(super) fn unpack(&self) -> JobView {
+        serde_json::from_str(&self.0).unwrap_or_default()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -134,5 +151,28 @@ mod tests {
         let bare: PackedRequest = serde_json::from_value(json!({"metadata": {"name": "n"}})).unwrap();
         let stored: StoredRequest = serde_json::from_value(json!({"metadata": {"name": "n"}})).unwrap();
         assert_eq!(bare.unpack(), stored);
+    }
+
+    #[test]
+    fn a_job_is_unpacked_as_it_was_seen() {
+        for job in [
+            json!({
+                "metadata": {
+                    "name": "pi-1", "namespace": "ns", "uid": "u", "resourceVersion": "7",
+                    "creationTimestamp": "2026-11-24T10:00:00Z", "deletionTimestamp": "2026-11-24T11:00:00Z",
+                    "annotations": {"jobrequest.dev/run": "1", "other": "x"},
+                    "ownerReferences": [{"apiVersion": "jobrequest.dev/v1alpha1", "kind": "JobRequest",
+                        "name": "pi", "uid": "r", "controller": true, "blockOwnerDeletion": true}]
+                },
+                "spec": {"completions": 4, "parallelism": 2, "suspend": false, "template": {}},
+                "status": {"succeeded": 4, "startTime": "2026-11-24T10:00:01Z", "failedIndexes": "1,3-5",
+                    "conditions": [{"type": "Complete", "status": "True", "reason": "CompletionsReached",
+                        "message": "圆周率", "lastTransitionTime": "2026-11-24T10:00:09Z"}]}
+            }),
+            json!({"metadata": {"name": "bare"}}),
+        ] {
+            let view: JobView = serde_json::from_value(job).unwrap();
+            assert_eq!(PackedJob::pack(&view).unpack(), view);
+        }
     }
 }

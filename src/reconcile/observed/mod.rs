@@ -16,7 +16,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use k8s_openapi::jiff::Timestamp;
 use kube::Resource;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::api::failure::Failure;
 use crate::api::status::TemplatePin;
@@ -123,7 +123,7 @@ impl StoredRequest {
 }
 
 /// A Job as far as rules read it.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize, Resource)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Resource)]
 #[resource(inherit = Job)]
 pub struct JobView {
     /// Metadata, without what no rule reads.
@@ -138,41 +138,51 @@ pub struct JobView {
 }
 
 /// The part of a Job's spec that rules read.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct JobSpecView {
     /// Pods that must succeed; absent for a work queue.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub completions: Option<i32>,
     /// Pods that run at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub parallelism: Option<i32>,
     /// The Job is suspended, by whomever.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub suspend: Option<bool>,
 }
 
 /// The part of a Job's status that rules read.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct JobStatusView {
     /// Pods that run or wait.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub active: Option<i32>,
     /// Pods that are ready.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub ready: Option<i32>,
     /// Pods that succeeded.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub succeeded: Option<i32>,
     /// Pods that failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub failed: Option<i32>,
     /// Indexes that failed, as Kubernetes writes them: `1,3-5`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub failed_indexes: Option<String>,
     /// Start, or last resume.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub start_time: Option<Time>,
     /// End of a completed Job; a failed one has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub completion_time: Option<Time>,
     /// Native conditions.
     pub conditions: Vec<JobConditionView>,
 }
 
 /// One native condition of a Job.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct JobConditionView {
     /// Type of the condition.
@@ -185,6 +195,7 @@ pub struct JobConditionView {
     /// Why, in words; may be empty.
     pub message: String,
     /// When the status last changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub last_transition_time: Option<Time>,
 }
 
