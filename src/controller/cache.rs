@@ -117,7 +117,7 @@ impl<V: Keep> Cache<V> {
                 }
             }
             Event::Init => {
-                *self.listing.write().unwrap_or_else(PoisonError::into_inner) = Views::<V::Kept>::default()
+                *self.listing.write().unwrap_or_else(PoisonError::into_inner) = Views::default();
             }
             Event::InitApply(view) => {
                 if let Some(key) = key(&view) {
