@@ -117,7 +117,7 @@ fn state(request: &JobRequest) -> String {
     let Some(phase) = status.phase else {
         return "no status yet".to_owned();
     };
-    let ready = status.conditions.iter().find(|condition| condition.type_ == ConditionType::Ready.as_str());
+    let ready = status.condition(ConditionType::Ready);
     match ready {
         Some(ready) if ready.reason != phase.as_str() => {
             format!("{phase} {}: {}", ready.reason, ready.message)

@@ -88,4 +88,12 @@ impl Move {
         let want = inputs.want_after(&records);
         Self::Stay(Course { records, standing, want, ended_as: None, events: Vec::new(), next })
     }
+
+    /// The same, with other events; what is done first tells none.
+    pub(super) fn with_events(mut self, change: impl FnOnce(&mut Vec<Event>)) -> Self {
+        if let Self::Stay(course) = &mut self {
+            change(&mut course.events);
+        }
+        self
+    }
 }

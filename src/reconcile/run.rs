@@ -19,7 +19,8 @@ use super::planned::{Change, Next, Plan, Read};
 use super::record::{self, Records, Reservation, record_progress};
 use super::status::waits_prefix;
 use super::stop::{Stopping, stop};
-use crate::api::condition::{EventReason, Reason, RunResult, Stop, Trigger};
+use crate::api::JobRequestStatus;
+use crate::api::condition::{ConditionType, EventReason, Reason, RunResult, Stop, Trigger};
 use crate::api::status::{Run, TemplatePin};
 
 /// How old an answer may be when a create that rests on it is sent. Rule 6.
@@ -102,7 +103,7 @@ fn reserved(inputs: &Inputs<'_>, newest: &Run) -> Move {
         return Move::stay(inputs, Standing::Due, Next::After(TEMPLATE_LAG));
     }
     if let Some((_, until)) = observed.memory.forbidden.filter(|(_, until)| clock.uptime < *until) {
-        let standing = waiting_as_before(request, newest.number);
+        let standing = waiting_as_before(inputs.stored, newest.number);
         return Move::stay(inputs, standing, Next::After(until.saturating_sub(clock.uptime)));
     }
     match observed.answers.request_at.map(|at| at.saturating_add(PERMIT)) {
@@ -183,10 +184,8 @@ fn name_taken(inputs: &Inputs<'_>, newest: &Run) -> Move {
     );
     let run = next.on(request, spec);
     let records = records.reserve(request, run, true);
-    with_event(
-        Move::record(inputs, records, Standing::Due, Next::Again),
-        Event::new(EventReason::NameTaken, &note),
-    )
+    Move::record(inputs, records, Standing::Due, Next::Again)
+        .with_events(|events| events.push(Event::new(EventReason::NameTaken, &note)))
 }
 
 /// The uid of the run's Job is recorded. Rules 7, 8: mirrored while it lives, recorded when it has ended, lost when it
@@ -248,7 +247,7 @@ fn record(inputs: &Inputs<'_>, job: &JobView, created: Option<Event>) -> Move {
     } else {
         live(inputs, &known, job, Next::AwaitChange)
     };
-    created.into_iter().fold(moved, with_event_first)
+    moved.with_events(|events| events.splice(..0, created).for_each(drop))
 }
 
 /// The Job is gone, by a GET. Rules 8, 14.
@@ -273,27 +272,7 @@ fn ended_with(inputs: &Inputs<'_>, records: Records, job: Option<&JobView>) -> M
             act @ Move::Act(_) => act,
         }
     });
-    event.into_iter().fold(moved, with_event)
-}
-
-fn with_event(moved: Move, event: Event) -> Move {
-    match moved {
-        Move::Stay(mut course) => {
-            course.events.push(event);
-            Move::Stay(course)
-        }
-        act @ Move::Act(_) => act,
-    }
-}
-
-fn with_event_first(moved: Move, event: Event) -> Move {
-    match moved {
-        Move::Stay(mut course) => {
-            course.events.insert(0, event);
-            Move::Stay(course)
-        }
-        act @ Move::Act(_) => act,
-    }
+    moved.with_events(|events| events.extend(event))
 }
 
 /// Where the Job of a recorded run is.
@@ -369,10 +348,9 @@ pub(super) fn forbidden_pause(count: u32) -> Duration {
 
 /// What the status says that run `number` waits for, while the pause lasts. Told without the words that the status
 /// puts before it, or they would be put there again with each look.
-fn waiting_as_before(request: &StoredRequest, number: i32) -> Standing {
-    let status = request.known_status();
-    let ready =
-        status.conditions.iter().find(|c| c.type_ == "Ready" && c.reason == Reason::JobForbidden.as_str());
+fn waiting_as_before(stored: &JobRequestStatus, number: i32) -> Standing {
+    let ready = stored.condition(ConditionType::Ready);
+    let ready = ready.filter(|ready| ready.reason == Reason::JobForbidden.as_str());
     let told = ready.and_then(|ready| ready.message.strip_prefix(&waits_prefix(number)));
     told.map_or(Standing::Due, |told| Standing::Waiting(Reason::JobForbidden, told.to_owned()))
 }
