@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Everything that has to be green: format, lints, tests, in this order. `make test` calls it.
 #
-# The programs of the test cluster build beside cargo, at low priority; their output is kept in
-# .cluster/build.log, and shown when it fails. Ends with the `test result:` lines of cargo.
+# The programs of the test cluster, and the image, build beside cargo's other work; what they print is kept in
+# .cluster/build.log and .cluster/image.log, and shown when one fails. Ends with the `test result:` lines of cargo.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -20,18 +20,47 @@ fi
 
 headline() { printf '\n== %s (%s s)\n' "$1" "$SECONDS"; }
 
-mkdir -p .cluster
-log=.cluster/build.log
-(
-    trap 'kill "$!" 2>/dev/null; exit 143' TERM
-    for programs in control-plane tools; do
-        nice "tests/cluster/$programs/build.sh" &
-        wait "$!"
-    done
-) >"$log" 2>&1 &
-control_plane=$!
-trap 'kill "$control_plane" 2>/dev/null || true' EXIT
+background=()
+# shellcheck disable=SC2086 # each is a word of its own, and there may be none
+trap 'kill ${background[*]-} 2>/dev/null || true' EXIT
 trap 'exit 130' INT TERM
+
+# LOG COMMAND...: one after the other, at low priority; a signal ends the one that is running.
+build_beside() {
+    local log=$1
+    shift
+    (
+        trap 'kill "$!" 2>/dev/null; exit 143' TERM
+        for command in "$@"; do
+            nice "$command" &
+            wait "$!"
+        done
+    ) >"$log" 2>&1 &
+    background+=("$!")
+}
+
+# WHAT LOG PID: shows how far it is, until it is built.
+wait_for() {
+    local what=$1 log=$2 pid=$3 said=$SECONDS
+    headline "$what"
+    while kill -0 "$pid" 2>/dev/null; do
+        sleep 0.5
+        if ((SECONDS - said >= 20)); then
+            said=$SECONDS
+            tail -n 1 "$log"
+        fi
+    done
+    if ! wait "$pid"; then
+        tail -n 30 "$log" >&2
+        echo "make test: the build of the $what failed; all of its output is in $log" >&2
+        exit 1
+    fi
+    tail -n 2 "$log"
+}
+
+mkdir -p .cluster
+build_beside .cluster/build.log tests/cluster/{control-plane,tools}/build.sh
+cluster=$!
 
 headline 'format'
 cargo fmt --all -- --check
@@ -41,31 +70,21 @@ cargo clippy --all-targets -- -D warnings
 # What published builds leave out.
 cargo clippy --features otel --lib --bins --test traces -- -D warnings
 
+# A static binary is a Linux one. What is wrong with the sources, the lints have said by now.
+image=''
+if [[ $(uname -s) == Linux ]]; then
+    build_beside .cluster/image.log .image/build.sh
+    image=$!
+fi
+
 headline 'tests are built'
 cargo test --no-run
 
-# A static binary is a Linux one.
-if [[ $(uname -s) == Linux ]]; then
-    headline 'the image is built'
-    .image/build.sh
+wait_for 'test cluster' .cluster/build.log "$cluster"
+if [[ $image ]]; then
+    wait_for 'image' .cluster/image.log "$image"
 fi
-
-headline 'test cluster'
-said=$SECONDS
-while kill -0 "$control_plane" 2>/dev/null; do
-    sleep 0.5
-    if ((SECONDS - said >= 20)); then
-        said=$SECONDS
-        tail -n 1 "$log"
-    fi
-done
-if ! wait "$control_plane"; then
-    tail -n 30 "$log" >&2
-    echo "make test: the test cluster did not build; all of its output is in $log" >&2
-    exit 1
-fi
-trap - EXIT
-tail -n 2 "$log"
+background=()
 
 headline 'tests'
 printf 'everything before the tests took %s s\n' "$SECONDS"

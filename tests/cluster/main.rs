@@ -38,7 +38,8 @@ mod upgrade;
 mod verdicts;
 
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use libtest_mimic::{Arguments, Trial};
 
@@ -50,6 +51,7 @@ fn modules() -> Vec<(&'static str, Vec<Test>)> {
         // These wait for long, so they begin first.
         ("campaign", campaign::tests()),
         ("ttl", ttl::tests()),
+        ("figures", figures::tests()),
         ("rights", rights::tests()),
         ("upgrade", upgrade::tests()),
         ("chart", chart::tests()),
@@ -76,12 +78,14 @@ fn modules() -> Vec<(&'static str, Vec<Test>)> {
         ("leadership", leadership::tests()),
         ("metrics", metrics::tests()),
         ("scale", scale::tests()),
-        ("figures", figures::tests()),
     ]
 }
 
 /// Enough to overlap the waiting, little enough for the control plane on two cores.
-const THREADS: usize = 4;
+const THREADS: usize = 10;
+
+/// How many of the longest tests are named after a run.
+const SLOWEST: usize = 12;
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
@@ -89,14 +93,23 @@ fn main() -> ExitCode {
 
     // The trials share the control plane, which starts only if one of them will run.
     let control_plane = Arc::new(ControlPlane::new());
+    let took = Arc::new(Mutex::new(Vec::new()));
     let trials: Vec<Trial> = modules()
         .into_iter()
         .flat_map(|(module, tests)| tests.into_iter().map(move |test| (module, test)))
         .map(|(module, test)| {
             let name = format!("{module}::{}", test.name());
+            let title = name.clone();
             let control_plane = Arc::clone(&control_plane);
+            let took = Arc::clone(&took);
             let is_slow = test.is_slow();
-            Trial::test(name.clone(), move || test.run(&name, control_plane)).with_ignored_flag(is_slow)
+            let run = move || {
+                let began = Instant::now();
+                let outcome = test.run(&name, control_plane);
+                took.lock().expect("nobody panics with it").push((began.elapsed(), name));
+                outcome
+            };
+            Trial::test(title, run).with_ignored_flag(is_slow)
         })
         .collect();
     let needed = !arguments.list
@@ -111,5 +124,16 @@ fn main() -> ExitCode {
     }
     let conclusion = libtest_mimic::run(&arguments, trials);
     control_plane.stop(conclusion.has_failed());
+    tell_slowest(took.lock().expect("nobody panics with it").clone());
     conclusion.exit_code()
+}
+
+/// For whom the run takes too long.
+fn tell_slowest(mut took: Vec<(Duration, String)>) {
+    took.sort_unstable_by(|one, other| other.cmp(one));
+    let sum: Duration = took.iter().map(|(time, _)| *time).sum();
+    eprintln!("{} s of tests; the longest:", sum.as_secs());
+    for (time, name) in took.iter().take(SLOWEST) {
+        eprintln!("{:>5} s {name}", time.as_secs());
+    }
 }

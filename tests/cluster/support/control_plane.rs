@@ -6,12 +6,13 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{Mutex, Semaphore, SemaphorePermit};
 use tokio::task::JoinHandle;
 
 use super::{DEADLINE, eventually};
@@ -36,15 +37,18 @@ pub(crate) const OPERATOR: &str = "system:serviceaccount:jobrequest-system:jobre
 /// A ClusterRole that lets the operator of a test hold a Lease in the test's namespace, too.
 pub(super) const LEASES_OF_TESTS: &str = "leases-of-tests";
 
-/// One at a time: each takes half a gigabyte, and two cores serve them all.
-static OWN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+/// Few at a time: each takes half a gigabyte, and two cores serve them all.
+static OWN: Semaphore = Semaphore::const_new(3);
+
+/// Held by who looks for free ports, or lets go of one that it wants back: two would find the same.
+static PORTS: Mutex<()> = Mutex::const_new(());
 
 /// Paths and processes of this run. Its folder is apart from the one of `make cluster-up`.
 pub(crate) struct ControlPlane {
     root: PathBuf,
     folder: PathBuf,
     namespaces: AtomicUsize,
-    lock: Mutex<Option<File>>,
+    lock: std::sync::Mutex<Option<File>>,
 }
 
 impl ControlPlane {
@@ -56,7 +60,12 @@ impl ControlPlane {
     }
 
     fn at(root: &Path, folder: PathBuf) -> Self {
-        Self { root: root.to_owned(), folder, namespaces: AtomicUsize::new(0), lock: Mutex::new(None) }
+        Self {
+            root: root.to_owned(),
+            folder,
+            namespaces: AtomicUsize::new(0),
+            lock: std::sync::Mutex::new(None),
+        }
     }
 
     pub(crate) fn kubeconfig(&self) -> PathBuf {
@@ -78,13 +87,14 @@ impl ControlPlane {
 
     /// Another one for the test of this name, without CRDs. It is started, and stops when dropped.
     pub(crate) async fn own(&self, test: &str) -> OwnControlPlane {
-        let turn = OWN.lock().await;
+        let turn = OWN.acquire().await.expect("it is never closed");
         let folder = self.folder.join("own").join(test.replace("::", "."));
         let control_plane = Self::at(&self.root, folder);
         fs::create_dir_all(control_plane.pids()).expect("create the folder of a control plane");
-        control_plane
-            .script("up", &["--nodes", "1", "--enforce-owner-references"])
-            .and_then(|()| control_plane.install_chart())
+        let ports = PORTS.lock().await;
+        let up = control_plane.script("up", &["--nodes", "1", "--enforce-owner-references"]);
+        drop(ports);
+        up.and_then(|()| control_plane.install_chart())
             .unwrap_or_else(|problem| panic!("a control plane of its own: {problem}"));
         OwnControlPlane { control_plane: Arc::new(control_plane), _turn: turn }
     }
@@ -169,12 +179,14 @@ impl ControlPlane {
     pub(crate) async fn outage(&self) -> Outage<'_> {
         let kubeconfig = fs::read_to_string(self.kubeconfig()).expect("read the kubeconfig");
         let address = kubeconfig.split("server: https://").nth(1).and_then(|rest| rest.lines().next());
+        let ports = PORTS.lock().await;
         self.script("api-down", &[]).unwrap_or_else(|problem| panic!("{problem}"));
         // Another cluster on this machine would take the free port, and this one could not come back.
         let address = address.expect("an address");
         let listener =
             eventually(DEADLINE, "the port is free, and held", async || TcpListener::bind(address).await)
                 .await;
+        drop(ports);
         let refuse = tokio::spawn(async move {
             loop {
                 drop(listener.accept().await);
@@ -328,7 +340,7 @@ impl ControlPlane {
 /// A control plane of one test.
 pub(crate) struct OwnControlPlane {
     control_plane: Arc<ControlPlane>,
-    _turn: tokio::sync::MutexGuard<'static, ()>,
+    _turn: SemaphorePermit<'static>,
 }
 
 impl OwnControlPlane {
@@ -346,6 +358,7 @@ pub(crate) struct Outage<'a> {
 impl Outage<'_> {
     /// The API server is there again, with all that it had stored.
     pub(crate) async fn end(self) {
+        let _ports = PORTS.lock().await;
         self.refuse.abort();
         let _ = self.refuse.await;
         self.control_plane.script("api-up", &[]).unwrap_or_else(|problem| panic!("{problem}"));
