@@ -2,9 +2,10 @@
 //! idea each. Those called `observed-` hold what a real kubelet wrote.
 //!
 //! `in.yaml` holds `now`, the status of the `job`, its `pods`, and where it matters: what the stored status told before
-//! (`phase`, `failure`, and of the `run` its `stop`, `message` and `failure`), the `events` that were answered, the
-//! `settings`, and `gone: true` for a Job that is not there any more. `BLESS=1 cargo test --test diagnosis` writes what
-//! comes out; read the difference before you commit it.
+//! (`phase`, `failure`, and of the `run` its `stop`, `message` and `failure`), the `events` about the Job or the `podEvents`
+//! about the first pod that were answered, the pod that was `asked` about a second ago, the `settings`, and `gone: true` for
+//! a Job that is not there any more. `BLESS=1 cargo test --test diagnosis` writes what comes out; read the difference
+//! before you commit it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(clippy::disallowed_types, clippy::disallowed_methods)] // tests are edges
 
@@ -17,7 +18,7 @@ use jobrequest::api::condition::FailureCategory;
 use jobrequest::compile::digest::digest;
 use jobrequest::compile::{Identity, Layers, compile};
 use jobrequest::reconcile::{
-    Answers, Call, Clock, EventsOf, Memory, Next, Observed, Pass, Plan, Read, Step, plan,
+    Answers, Call, Clock, EventsOf, Inquiry, Memory, Next, Observed, Pass, Plan, Read, Step, plan,
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
@@ -82,22 +83,29 @@ fn observed(case: &Path) -> (Observed, Clock) {
             json!([{"apiVersion": "batch/v1", "kind": "Job", "name": "pi-1", "uid": JOB_UID, "controller": true}]);
         pod
     });
-    let of = EventsOf { uid: JOB_UID.to_owned(), reason: "FailedCreate" };
+    let events = ["events", "podEvents"].into_iter().find(|kind| input[kind].is_array()).map(|kind| {
+        let pod = input["pods"][0]["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+        let of = if kind == "events" { EventsOf::Job(JOB_UID.to_owned()) } else { EventsOf::Pod(pod) };
+        (of, list(&input[kind]))
+    });
+    let uptime = Duration::from_secs(1000);
+    let inquiry = input["asked"].as_str().map(|pod| Inquiry {
+        of: EventsOf::Pod(pod.to_owned()),
+        count: 1,
+        until: uptime + Duration::from_secs(4),
+    });
+    let memory = Memory { inquiry, ..Memory::default() };
     let is_gone = input["gone"] == true;
-    let answers = Answers {
-        events: input["events"].is_array().then(|| (of, list(&input["events"]))),
-        job: is_gone.then(|| ("pi-1".to_owned(), None)),
-        ..Answers::default()
-    };
+    let answers = Answers { events, job: is_gone.then(|| ("pi-1".to_owned(), None)), ..Answers::default() };
     let observed = Observed {
         request: Some(read(&request)),
         jobs: if is_gone { Vec::new() } else { vec![read(&job)] },
         pods: owned.map(|pod| read(&pod)).collect(),
         answers,
-        memory: Memory::default(),
+        memory,
         sole_since: None,
     };
-    (observed, Clock { now: read(&input["now"]), uptime: Duration::from_secs(1000) })
+    (observed, Clock { now: read(&input["now"]), uptime })
 }
 
 /// What people read of it.

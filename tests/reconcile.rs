@@ -80,7 +80,7 @@ fn observed(case: &Path) -> (Observed, Clock) {
     let answers = Answers {
         job: found.map(|jobs| (newest.clone(), jobs.into_iter().next())),
         creation: creation.map(|creation| (newest, creation)),
-        events: events.map(|events| (EventsOf { uid, reason: "FailedCreate" }, events)),
+        events: events.map(|events| (EventsOf::Job(uid), events)),
         ..Answers::default()
     };
     // How long ago this process first saw the recorded Jobs, in seconds of its 1000.

@@ -21,7 +21,7 @@ use crate::reconcile::{
     Answer, Call, Creation, Event, EventView, JobView, Propagation, StoredRequest, StoredTemplate,
 };
 
-/// Most events that are read at once: the newest of a few tells why a Job makes no pods.
+/// Most events that are read at once: the newest of a few tells why a Job or pod does not get on.
 const EVENTS: u32 = 50;
 /// Deadline of every call.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -59,7 +59,7 @@ pub(super) async fn perform(
                 // They only tell more: without the right to read them a run goes on as well.
                 Err(kube::Error::Api(status)) if status.code == 403 => {
                     warn!(
-                        "events may not be listed, so nothing tells why a Job makes no pods: {}",
+                        "events may not be listed, so nothing tells why a Job makes no pods, or a node does not set one up: {}",
                         status.message
                     );
                     Vec::new()

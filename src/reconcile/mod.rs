@@ -33,7 +33,8 @@ mod text;
 
 pub use event::Event;
 pub use observed::{
-    Answers, Clock, Creation, EventView, EventsOf, JobView, Memory, Observed, OwnRun, PodView, StoredRequest,
+    Answers, Clock, Creation, EventView, EventsOf, Inquiry, JobView, Memory, Observed, OwnRun, PodView,
+    StoredRequest,
 };
 pub use pass::{Answer, Call, Pass, Rest, Step};
 pub use plan::plan;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use k8s_openapi::api::batch::v1::Job;
 use serde_json::Value;
 
-use super::diagnosis::{self, refusal};
+use super::diagnosis::{self, inquiry};
 use super::event::Event;
 use super::observed::{
     Answers, Clock, Creation, EventView, EventsOf, JobView, Memory, Observed, OwnRun, StoredRequest,
@@ -220,7 +220,7 @@ impl Pass {
                 self.observed.answers.job = Some((name.clone(), found.map(|job| *job)));
             }
             (Call::ListEvents(of), Answer::Events(events)) => {
-                refusal::asked(&mut self.observed.memory, of, clock);
+                inquiry::asked(&mut self.observed.memory, of, clock);
                 self.observed.answers.events = Some((of.clone(), events));
             }
             (_, Answer::Jobs(jobs)) => self.observed.answers.jobs = Some(jobs),

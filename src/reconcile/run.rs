@@ -11,7 +11,7 @@ use k8s_openapi::jiff::Timestamp;
 use super::change::{self, Want};
 use super::clean_up::is_ours_to_change;
 use super::course::{Course, Inputs, Move, Standing};
-use super::diagnosis::{self, refusal};
+use super::diagnosis::{self, inquiry};
 use super::event::Event;
 use super::judge::Sound;
 use super::observed::{Clock, Creation, JobView, Observed, StoredRequest};
@@ -202,10 +202,10 @@ fn recorded(inputs: &Inputs<'_>, newest: &Run, uid: &str) -> Move {
     }
     let is_ours = is_ours_to_change(job, request);
     let mut next = next;
-    match refusal::look(observed, job, clock) {
-        refusal::Look::Ask(read) => return Move::Act(Plan::ask(read)),
-        refusal::Look::Later(pause) => next = next.sooner(Next::After(pause)),
-        refusal::Look::No => {}
+    match diagnosis::look(inputs, newest, job) {
+        inquiry::Look::Ask(of) => return Move::Act(Plan::ask(Read::Events(of))),
+        inquiry::Look::Later(pause) => next = next.sooner(Next::After(pause)),
+        inquiry::Look::No => {}
     }
     if is_ours {
         match stop(inputs, newest, job) {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::{Event, Namespace as CoreNamespace, ResourceQuota};
+use k8s_openapi::api::core::v1::{Event, Namespace as CoreNamespace, Pod, ResourceQuota};
 use kube::Api;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
@@ -16,6 +16,7 @@ pub(crate) fn tests() -> Vec<Test> {
         Test::new("pods_refused_by_pod_security", pods_refused_by_pod_security),
         Test::new("pods_refused_for_a_missing_service_account", pods_refused_for_a_missing_service_account),
         Test::new("stuck_runs_say_why", stuck_runs_say_why),
+        Test::new("pods_that_are_not_set_up_say_why", pods_that_are_not_set_up_say_why),
         Test::new("failed_pods_say_why", failed_pods_say_why),
         Test::new("deadlines_say_what_they_interrupted", deadlines_say_what_they_interrupted),
         Test::new("start_deadlines_end_what_does_not_start", start_deadlines_end_what_does_not_start),
@@ -161,6 +162,48 @@ async fn stuck_runs_say_why(cx: Arc<Cluster>) {
     let before = version("pull").await;
     tokio::time::sleep(std::time::Duration::from_secs(25)).await;
     assert_eq!(before, version("pull").await, "words that alternate are written");
+}
+
+async fn pods_that_are_not_set_up_say_why(cx: Arc<Cluster>) {
+    let at = Requests::new(&cx, "volumes").await;
+    let audit = cx.audit().await;
+    let mark = audit.mark().await;
+    let _operator = Operator::start(&cx, &at.namespace, &[]);
+    // This one is set up, and waits for its image for as long: nobody asks about it.
+    at.create("pulls", spec(&json!({"pull": "hang"}), &json!({}))).await;
+    at.create("mounts", spec(&json!({"mount": "never"}), &json!({}))).await;
+    let pods: Api<Pod> = at.namespace.api(&at.client);
+    let of_mounts = ListParams::default().labels("jobrequest.dev/request=mounts");
+    let pod = eventually(DEADLINE, "there is a pod", async || {
+        let listed = pods.list(&of_mounts).await.unwrap().items;
+        listed.into_iter().next().and_then(|pod| pod.metadata.name)
+    })
+    .await;
+    let message = "MountVolume.SetUp failed for volume \"settings\" : configmap \"settings\" not found";
+    // In the words and the form of a kubelet.
+    let event = json!({
+        "metadata": {"name": format!("{pod}.187"), "namespace": at.namespace.name()},
+        "involvedObject": {"apiVersion": "v1", "kind": "Pod", "name": pod, "namespace": at.namespace.name()},
+        "type": "Warning", "reason": "FailedMount", "message": message, "source": {"component": "kubelet"},
+        "firstTimestamp": "2026-11-23T22:11:43Z", "lastTimestamp": "2026-11-23T22:11:47Z", "count": 4,
+    });
+    let events: Api<Event> = at.namespace.api(&at.client);
+    events.create(&PostParams::default(), &serde_json::from_value(event).unwrap()).await.unwrap();
+
+    let status = stuck(&at, "mounts", "ConfigMissing").await;
+    assert_eq!(status["phase"], "Updating");
+    assert_eq!(condition(&status, "Ready"), "False ContainerCreateFailed");
+    assert_eq!(status["failure"]["message"], message);
+    assert_eq!(status["failure"]["pod"], pod.as_str());
+    let calls = audit.since(mark).await.namespace(at.namespace.name()).user_agent(AGENT);
+    let asked = calls.resource("events").verb("list");
+    let of_pod = asked.matching(|request| request.uri.contains(&pod)).count();
+    assert!((1..=3).contains(&of_pod) && asked.count() == of_pod, "{of_pod} questions: {asked:?}");
+
+    let mounted = json!({"metadata": {"annotations": {"sim.jobrequest.dev/mount": null}}});
+    pods.patch(&pod, &PatchParams::default(), &Patch::Merge(mounted)).await.unwrap();
+    let status = at.until_phase("mounts", 1, "Completed").await;
+    assert!(status["failure"].is_null() && status["runs"][0]["failure"].is_null(), "{status:#}");
 }
 
 async fn failed_pods_say_why(cx: Arc<Cluster>) {

@@ -459,18 +459,21 @@ impl RequestChoice {
     }
 }
 
-/// An event about a Job that may not make pods.
+/// An event about a Job that may not make pods, or a pod that is not set up.
 pub fn event() -> BoxedStrategy<Value> {
     let usual = select(vec![
         "Error creating: pods \"pi-1-9hsjd\" is forbidden: exceeded quota: q, requested: pods=1, used: pods=0, limited: pods=0",
         "Error creating: pods \"pi-1-8gk8l\" is forbidden: violates PodSecurity \"restricted:latest\"",
+        "MountVolume.SetUp failed for volume \"settings\" : configmap \"settings\" not found",
         "Error creating: pods \"pi-1-\" is forbidden: error looking up service account lab/no: serviceaccount \"no\" not found",
     ]);
     let message = prop_oneof![4 => usual.prop_map(ToOwned::to_owned), 1 => text()];
-    (message, proptest::option::of(offset()))
-        .prop_map(|(message, at)| {
+    let reason = select(vec!["FailedCreate", "FailedMount", "FailedCreatePodSandBox", "BackOff"]);
+    (reason, message, proptest::option::of(offset()))
+        .prop_map(|(reason, message, at)| {
             object([
                 ("metadata", Some(json!({"name": "e"}))),
+                ("reason", Some(reason.into())),
                 ("message", Some(message.into())),
                 ("lastTimestamp", at.map(second)),
             ])
@@ -511,8 +514,9 @@ pub fn pod() -> BoxedStrategy<Value> {
         ("DisruptionTarget", "True", "EvictionByEvictionAPI"),
         ("DisruptionTarget", "True", "DeletionByPodGC"),
         ("Initialized", "True", ""),
+        ("PodReadyToStartContainers", "False", ""),
     ]);
-    let conditions = proptest::collection::vec((condition, words, offset()), 0..3);
+    let conditions = proptest::collection::vec((condition, words, offset()), 0..4);
     let whole = (
         select(vec!["Pending", "Running", "Failed", ""]),
         select(vec!["", "", "Evicted", "OutOfcpu"]),

@@ -115,6 +115,7 @@ enum CreationChoice {
 
 fn answers() -> BoxedStrategy<AnswerChoice> {
     let name = || select(JOB_NAMES.as_slice());
+    let about = prop_oneof![name(), select(["pod-0", "pod-1", "pod-2"].as_slice())];
     let creation = prop_oneof![
         parts::job_choice().prop_map(|job| CreationChoice::Created(Box::new(job))),
         Just(CreationChoice::Other(Creation::NameTaken)),
@@ -126,7 +127,7 @@ fn answers() -> BoxedStrategy<AnswerChoice> {
         proptest::option::of((name(), proptest::option::of(parts::job_choice()))),
         proptest::option::of(proptest::collection::vec(parts::job_choice(), 0..4)),
         proptest::option::of((name(), creation)),
-        proptest::option::of((name(), proptest::collection::vec(parts::event(), 0..3))),
+        proptest::option::of((about, proptest::collection::vec(parts::event(), 0..3))),
     )
         .prop_map(|(request_at, job, jobs, creation, events)| AnswerChoice {
             request_at,
@@ -146,7 +147,11 @@ impl AnswerChoice {
             jobs: self.jobs.map(|jobs| jobs.iter().map(see).collect()),
             templates: BTreeMap::new(),
             events: self.events.map(|(name, events)| {
-                let of = EventsOf { uid: format!("job-{name}"), reason: "FailedCreate" };
+                let of = if name.starts_with("pod-") {
+                    EventsOf::Pod(name.to_owned())
+                } else {
+                    EventsOf::Job(format!("job-{name}"))
+                };
                 (of, events.iter().map(view).collect())
             }),
             creation: self.creation.map(|(name, creation)| {
@@ -217,7 +222,7 @@ impl MemoryChoice {
             own_run: None,
             only_creates: BTreeMap::new(),
             forbidden: self.forbidden,
-            refusal: None,
+            inquiry: None,
             pod_failure: None,
             written_at: self.written_at,
             written: None,

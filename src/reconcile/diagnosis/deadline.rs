@@ -21,7 +21,7 @@ const MESSAGE: usize = 1024;
 pub(super) fn interrupted(scene: &Scene<'_>, category: FailureCategory, at: Timestamp) -> Failure {
     let of_category = |failure: Failure| Failure { category, attempts: None, ..failure };
     let start = scene.job.status.start_time.as_ref().map(|time| time.0);
-    if let Some((cause, pod)) = waiting::stuck(&scene.pods) {
+    if let Some((cause, pod)) = waiting::stuck(&scene.pods).or_else(|| scene.setup()) {
         let created = || pod.metadata.creation_timestamp.as_ref().map(|time| time.0);
         let since = pod.waits_since.or_else(created).or(start);
         return of_category(waited(cause.failure, since, at));

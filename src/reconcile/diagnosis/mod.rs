@@ -1,18 +1,23 @@
 //! Why a run does not get on, and why it failed.
 //!
 //! Takes a Job, its pods, what was answered and what the status said before; returns a [`Failure`] and the one word that
-//! Ready gives. [`waiting`] tells what keeps containers from starting, [`refusal`] what keeps a Job from making pods,
-//! [`ended`] why pods failed, [`deadline`] what a deadline interrupted; [`words`] puts it into a sentence.
+//! Ready gives. [`waiting`] tells what keeps containers from starting, [`setup`] what keeps a node from setting up a pod,
+//! [`refusal`] what keeps a Job from making pods ([`inquiry`] when to ask about the two), [`ended`] why pods failed,
+//! [`deadline`] what a deadline interrupted; [`words`] puts it into a sentence.
 //!
 //! Pods vanish: what was recorded stays, unless what comes later tells more.
 
 mod deadline;
 mod ended;
-pub(super) mod refusal;
+pub(super) mod inquiry;
+mod refusal;
+mod setup;
 mod waiting;
 mod words;
 
 use k8s_openapi::jiff::Timestamp;
+
+use inquiry::Look;
 
 use super::course::Inputs;
 use super::observed::{ContainerState, JobConditionView, JobView, Observed, PodView};
@@ -76,12 +81,22 @@ impl<'a> Scene<'a> {
 
     /// What refuses the Job's pods: as answered, or, between two questions, as told before.
     fn refusal(&self) -> Option<Cause> {
-        if refusal::was_asked(self.observed, self.job) {
-            return refusal::answered(self.observed, self.job);
+        if let Some(events) = inquiry::answer(self.observed, &refusal::events_of(self.job)) {
+            return refusal::told_by(events);
         }
         let told = self.before.filter(|before| before.reason.as_deref() == Some("FailedCreate"))?;
         let is_at_hand = self.pods.is_empty() && !self.has_started;
         is_at_hand.then(|| Cause { reason: Reason::PodsForbidden, failure: told.clone() })
+    }
+
+    /// What keeps a node from setting up a pod: as answered, or, between two questions, as told before.
+    fn setup(&self) -> Option<(Cause, &'a PodView)> {
+        let pod = setup::pending(&self.pods)?;
+        if let Some(events) = inquiry::answer(self.observed, &setup::events_of(pod)) {
+            return Some((setup::told_by(pod, events)?, pod));
+        }
+        let told = self.before.filter(|before| setup::is_about(before, pod))?;
+        Some((Cause { reason: waiting::reason_of(told)?, failure: told.clone() }, pod))
     }
 
     /// Why a pod failed which is gone by now.
@@ -98,6 +113,7 @@ impl<'a> Scene<'a> {
             None => self
                 .refusal()
                 .filter(|_| refusal::makes_none(self.observed, self.job))
+                .or_else(|| self.setup().map(|(cause, _)| cause))
                 .or_else(|| self.told())?,
         };
         // The kubelet's words alternate while the cause is the same: the first ones stay.
@@ -110,7 +126,7 @@ impl<'a> Scene<'a> {
     fn told(&self) -> Option<Cause> {
         let is_over = |pod: &&PodView| pod.is_terminating() || pod.is_failed;
         let told = self.before.filter(|before| !is_of_ended_pod(before))?;
-        let was_asked = refusal::was_asked(self.observed, self.job);
+        let was_asked = inquiry::answer(self.observed, &refusal::events_of(self.job)).is_some();
         let reason = waiting::reason_of(told)?;
         (!was_asked && self.pods.iter().all(is_over)).then(|| Cause { reason, failure: told.clone() })
     }
@@ -147,6 +163,15 @@ pub(super) fn run_has_started<'a>(
         || has_started(own_pods)
         // Pods vanish when they are replaced; what has started stays so, as long as the run is not suspended.
         || (stored.phase == Some(Phase::Running) && stored.run == Some(run.number))
+}
+
+/// Whether to ask for events about `run`, whose `job` lives.
+pub(super) fn look(inputs: &Inputs<'_>, run: &Run, job: &JobView) -> Look {
+    let scene = Scene::of(inputs, run, job);
+    let is_known = || scene.has_started || job.is_ending() || waiting::stuck(&scene.pods).is_some();
+    let puzzle =
+        refusal::puzzle(inputs.observed, job).or_else(|| setup::puzzle(&scene.pods).filter(|_| !is_known()));
+    puzzle.map_or(Look::No, |puzzle| inquiry::look(inputs.observed, puzzle, inputs.clock))
 }
 
 /// What is to be seen of `run`, whose `job` lives and is not suspended.

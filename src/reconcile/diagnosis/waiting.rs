@@ -1,6 +1,6 @@
 //! Pods that cannot start -> what is in the way.
 
-use super::{Cause, in_pod};
+use super::{Cause, in_pod, setup};
 use crate::api::condition::{FailureCategory, Reason};
 use crate::api::failure::Failure;
 use crate::reconcile::observed::{ContainerRole, ContainerState, ContainerView, PodView};
@@ -10,7 +10,7 @@ const NEVER: &str =
     "imagePullPolicy is Never and the node does not have the image: put it there, or let the image be pulled";
 const PULL: &str =
     "check the image's name and tag, and that the node may pull it: imagePullSecrets, registry, network";
-const CONFIG: &str = "create what is missing in the namespace of the JobRequest, or make the reference optional; the run goes on by itself";
+pub(super) const CONFIG: &str = "create what is missing in the namespace of the JobRequest, or make the reference optional; the run goes on by itself";
 const SETTINGS: &str = "correct the container's settings: the node cannot make it as it is";
 pub(super) const COMMAND: &str =
     "check command, args and workingDir: the program could not be started in this image";
@@ -66,6 +66,7 @@ fn of_container(pod: &PodView, container: &ContainerView) -> Option<Cause> {
 /// The word for a run that is stuck for this cause; `None`: it tells of something else.
 pub(super) fn reason_of(failure: &Failure) -> Option<Reason> {
     match (failure.category, failure.reason.as_deref().unwrap_or_default()) {
+        (_, word) if setup::is_of_setup(word) => Some(Reason::ContainerCreateFailed),
         (_, "FailedCreate") => Some(Reason::PodsForbidden),
         (_, "Unschedulable") => Some(Reason::Unschedulable),
         (FailureCategory::ImagePull, _) => Some(Reason::ImagePullFailed),

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::waiting::CONFIG;
 use crate::api::condition::FailureCategory;
 use crate::api::failure::Failure;
 use crate::reconcile::text::{bounded_to, in_one_line, last_words};
@@ -60,10 +61,12 @@ pub(super) fn sentence(failure: &Failure, bytes: usize) -> String {
     bounded_to(&head, bytes)
 }
 
-/// The two tell of one cause: what alternates in its words is no news.
+/// The two tell of one cause: what alternates in its words is no news. But of things that are missing, the next one is.
 pub(super) fn is_same_cause(a: &Failure, b: &Failure) -> bool {
-    (a.category, &a.pod, &a.container, &a.hint, a.exit_code)
-        == (b.category, &b.pod, &b.container, &b.hint, b.exit_code)
+    let is_missing = b.hint.as_deref() == Some(CONFIG);
+    (!is_missing || a.message == b.message)
+        && (a.category, &a.pod, &a.container, &a.hint, a.exit_code)
+            == (b.category, &b.pod, &b.container, &b.hint, b.exit_code)
 }
 
 /// How much a failure tells. A tie goes to what was recorded first.

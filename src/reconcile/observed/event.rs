@@ -12,21 +12,26 @@ use crate::reconcile::text::{bounded_to, printable};
 
 /// Longest words of an event that are kept, in bytes.
 const MESSAGE: usize = 1024;
+/// Longest native word, in bytes.
+const REASON: usize = 64;
 
-/// Which events are asked for: those of one reason about one object.
+/// Which events are asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EventsOf {
-    /// uid of the Job or pod that they are about.
-    pub uid: String,
-    /// Their reason: FailedCreate of a Job, FailedMount of a pod.
-    pub reason: &'static str,
+pub enum EventsOf {
+    /// FailedCreate, about the Job with this uid.
+    Job(String),
+    /// Warnings about the pod of this name, which no other pod of the namespace ever had.
+    Pod(String),
 }
 
 impl EventsOf {
     /// As a field selector of core/v1 events.
     #[must_use]
     pub fn selector(&self) -> String {
-        format!("involvedObject.uid={},reason={}", self.uid, self.reason)
+        match self {
+            Self::Job(uid) => format!("involvedObject.uid={uid},reason=FailedCreate"),
+            Self::Pod(name) => format!("involvedObject.kind=Pod,involvedObject.name={name},type=Warning"),
+        }
     }
 }
 
@@ -39,7 +44,9 @@ pub struct EventView {
     pub metadata: ObjectMeta,
     /// When it was last told; absent if it does not say.
     pub at: Option<Timestamp>,
-    /// What happened, in words.
+    /// What happened, in one word.
+    pub reason: String,
+    /// The same in words.
     pub message: String,
 }
 
@@ -47,6 +54,8 @@ pub struct EventView {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Wire {
+    #[serde(default)]
+    reason: Option<String>,
     #[serde(default)]
     message: Option<String>,
     #[serde(default)]
@@ -73,6 +82,7 @@ impl From<Wire> for EventView {
         Self {
             metadata: ObjectMeta::default(),
             at: last.or(plain).or(wire.event_time.map(|time| time.0)),
+            reason: bounded_to(&printable(wire.reason.as_deref().unwrap_or_default()), REASON),
             message: bounded_to(&printable(wire.message.as_deref().unwrap_or_default()), MESSAGE),
         }
     }

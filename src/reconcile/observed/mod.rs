@@ -353,8 +353,8 @@ pub struct Memory {
     pub only_creates: BTreeMap<String, Duration>,
     /// How often in a row a create was forbidden, and when to try again.
     pub forbidden: Option<(u32, Duration)>,
-    /// When to ask again for the events about a Job that makes no pods.
-    pub refusal: Option<Refusal>,
+    /// Which events were asked for last, and when to ask for them again.
+    pub inquiry: Option<Inquiry>,
     /// The newest pod failure of a Job, by its uid: the pod may be gone when the Job fails.
     pub pod_failure: Option<(String, Box<Failure>)>,
     /// When this process last wrote the status.
@@ -365,8 +365,8 @@ pub struct Memory {
 
 /// Events about what keeps something from getting on were asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    /// What they were asked about.
+pub struct Inquiry {
+    /// Which.
     pub of: EventsOf,
     /// How often in a row.
     pub count: u32,

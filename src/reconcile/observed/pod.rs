@@ -30,6 +30,9 @@ pub struct PodView {
     pub node: Option<Box<str>>,
     /// It has ended, and not well.
     pub is_failed: bool,
+    /// Its node says that its volumes are not mounted yet, or that it has no network: PodReadyToStartContainers is
+    /// false, as it is again when the pod has ended.
+    pub lacks_sandbox: bool,
     /// Why the pod as a whole stands as it does, for example Evicted; mostly empty.
     pub reason: Box<str>,
     /// The same, in words.
@@ -254,6 +257,7 @@ impl From<Wire> for PodView {
         });
         let unscheduled = find("PodScheduled", "False").map(|condition| Box::new(condition.view()));
         let disruption = find("DisruptionTarget", "True").map(|condition| Box::new(condition.view()));
+        let lacks_sandbox = find("PodReadyToStartContainers", "False").is_some();
         let waits_since = initialized.or(status.start_time.as_ref()).map(|time| time.0);
         let of_inits = status.init_container_statuses.into_iter().flatten();
         let of_others = status.container_statuses.into_iter().flatten();
@@ -261,6 +265,7 @@ impl From<Wire> for PodView {
             job_uid: owner.map(|owner| owner.uid.as_str().into()),
             node: spec.node_name.map(Into::into),
             is_failed: status.phase.as_deref() == Some("Failed"),
+            lacks_sandbox,
             reason: word(status.reason.as_deref()),
             message: sentence(status.message.as_deref()),
             waits_since,

@@ -26,7 +26,8 @@ else
     elif $reason == "ImagePullBackOff" then (if $stuck == "deadline" then "deadline" else "pull-retry" end)
     elif $reason == "InvalidImageName" or $reason == "CreateContainerConfigError" then $stuck
     elif $reason != "" then
-      if $hit and (sim("pull") == "never" or sim("pull") == "badname") then "pull-failed"
+      if sim("mount") then $stuck
+      elif $hit and (sim("pull") == "never" or sim("pull") == "badname") then "pull-failed"
       elif $hit and sim("pull") == "hang" then $stuck
       elif $hit and sim("config") then "config-missing"
       elif $hit and sim("start") == "error" then "start-error"

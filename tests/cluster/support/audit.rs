@@ -39,6 +39,8 @@ pub(crate) struct Request {
     /// Empty for a request that is not about one namespace.
     pub(crate) namespace: String,
     pub(crate) name: String,
+    /// Path and query, as they were sent.
+    pub(crate) uri: String,
     pub(crate) code: u16,
     pub(crate) user: String,
     pub(crate) user_agent: String,
@@ -179,6 +181,8 @@ impl fmt::Debug for Requests {
 struct Line {
     stage: String,
     verb: String,
+    #[serde(rename = "requestURI")]
+    uri: String,
     user: User,
     #[serde(default)]
     user_agent: String,
@@ -232,6 +236,7 @@ fn request(line: &str) -> Option<Request> {
         subresource: object.subresource,
         namespace: object.namespace,
         name: object.name,
+        uri: line.uri,
         code: line.response_status.map_or(0, |answer| answer.code),
         user: line.user.username,
         user_agent: line.user_agent,
