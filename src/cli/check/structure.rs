@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::Found;
 use super::schema::{Rule, Schema, Unique};
-use super::suggest::{did_you_mean, quoted};
+use super::suggest::{did_you_mean, did_you_mean_field, quoted};
 use crate::cli::manifest::{Part, Step};
 
 /// Most characters of a value that a message repeats.
@@ -163,7 +163,7 @@ impl Walk {
                 Some(schema) => walk.check(value, schema),
                 None if schema.keeps_unknown || schema.types.is_empty() => {}
                 None => {
-                    let similar = did_you_mean(key, schema.properties.keys().map(String::as_str));
+                    let similar = did_you_mean_field(key, schema);
                     walk.report(
                         Part::Key,
                         format!("unknown field {}{}", quoted(key), similar.unwrap_or_default()),

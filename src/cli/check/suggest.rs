@@ -1,4 +1,21 @@
-//! Did you mean: the name that is nearest to a misspelt one.
+//! Did you mean: the name that is nearest to a misspelt one, or ours for what Kubernetes calls otherwise.
+
+use super::schema::Schema;
+
+/// Fields of Jobs and pods, and what they are called here. A sidecar's `restartPolicy` is not among them: it is a switch.
+const OF_KUBERNETES: [(&str, &str); 11] = [
+    ("configMap", "configRef"),
+    ("configMapKeyRef", "configRef"),
+    ("configMapRef", "configRef"),
+    ("containerPort", "port"),
+    ("mountPath", "path"),
+    ("name", "volume"),
+    ("secret", "configRef"),
+    ("secretKeyRef", "configRef"),
+    ("secretRef", "configRef"),
+    ("valueFrom", "configRef"),
+    ("volumeMounts", "mounts"),
+];
 
 /// `"name"`.
 pub(super) fn quoted(name: &str) -> String {
@@ -16,4 +33,19 @@ pub(super) fn did_you_mean<'a>(wrong: &str, names: impl Iterator<Item = &'a str>
         .min()
         .filter(|(distance, name)| *distance <= wrong.len().max(name.len()) / 3)
         .map(|(_, name)| format!("; did you mean {}?", quoted(name)))
+}
+
+/// The same for a field which the object of this schema does not have: by its name in Kubernetes, or one level deeper.
+pub(super) fn did_you_mean_field(wrong: &str, schema: &Schema) -> Option<String> {
+    let fields = || schema.properties.keys().map(String::as_str);
+    let of_kubernetes = OF_KUBERNETES.iter().filter(|(theirs, _)| *theirs == wrong);
+    let ours = of_kubernetes.map(|(_, ours)| *ours).find(|ours| schema.properties.contains_key(*ours));
+    let deeper = || {
+        // What has a field of its own need not be overridden.
+        let parents = schema.properties.iter().filter(|(parent, _)| *parent != "overrides");
+        let mut parents = parents.filter(|(_, inner)| inner.properties.contains_key(wrong));
+        parents.next().map(|(parent, _)| format!("{parent}.{wrong}"))
+    };
+    let found = ours.map(ToOwned::to_owned).or_else(deeper);
+    found.map(|name| format!("; did you mean {}?", quoted(&name))).or_else(|| did_you_mean(wrong, fields()))
 }
