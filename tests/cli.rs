@@ -2,7 +2,7 @@
 //! command runs in its folder, or in the `folder` that the case names, from the root of the repository.
 //!
 //! `BLESS=1 cargo test --test cli` writes what comes out; read the difference before you commit it. Hostile inputs too
-//! long to keep in files are made here, and run with little memory.
+//! long to keep in files are made here, and run with little memory and few seconds of a processor.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(clippy::disallowed_types, clippy::disallowed_methods)] // tests are edges
 
@@ -211,7 +211,7 @@ fn hostile_inputs_end_in_a_message() {
     let is_refused = |what: &str, bytes: Vec<u8>, words: &str| {
         let file = folder.join(format!("hostile-{}.yaml", what.replace(' ', "-")));
         fs::write(&file, bytes).unwrap();
-        let limited = format!("ulimit -v 400000; exec {PROGRAM} validate {}", file.display());
+        let limited = format!("ulimit -v 400000; ulimit -t 10; exec {PROGRAM} validate {}", file.display());
         let output = Command::new("sh").args(["-c", &limited]).env("RUST_BACKTRACE", "0").output().unwrap();
         let stderr = String::from_utf8_lossy(&output.stderr);
         let first: String = stderr.lines().next().unwrap_or_default().chars().take(300).collect();

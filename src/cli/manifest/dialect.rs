@@ -48,8 +48,11 @@ pub(super) fn plain_in_flow(plain: &str, after: &str, is_key: bool) -> Result<()
     if plain.starts_with(':') {
         return refused("a text that begins with ':'");
     }
-    let before_colon = after.split(':').next().filter(|text| text.trim().is_empty()).unwrap_or_default();
-    if is_key && [plain, before_colon].iter().any(|text| text.contains(['\n', '\r'])) {
+    // No further: what follows may be most of the document, and is looked at for every text in it.
+    let rest = after.trim_start();
+    let gap = after.get(..after.len() - rest.len()).unwrap_or_default();
+    let gap = if rest.is_empty() || rest.starts_with(':') { gap } else { "" };
+    if is_key && [plain, gap].iter().any(|text| text.contains(['\n', '\r'])) {
         return refused("a key of several lines");
     }
     if after.strip_prefix(':').is_some_and(|after| after.starts_with([',', '[', ']', '{', '}'])) {
