@@ -23,12 +23,7 @@ if [[ -z $binary ]]; then
     # With --target, so that the flags do not reach build scripts and procedural macros, which cannot be static. In a
     # static binary getrandom does not find libc's function and would read /dev/urandom, a file: so the system call.
     RUSTFLAGS="${RUSTFLAGS:-} -C target-feature=+crt-static --cfg getrandom_backend=\"linux_getrandom\"" \
-        ${CARGO:-cargo} build --release --locked --target "$target" &
-    # A signal to this script ends the long part of it, too.
-    trap 'kill "$!" 2>/dev/null || true' EXIT
-    trap 'exit 130' INT TERM
-    wait "$!"
-    trap - EXIT INT TERM
+        ${CARGO:-cargo} build --release --locked --target "$target"
     binary=${CARGO_TARGET_DIR:-target}/$target/release/jobrequest
 fi
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)

@@ -14,11 +14,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jobrequest::api::JobRequestSpec;
-use jobrequest::api::condition::FailureCategory;
+use jobrequest::api::condition::{FailureCategory, Stop};
 use jobrequest::compile::digest::digest;
 use jobrequest::compile::{Identity, Layers, compile};
 use jobrequest::reconcile::{
-    Answers, Call, Clock, EventsOf, Inquiry, Memory, Next, Observed, Pass, Plan, Read, Step, plan,
+    Answer, Answers, Call, Clock, EventsOf, Inquiry, Memory, Next, Observed, Pass, Plan, Read, Step, plan,
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
@@ -199,6 +199,20 @@ fn a_pod_that_is_gone_is_remembered() {
     let status = plan(&observed, &Layers::default(), clock).status.unwrap();
     let failure = status.failure.unwrap();
     assert_eq!((failure.category, failure.exit_code), (FailureCategory::AppError, Some(255)));
+}
+
+/// Events only tell more: when they cannot be read, what is to be done is done.
+#[test]
+fn a_run_goes_on_without_events() {
+    let case =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/diagnosis/volume-is-asked-about-before-a-stop");
+    let (observed, clock) = observed(&case);
+    let mut pass = Pass::new(observed, Layers::default(), clock);
+    let Step::Call(asked @ Call::ListEvents(_)) = pass.step(clock) else { panic!("no question") };
+    pass.answer(&asked, Answer::Events(None), clock);
+    let step = pass.step(clock);
+    let Step::Call(Call::WriteStatus { status, .. }) = &step else { panic!("{step:?}") };
+    assert_eq!(status.runs[0].stop, Some(Stop::StartDeadline));
 }
 
 /// The page about failures has a section for every category, and shows a status of it.

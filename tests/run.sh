@@ -25,12 +25,13 @@ background=()
 trap 'kill ${background[*]-} 2>/dev/null || true' EXIT
 trap 'exit 130' INT TERM
 
-# LOG COMMAND...: one after the other, at low priority; a signal ends the one that is running.
+# LOG COMMAND...: one after the other, at low priority; a signal ends the one that is running, with all that it started.
 build_beside() {
     local log=$1
     shift
     (
-        trap 'kill "$!" 2>/dev/null; exit 143' TERM
+        set -m # each command leads a process group
+        trap 'kill -- "-$!" 2>/dev/null; exit 143' TERM
         for command in "$@"; do
             nice "$command" &
             wait "$!"

@@ -21,8 +21,9 @@ use crate::reconcile::{
     Answer, Call, Creation, Event, EventView, JobView, Propagation, StoredRequest, StoredTemplate,
 };
 
-/// Most events that are read at once: the newest of a few tells why a Job or pod does not get on.
-const EVENTS: u32 = 50;
+/// Most events that are read at once. They come oldest first, and last an hour; who tells them counts up those alike, so
+/// that they are some dozens.
+const EVENTS: u32 = 200;
 /// Deadline of every call.
 const DEADLINE: Duration = Duration::from_secs(10);
 
@@ -55,16 +56,14 @@ pub(super) async fn perform(
         Call::ListEvents(of) => {
             let events: Api<EventView> = Api::namespaced(context.client.clone(), namespace);
             let about = ListParams::default().fields(&of.selector()).limit(EVENTS);
-            let listed = match within("list events", events.list(&about)).await? {
-                // They only tell more: without the right to read them a run goes on as well.
-                Err(kube::Error::Api(status)) if status.code == 403 => {
-                    warn!(
-                        "events may not be listed, so nothing tells why a Job makes no pods, or a node does not set one up: {}",
-                        status.message
-                    );
-                    Vec::new()
+            let listed = within("list events", events.list(&about)).await;
+            // They only tell more: a run goes on as well without, and is looked at again.
+            let listed = match listed.and_then(|listed| answer("list events", listed)) {
+                Ok(listed) => Some(listed.items),
+                Err(error) => {
+                    warn!("so nothing tells why a Job makes no pods, or a node does not set one up: {error}");
+                    None
                 }
-                listed => answer("list events", listed)?.items,
             };
             Ok(Answer::Events(listed))
         }

@@ -82,8 +82,8 @@ pub enum Answer {
     Job(Option<Box<JobView>>),
     /// Of [`Call::ListJobs`].
     Jobs(Vec<JobView>),
-    /// Of [`Call::ListEvents`].
-    Events(Vec<EventView>),
+    /// Of [`Call::ListEvents`]; `None`: there was no answer, and the pass goes on without.
+    Events(Option<Vec<EventView>>),
     /// Of [`Call::GetTemplate`]: what a run would note of it.
     Template(Option<TemplatePin>),
     /// Of [`Call::CreateJob`].
@@ -221,7 +221,7 @@ impl Pass {
             }
             (Call::ListEvents(of), Answer::Events(events)) => {
                 inquiry::asked(&mut self.observed.memory, of, clock);
-                self.observed.answers.events = Some((of.clone(), events));
+                self.observed.answers.events = events.map(|events| (of.clone(), events));
             }
             (_, Answer::Jobs(jobs)) => self.observed.answers.jobs = Some(jobs),
             (Call::CreateJob { job, .. }, Answer::Creation(creation)) => {

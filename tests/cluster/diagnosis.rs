@@ -197,8 +197,9 @@ async fn pods_that_are_not_set_up_say_why(cx: Arc<Cluster>) {
     assert_eq!(status["failure"]["pod"], pod.as_str());
     let calls = audit.since(mark).await.namespace(at.namespace.name()).user_agent(AGENT);
     let asked = calls.resource("events").verb("list");
-    let of_pod = asked.matching(|request| request.uri.contains(&pod)).count();
-    assert!((1..=3).contains(&of_pod) && asked.count() == of_pod, "{of_pod} questions: {asked:?}");
+    let about = |pod: &str| asked.matching(|request| request.uri.contains(pod)).count();
+    let (mounts, pulls) = (about(&pod), about("pulls-1-"));
+    assert!((1..=3).contains(&mounts) && pulls == 0, "{mounts} and {pulls} questions: {asked:?}");
 
     let mounted = json!({"metadata": {"annotations": {"sim.jobrequest.dev/mount": null}}});
     pods.patch(&pod, &PatchParams::default(), &Patch::Merge(mounted)).await.unwrap();

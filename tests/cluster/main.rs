@@ -51,7 +51,6 @@ fn modules() -> Vec<(&'static str, Vec<Test>)> {
         // These wait for long, so they begin first.
         ("campaign", campaign::tests()),
         ("ttl", ttl::tests()),
-        ("figures", figures::tests()),
         ("rights", rights::tests()),
         ("upgrade", upgrade::tests()),
         ("chart", chart::tests()),
@@ -78,6 +77,8 @@ fn modules() -> Vec<(&'static str, Vec<Test>)> {
         ("leadership", leadership::tests()),
         ("metrics", metrics::tests()),
         ("scale", scale::tests()),
+        // These count calls of one run on a cluster that has time for it.
+        ("figures", figures::tests()),
     ]
 }
 

@@ -173,7 +173,7 @@ impl Lab {
         match call {
             Call::GetRequest => Answer::Request(Some(Box::new(view(&self.request)))),
             Call::GetJob(name) => Answer::Job(self.jobs.get(name).map(|job| Box::new(view(job)))),
-            Call::ListEvents(_) => Answer::Events(self.events.iter().map(view).collect()),
+            Call::ListEvents(_) => Answer::Events(Some(self.events.iter().map(view).collect())),
             Call::ListJobs => {
                 Answer::Jobs(self.jobs.values().filter(|job| is_labelled(job)).map(view).collect())
             }

@@ -206,7 +206,7 @@ impl Server {
         match call {
             Call::GetRequest => Answer::Request(self.request().map(|request| Box::new((**request).clone()))),
             Call::GetJob(name) => Answer::Job(self.job(name).map(|job| Box::new(job.view.clone()))),
-            Call::ListEvents(_) => Answer::Events(Vec::new()),
+            Call::ListEvents(_) => Answer::Events(Some(Vec::new())),
             Call::ListJobs => Answer::Jobs(
                 self.live_jobs()
                     .filter(|job| job.value["metadata"]["labels"][labels::REQUEST] == NAME)

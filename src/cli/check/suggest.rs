@@ -41,8 +41,10 @@ pub(super) fn did_you_mean_field(wrong: &str, schema: &Schema) -> Option<String>
     let of_kubernetes = OF_KUBERNETES.iter().filter(|(theirs, _)| *theirs == wrong);
     let ours = of_kubernetes.map(|(_, ours)| *ours).find(|ours| schema.properties.contains_key(*ours));
     let deeper = || {
-        // What has a field of its own need not be overridden.
-        let parents = schema.properties.iter().filter(|(parent, _)| *parent != "overrides");
+        // What has a field of its own need not be overridden, and nobody writes a status. A name may be that of anything.
+        let is_apt =
+            |parent: &str| !matches!(parent, "overrides" | "status") && wrong != "name" && wrong != "kind";
+        let parents = schema.properties.iter().filter(|(parent, _)| is_apt(parent));
         let mut parents = parents.filter(|(_, inner)| inner.properties.contains_key(wrong));
         parents.next().map(|(parent, _)| format!("{parent}.{wrong}"))
     };

@@ -4,7 +4,7 @@
 
 use k8s_openapi::jiff::Timestamp;
 
-use super::{Scene, blank, ended, in_pod, is_of_ended_pod, waiting, words};
+use super::{Scene, blank, ended, in_pod, is_of_ended_pod, setup, waiting, words};
 use crate::api::condition::FailureCategory;
 use crate::api::failure::Failure;
 use crate::reconcile::observed::{ContainerRole, ContainerState, ContainerView, PodView};
@@ -28,6 +28,11 @@ pub(super) fn interrupted(scene: &Scene<'_>, category: FailureCategory, at: Time
     }
     if let Some(cause) = scene.refusal() {
         return of_category(waited(cause.failure, start, at));
+    }
+    // Of another pod, which may be gone: it tells more than that this one was being created.
+    let of_setup = |before: &&Failure| before.reason.as_deref().is_some_and(setup::is_of_setup);
+    if let Some(failure) = scene.before.filter(of_setup).filter(|_| !scene.has_started) {
+        return of_category(waited(failure.clone(), start, at));
     }
     if let Some(failure) = at_work(&scene.pods, at) {
         return of_category(failure);

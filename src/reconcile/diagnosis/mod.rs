@@ -91,9 +91,9 @@ impl<'a> Scene<'a> {
 
     /// What keeps a node from setting up a pod: as answered, or, between two questions, as told before.
     fn setup(&self) -> Option<(Cause, &'a PodView)> {
-        let pod = setup::pending(&self.pods)?;
+        let pod = setup::pending(&self.pods, self.before)?;
         if let Some(events) = inquiry::answer(self.observed, &setup::events_of(pod)) {
-            return Some((setup::told_by(pod, events)?, pod));
+            return Some((setup::told_by(pod, events, self.before)?, pod));
         }
         let told = self.before.filter(|before| setup::is_about(before, pod))?;
         Some((Cause { reason: waiting::reason_of(told)?, failure: told.clone() }, pod))
@@ -168,9 +168,9 @@ pub(super) fn run_has_started<'a>(
 /// Whether to ask for events about `run`, whose `job` lives.
 pub(super) fn look(inputs: &Inputs<'_>, run: &Run, job: &JobView) -> Look {
     let scene = Scene::of(inputs, run, job);
-    let is_known = || scene.has_started || job.is_ending() || waiting::stuck(&scene.pods).is_some();
-    let puzzle =
-        refusal::puzzle(inputs.observed, job).or_else(|| setup::puzzle(&scene.pods).filter(|_| !is_known()));
+    let is_clear = scene.has_started || job.is_ending() || waiting::stuck(&scene.pods).is_some();
+    let puzzle = refusal::puzzle(inputs.observed, job)
+        .or_else(|| setup::puzzle(&scene.pods, scene.before).filter(|_| !is_clear));
     puzzle.map_or(Look::No, |puzzle| inquiry::look(inputs.observed, puzzle, inputs.clock))
 }
 

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use k8s_openapi::jiff::SignedDuration;
+
 use super::inquiry::Puzzle;
 use super::waiting::CONFIG;
 use super::{Cause, has_started, in_pod};
@@ -12,6 +14,9 @@ use crate::reconcile::observed::{EventView, EventsOf, PodView};
 
 /// How long a node may take for it before anybody is asked. Most need a second or two.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// A kubelet tries each volume again after two minutes at the latest: what it told longer before it told something else
+/// is over.
+const NEWS: SignedDuration = SignedDuration::from_secs(150);
 
 const VOLUME: &str =
     "the node cannot mount a volume of the pod: do what the message says; the node tries again by itself";
@@ -19,15 +24,17 @@ const NODE: &str = "the node cannot make the pod's sandbox or network: look at t
 /// What the kubelet says when it has waited for long, whatever the cause.
 const TIMED_OUT: &str = "Unable to attach or mount volumes";
 
-/// The first pod, by name, that waits for its node, or did so to its end; those that are being deleted last.
-pub(super) fn pending<'a>(pods: &[&'a PodView]) -> Option<&'a PodView> {
+/// The pod that waits for its node, or did so to its end: the one that `before` is about, or else the first by name,
+/// those that are being deleted last.
+pub(super) fn pending<'a>(pods: &[&'a PodView], before: Option<&Failure>) -> Option<&'a PodView> {
     let waits = pods.iter().copied().filter(|pod| pod.lacks_sandbox && !has_started([*pod]));
-    waits.min_by_key(|pod| (pod.is_terminating(), pod.name()))
+    let is_told = |pod: &PodView| before.is_some_and(|before| is_about(before, pod));
+    waits.min_by_key(|pod| (!is_told(pod), pod.is_terminating(), pod.name()))
 }
 
 /// One of `pods`, of which no container has started, is not set up.
-pub(super) fn puzzle(pods: &[&PodView]) -> Option<Puzzle> {
-    let pod = pending(pods).filter(|pod| !pod.is_terminating() && !pod.is_failed)?;
+pub(super) fn puzzle(pods: &[&PodView], before: Option<&Failure>) -> Option<Puzzle> {
+    let pod = pending(pods, before).filter(|pod| !pod.is_terminating() && !pod.is_failed)?;
     Some(Puzzle { events: events_of(pod), since: pod.waits_since?, patience: PATIENCE })
 }
 
@@ -36,12 +43,32 @@ pub(super) fn events_of(pod: &PodView) -> EventsOf {
     EventsOf::Pod(pod.name().to_owned())
 }
 
-/// What they tell: the newest, and rather why than that it takes long.
-pub(super) fn told_by(pod: &PodView, events: &[EventView]) -> Option<Cause> {
-    let known = events.iter().filter_map(|event| Some((event, of_event(pod, event)?)));
-    let newest =
-        known.max_by_key(|(event, _)| (!event.message.starts_with(TIMED_OUT), event.at, &event.message));
-    newest.map(|(_, cause)| cause)
+/// What they tell: what was told `before`, if that is still told; else the newest, and rather why than that it takes
+/// long. Nothing once the pod was set up, which older kubelets do not say in its status before its image is pulled.
+pub(super) fn told_by(pod: &PodView, events: &[EventView], before: Option<&Failure>) -> Option<Cause> {
+    let newest = events.iter().filter(|event| is_of_setup(&event.reason)).map(|event| event.at).max()?;
+    let is_over = events.iter().any(|event| is_after_setup(&event.reason) && event.at >= newest);
+    if is_over {
+        return None;
+    }
+    let is_news = |event: &&EventView| {
+        is_of_setup(&event.reason)
+            && newest.zip(event.at).is_none_or(|(newest, at)| newest.duration_since(at) <= NEWS)
+    };
+    let is_told = |event: &EventView| {
+        let said = |text: &Option<String>, by: &str| text.as_deref() == Some(by);
+        before.is_some_and(|before| {
+            is_about(before, pod)
+                && said(&before.reason, &event.reason)
+                && said(&before.message, &event.message)
+        })
+    };
+    let tells_why = |event: &EventView| !event.message.starts_with(TIMED_OUT);
+    let event = events
+        .iter()
+        .filter(is_news)
+        .max_by_key(|event| (tells_why(event), is_told(event), event.at, &event.message))?;
+    Some(of_event(pod, event))
 }
 
 /// What was told before is about this.
@@ -54,20 +81,28 @@ pub(super) fn is_of_setup(event: &str) -> bool {
     is_of_volume(event) || matches!(event, "FailedCreatePodSandBox" | "NetworkNotReady")
 }
 
-fn is_of_volume(event: &str) -> bool {
+/// An event of this reason tells of a volume.
+pub(super) fn is_of_volume(event: &str) -> bool {
     matches!(event, "FailedMount" | "FailedAttachVolume" | "FailedMapVolume")
 }
 
-fn of_event(pod: &PodView, event: &EventView) -> Option<Cause> {
-    if !is_of_setup(&event.reason) {
-        return None;
-    }
-    let is_missing = ["not found", "non-existent"].iter().any(|words| event.message.contains(words));
+/// What a kubelet does with a pod that is set up.
+fn is_after_setup(event: &str) -> bool {
+    matches!(event, "Pulling" | "Pulled" | "Created" | "Started")
+}
+
+fn of_event(pod: &PodView, event: &EventView) -> Cause {
     let (category, hint) = match is_of_volume(&event.reason) {
-        true if is_missing => (FailureCategory::ConfigMissing, CONFIG),
+        true if is_missing(&event.message) => (FailureCategory::ConfigMissing, CONFIG),
         true => (FailureCategory::Unschedulable, VOLUME),
         false => (FailureCategory::Unschedulable, NODE),
     };
     let failure = in_pod(category, pod, &event.reason, &event.message, hint);
-    Some(Cause { reason: Reason::ContainerCreateFailed, failure })
+    Cause { reason: Reason::ContainerCreateFailed, failure }
+}
+
+/// A ConfigMap, Secret or key is missing; a driver or a disk that is not found is another matter.
+fn is_missing(message: &str) -> bool {
+    let names_one = ["configmap \"", "secret \""].iter().any(|kind| message.contains(kind));
+    (names_one && message.contains("not found")) || message.contains("references non-existent")
 }

@@ -20,7 +20,7 @@ const REASON: usize = 64;
 pub enum EventsOf {
     /// FailedCreate, about the Job with this uid.
     Job(String),
-    /// Warnings about the pod of this name, which no other pod of the namespace ever had.
+    /// All about the pod of this name, which no other pod of the namespace ever had.
     Pod(String),
 }
 
@@ -30,7 +30,7 @@ impl EventsOf {
     pub fn selector(&self) -> String {
         match self {
             Self::Job(uid) => format!("involvedObject.uid={uid},reason=FailedCreate"),
-            Self::Pod(name) => format!("involvedObject.kind=Pod,involvedObject.name={name},type=Warning"),
+            Self::Pod(name) => format!("involvedObject.kind=Pod,involvedObject.name={name}"),
         }
     }
 }

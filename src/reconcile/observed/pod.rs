@@ -31,7 +31,7 @@ pub struct PodView {
     /// It has ended, and not well.
     pub is_failed: bool,
     /// Its node says that its volumes are not mounted yet, or that it has no network: PodReadyToStartContainers is
-    /// false, as it is again when the pod has ended.
+    /// false, as it is again when the pod has ended, and under older kubelets while the image is pulled.
     pub lacks_sandbox: bool,
     /// Why the pod as a whole stands as it does, for example Evicted; mostly empty.
     pub reason: Box<str>,
