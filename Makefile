@@ -16,7 +16,7 @@ build: require-rust ## Build the operator and command line, optimised: target/re
 demo: ## Show it at work on a cluster of its own
 	./examples/demo.sh
 
-test: require-rust require-go ## Check format and lints, then run every test (builds the test cluster first: 10 min, once)
+test: require-rust require-go ## Check format and lints, then run every test (forty minutes the first time, then seven)
 	@tests/run.sh
 
 bench: require-rust ## Measure validate, compile and plan, optimised, and print what they take
