@@ -61,7 +61,7 @@ pub(super) async fn perform(
             let listed = match listed.and_then(|listed| answer("list events", listed)) {
                 Ok(listed) => Some(listed.items),
                 Err(error) => {
-                    warn!("so nothing tells why a Job makes no pods, or a node does not set one up: {error}");
+                    warn!("nothing tells why a Job makes no pods, or a node does not set one up: {error}");
                     None
                 }
             };

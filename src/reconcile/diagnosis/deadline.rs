@@ -30,8 +30,8 @@ pub(super) fn interrupted(scene: &Scene<'_>, category: FailureCategory, at: Time
         return of_category(waited(cause.failure, start, at));
     }
     // Of another pod, which may be gone: it tells more than that this one was being created.
-    let of_setup = |before: &&Failure| before.reason.as_deref().is_some_and(setup::is_of_setup);
-    if let Some(failure) = scene.before.filter(of_setup).filter(|_| !scene.has_started) {
+    let of_setup = scene.before.filter(|before| setup::is_told_by(before));
+    if let Some(failure) = of_setup.filter(|_| !scene.has_started) {
         return of_category(waited(failure.clone(), start, at));
     }
     if let Some(failure) = at_work(&scene.pods, at) {

@@ -73,10 +73,15 @@ pub(super) fn told_by(pod: &PodView, events: &[EventView], before: Option<&Failu
 
 /// What was told before is about this.
 pub(super) fn is_about(failure: &Failure, pod: &PodView) -> bool {
-    failure.pod.as_deref() == Some(pod.name()) && failure.reason.as_deref().is_some_and(is_of_setup)
+    failure.pod.as_deref() == Some(pod.name()) && is_told_by(failure)
 }
 
-/// An event of this reason tells of it.
+/// It tells of a pod that is not set up.
+pub(super) fn is_told_by(failure: &Failure) -> bool {
+    failure.reason.as_deref().is_some_and(is_of_setup)
+}
+
+/// An event of this reason tells of it, and so does a failure.
 pub(super) fn is_of_setup(event: &str) -> bool {
     is_of_volume(event) || matches!(event, "FailedCreatePodSandBox" | "NetworkNotReady")
 }

@@ -65,10 +65,10 @@ pub(super) fn sentence(failure: &Failure, bytes: usize) -> String {
 /// The two tell of one cause: what alternates in its words is no news. But of things that are missing, and of volumes, the
 /// next one is.
 pub(super) fn is_same_cause(a: &Failure, b: &Failure) -> bool {
-    let is_of = |is: fn(&str) -> bool| b.reason.as_deref().is_some_and(is);
-    let is_literal = b.hint.as_deref() == Some(CONFIG) || is_of(setup::is_of_volume);
+    let is_of_volume = b.reason.as_deref().is_some_and(setup::is_of_volume);
+    let is_literal = b.hint.as_deref() == Some(CONFIG) || is_of_volume;
     (!is_literal || a.message == b.message)
-        && (!is_of(setup::is_of_setup) || a.reason == b.reason)
+        && (!setup::is_told_by(b) || a.reason == b.reason)
         && (a.category, &a.pod, &a.container, &a.hint, a.exit_code)
             == (b.category, &b.pod, &b.container, &b.hint, b.exit_code)
 }
