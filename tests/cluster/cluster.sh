@@ -61,9 +61,16 @@ down() {
     [[ -n $keep ]] || rm -rf "$state" "$dir/audit.log"
 }
 
+# Two kwokctl that look for free ports at once find the same ones, also from two checkouts of one user. Only who starts a
+# cluster holds the lock: the processes it leaves behind do not inherit it.
+one_at_a_time=()
+if command -v flock >/dev/null; then
+    one_at_a_time=(flock --close "${TMPDIR:-/tmp}/jobrequest-cluster-ports.$UID.lock")
+fi
+
 kwokctl() {
     # kwokctl prefers a kubectl on the PATH to the one it is told of.
-    PATH=$bin:$PATH KWOK_WORKDIR=$state/kwok "$bin/kwokctl" "$@" --name jobrequest >>"$state/kwokctl.log" 2>&1
+    PATH=$bin:$PATH KWOK_WORKDIR=$state/kwok ${one_at_a_time[@]+"${one_at_a_time[@]}"} "$bin/kwokctl" "$@" --name jobrequest >>"$state/kwokctl.log" 2>&1
 }
 
 kubectl() { "$bin/kubectl" --kubeconfig "$dir/kubeconfig" "$@"; }
