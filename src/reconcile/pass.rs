@@ -12,14 +12,14 @@ use serde_json::Value;
 use super::diagnosis::{self, inquiry};
 use super::event::Event;
 use super::observed::{
-    Answers, Clock, Creation, EventView, EventsOf, JobView, Memory, Observed, OwnRun, StoredRequest,
+    Answers, Clock, Creation, EventView, EventsOf, JobView, Memory, Observed, StoredRequest,
 };
 use super::plan::plan;
 use super::planned::{Change, Next, Propagation, Read};
 use super::run::forbidden_pause;
+use crate::api::JobRequestStatus;
 use crate::api::status::TemplatePin;
 use crate::api::template::TemplateRef;
-use crate::api::{JobRequestStatus, labels};
 use crate::compile::Layers;
 
 /// One request to the API server.
@@ -323,58 +323,5 @@ impl Pass {
         }
         self.observed.jobs.retain(|other| other.uid() != job.uid());
         self.observed.jobs.push(job);
-    }
-}
-
-impl Memory {
-    /// A status write of ours was answered: it may have reserved a run.
-    fn reserved(&mut self, before: Option<&StoredRequest>, after: &StoredRequest, clock: Clock) {
-        let newest = |request: &StoredRequest| request.known_status().runs.first().cloned();
-        let before = before.and_then(newest).map(|run| run.number);
-        if let Some(run) = newest(after).filter(|run| run.job_uid.is_none() && Some(run.number) != before) {
-            self.own_run = Some(OwnRun { number: run.number, reserved_at: clock.uptime, creates: 0 });
-        }
-    }
-
-    /// A create is about to be sent; it may arrive even if no answer ever does.
-    fn sends(&mut self, job: &Job) {
-        let number = job.metadata.annotations.as_ref().and_then(|all| all.get(labels::RUN)?.parse().ok());
-        if let Some(own) = self.own_run.as_mut().filter(|own| Some(own.number) == number) {
-            own.creates = own.creates.saturating_add(1);
-        }
-    }
-
-    /// A create was answered 201.
-    fn was_created(&mut self, job: &JobView) {
-        let own = self.own_run.as_ref().filter(|own| Some(own.number) == job.run() && own.creates == 1);
-        if let Some(own) = own {
-            self.only_creates.insert(job.uid().to_owned(), own.reserved_at);
-        }
-    }
-
-    /// Takes in a look at caches or an answer: which uids are recorded, and whether the cache has caught up.
-    fn look(&mut self, request: Option<&StoredRequest>, jobs: &[JobView], clock: Clock) {
-        let status = request.map(StoredRequest::known_status).unwrap_or_default();
-        let recorded = || status.runs.iter().filter_map(|run| run.job_uid.as_deref());
-        for uid in recorded() {
-            self.recorded_since.entry(uid.to_owned()).or_insert(clock.uptime);
-        }
-        if request.is_some_and(|request| request.status.0.is_ok()) && !status.is_unwritten() {
-            self.recorded_since.retain(|uid, _| recorded().any(|recorded| recorded == uid));
-            let created = self.created.as_ref().map(|(_, created)| created.uid());
-            self.only_creates
-                .retain(|uid, _| Some(uid.as_str()) == created || recorded().any(|recorded| recorded == uid));
-        }
-        if self.created.as_ref().is_some_and(|(_, created)| jobs.iter().any(|job| job.uid() == created.uid()))
-        {
-            self.created = None;
-        }
-        let is_open = |uid: &str| {
-            status
-                .runs
-                .iter()
-                .any(|run| run.is_open() && run.job_uid.as_deref().is_none_or(|known| known == uid))
-        };
-        self.last_words.retain(|uid, _| is_open(uid));
     }
 }

@@ -1,0 +1,170 @@
+//! A Job as far as rules read it, and whose it is.
+
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+use kube::Resource;
+use serde::{Deserialize, Serialize};
+
+use super::metadata::trimmed;
+use crate::api::labels;
+
+/// A Job as far as rules read it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Resource)]
+#[resource(inherit = Job)]
+pub struct JobView {
+    /// Metadata, without what no rule reads.
+    #[serde(deserialize_with = "trimmed")]
+    pub metadata: ObjectMeta,
+    /// The part of the spec that rules read.
+    #[serde(default)]
+    pub spec: JobSpecView,
+    /// The part of the status that rules read.
+    #[serde(default)]
+    pub status: JobStatusView,
+}
+
+/// The part of a Job's spec that rules read.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct JobSpecView {
+    /// Pods that must succeed; absent for a work queue.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub completions: Option<i32>,
+    /// Pods that run at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parallelism: Option<i32>,
+    /// The Job is suspended, by whomever.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suspend: Option<bool>,
+}
+
+/// The part of a Job's status that rules read.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct JobStatusView {
+    /// Pods that run or wait.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub active: Option<i32>,
+    /// Pods that are ready.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ready: Option<i32>,
+    /// Pods that succeeded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub succeeded: Option<i32>,
+    /// Pods that failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failed: Option<i32>,
+    /// Indexes that failed, as Kubernetes writes them: `1,3-5`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failed_indexes: Option<String>,
+    /// Start, or last resume.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start_time: Option<Time>,
+    /// End of a completed Job; a failed one has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub completion_time: Option<Time>,
+    /// Native conditions.
+    pub conditions: Vec<JobConditionView>,
+}
+
+/// One native condition of a Job.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct JobConditionView {
+    /// Type of the condition.
+    #[serde(rename = "type")]
+    pub type_: String,
+    /// True, False or Unknown.
+    pub status: String,
+    /// Why, in one word; may be empty.
+    pub reason: String,
+    /// Why, in words; may be empty.
+    pub message: String,
+    /// When the status last changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_transition_time: Option<Time>,
+}
+
+impl JobView {
+    /// `metadata.name`.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.metadata.name.as_deref().unwrap_or_default()
+    }
+
+    /// `metadata.uid`.
+    #[must_use]
+    pub fn uid(&self) -> &str {
+        self.metadata.uid.as_deref().unwrap_or_default()
+    }
+
+    /// `metadata.resourceVersion`.
+    #[must_use]
+    pub fn resource_version(&self) -> &str {
+        self.metadata.resource_version.as_deref().unwrap_or_default()
+    }
+
+    /// The Job is being deleted.
+    #[must_use]
+    pub const fn is_terminating(&self) -> bool {
+        self.metadata.deletion_timestamp.is_some()
+    }
+
+    /// An annotation of ours.
+    #[must_use]
+    pub fn annotation(&self, key: &str) -> Option<&str> {
+        self.metadata.annotations.as_ref()?.get(key).map(String::as_str)
+    }
+
+    /// Number of the run that the Job says it is.
+    #[must_use]
+    pub fn run(&self) -> Option<i32> {
+        self.annotation(labels::RUN)?.parse().ok()
+    }
+
+    /// The Job says that it was made for the request with this uid. Identity to observe.
+    #[must_use]
+    pub fn is_of(&self, request_uid: &str) -> bool {
+        self.annotation(labels::REQUEST_UID) == Some(request_uid)
+    }
+
+    /// The request with this uid controls the Job. Identity to delete or patch, beside [`JobView::is_of`].
+    #[must_use]
+    pub fn is_controlled_by(&self, request_uid: &str) -> bool {
+        self.metadata
+            .owner_references
+            .iter()
+            .flatten()
+            .any(|owner| owner.controller == Some(true) && owner.uid == request_uid)
+    }
+
+    /// A JobRequest called `request`, but with another uid, controls the Job: a deleted predecessor.
+    #[must_use]
+    pub fn is_of_predecessor(&self, request: &str, request_uid: &str) -> bool {
+        self.metadata.owner_references.iter().flatten().any(|owner| {
+            owner.controller == Some(true)
+                && owner.kind == "JobRequest"
+                && owner.api_version.split('/').next() == Some(labels::GROUP)
+                && owner.name == request
+                && owner.uid != request_uid
+        })
+    }
+
+    /// The condition of this type, if it is true.
+    #[must_use]
+    pub fn true_condition(&self, type_: &str) -> Option<&JobConditionView> {
+        self.status.conditions.iter().find(|condition| condition.type_ == type_ && condition.status == "True")
+    }
+
+    /// The Job is about to end: its result is decided, pods may still be going.
+    #[must_use]
+    pub fn is_ending(&self) -> bool {
+        ["SuccessCriteriaMet", "FailureTarget"].iter().any(|type_| self.true_condition(type_).is_some())
+    }
+
+    /// The Job has ended.
+    #[must_use]
+    pub fn is_terminal(&self) -> bool {
+        self.true_condition("Complete").or_else(|| self.true_condition("Failed")).is_some()
+    }
+}

@@ -1,0 +1,126 @@
+//! What this process remembers of one JobRequest between passes, and what makes it forget.
+//!
+//! The rules are numbered as in the run protocol (docs/run-protocol.md).
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use k8s_openapi::api::batch::v1::Job;
+
+use super::Clock;
+use super::event::EventsOf;
+use super::job::JobView;
+use super::request::StoredRequest;
+use crate::api::failure::Failure;
+use crate::api::labels;
+
+/// What this process remembers of one JobRequest. Losing it is safe; it saves calls and keeps grace periods.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Memory {
+    /// The Job of an answered create, and when: it stands in for the cache until that has caught up.
+    pub created: Option<(Duration, Box<JobView>)>,
+    /// Since when each Job uid was seen recorded in the status.
+    pub recorded_since: BTreeMap<String, Duration>,
+    /// Last states of deleted Jobs that had ended, by uid.
+    pub last_words: BTreeMap<String, JobView>,
+    /// The run which this process reserved last.
+    pub own_run: Option<OwnRun>,
+    /// Jobs whose only create was sent by this process, which had reserved the run itself, and was answered: by uid,
+    /// when that was reserved.
+    pub only_creates: BTreeMap<String, Duration>,
+    /// How often in a row a create was forbidden, and when to try again.
+    pub forbidden: Option<(u32, Duration)>,
+    /// Which events were asked for last, and when to ask for them again.
+    pub inquiry: Option<Inquiry>,
+    /// The newest pod failure of a Job, by its uid: the pod may be gone when the Job fails.
+    pub pod_failure: Option<(String, Box<Failure>)>,
+    /// When this process last wrote the status.
+    pub written_at: Option<Duration>,
+    /// The JobRequest as that write left it: it stands in for the cache until that has caught up.
+    pub written: Option<Box<StoredRequest>>,
+}
+
+/// Events about what keeps something from getting on were asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inquiry {
+    /// Which.
+    pub of: EventsOf,
+    /// How often in a row.
+    pub count: u32,
+    /// Not again before this uptime.
+    pub until: Duration,
+}
+
+/// A run which this process itself has reserved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnRun {
+    /// Number of the run.
+    pub number: i32,
+    /// When the reservation was answered.
+    pub reserved_at: Duration,
+    /// How many creates were sent for it.
+    pub creates: u32,
+}
+
+impl Memory {
+    /// A status write of ours was answered: it may have reserved a run.
+    pub(in crate::reconcile) fn reserved(
+        &mut self,
+        before: Option<&StoredRequest>,
+        after: &StoredRequest,
+        clock: Clock,
+    ) {
+        let newest = |request: &StoredRequest| request.known_status().runs.first().cloned();
+        let before = before.and_then(newest).map(|run| run.number);
+        if let Some(run) = newest(after).filter(|run| run.job_uid.is_none() && Some(run.number) != before) {
+            self.own_run = Some(OwnRun { number: run.number, reserved_at: clock.uptime, creates: 0 });
+        }
+    }
+
+    /// A create is about to be sent; it may arrive even if no answer ever does.
+    pub(in crate::reconcile) fn sends(&mut self, job: &Job) {
+        let number = job.metadata.annotations.as_ref().and_then(|all| all.get(labels::RUN)?.parse().ok());
+        if let Some(own) = self.own_run.as_mut().filter(|own| Some(own.number) == number) {
+            own.creates = own.creates.saturating_add(1);
+        }
+    }
+
+    /// A create was answered 201.
+    pub(in crate::reconcile) fn was_created(&mut self, job: &JobView) {
+        let own = self.own_run.as_ref().filter(|own| Some(own.number) == job.run() && own.creates == 1);
+        if let Some(own) = own {
+            self.only_creates.insert(job.uid().to_owned(), own.reserved_at);
+        }
+    }
+
+    /// Takes in a look at caches or an answer: which uids are recorded, and whether the cache has caught up.
+    pub(in crate::reconcile) fn look(
+        &mut self,
+        request: Option<&StoredRequest>,
+        jobs: &[JobView],
+        clock: Clock,
+    ) {
+        let status = request.map(StoredRequest::known_status).unwrap_or_default();
+        let recorded = || status.runs.iter().filter_map(|run| run.job_uid.as_deref());
+        for uid in recorded() {
+            self.recorded_since.entry(uid.to_owned()).or_insert(clock.uptime);
+        }
+        if request.is_some_and(|request| request.status.0.is_ok()) && !status.is_unwritten() {
+            self.recorded_since.retain(|uid, _| recorded().any(|recorded| recorded == uid));
+            let created = self.created.as_ref().map(|(_, created)| created.uid());
+            self.only_creates
+                .retain(|uid, _| Some(uid.as_str()) == created || recorded().any(|recorded| recorded == uid));
+        }
+        if self.created.as_ref().is_some_and(|(_, created)| jobs.iter().any(|job| job.uid() == created.uid()))
+        {
+            self.created = None;
+        }
+        let is_open = |uid: &str| {
+            status
+                .runs
+                .iter()
+                .any(|run| run.is_open() && run.job_uid.as_deref().is_none_or(|known| known == uid))
+        };
+        self.last_words.retain(|uid, _| is_open(uid));
+    }
+}
