@@ -26,7 +26,7 @@ figures: build cluster-bin ## Measure memory and writes with 10,000 finished Job
 	JOBREQUEST_PROGRAM=$(CURDIR)/target/release/jobrequest $(CARGO) test --test cluster -- --ignored --nocapture scale::
 
 crds: require-rust ## Write the CRDs into crds/
-	BLESS=1 $(CARGO) test -q --test crds committed_files_are_current
+	BLESS=1 $(CARGO) test -q --test it crds::committed_files_are_current
 
 image: require-rust ## Build the image, without a container engine: target/jobrequest-image.tar
 	@.image/build.sh

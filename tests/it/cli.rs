@@ -1,32 +1,34 @@
 //! Golden cases of the command line: folders with a `command` and its input; `stdout`, `stderr` and `code` come out. A
 //! command runs in its folder, or in the `folder` that the case names, from the root of the repository.
 //!
-//! `BLESS=1 cargo test --test cli` writes what comes out; read the difference before you commit it. Hostile inputs too
-//! long to keep in files are made here, and run with little memory and few seconds of a processor.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-#![allow(clippy::disallowed_types, clippy::disallowed_methods)] // tests are edges
+//! `BLESS=1 cargo test --test it cli::` writes what comes out; read the difference before you commit it. Hostile inputs
+//! too long to keep in files are made here, and run with little memory and few seconds of a processor.
 
 use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 
 use jobrequest::api::JobRequest;
 use jobrequest::api::template::TemplateRef;
 use jobrequest::compile::{Builtin, Identity, Template, compile, select};
+use libtest_mimic::Trial;
 use serde_json::Value;
+
+use crate::support::{golden, root};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_jobrequest");
 
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn cases() -> Vec<PathBuf> {
-    let mut cases: Vec<_> =
-        fs::read_dir(root().join("tests/cli")).unwrap().map(|entry| entry.unwrap().path()).collect();
-    cases.sort();
-    cases
+pub(crate) fn tests() -> Vec<Trial> {
+    let mut all = tests![
+        hostile_inputs_end_in_a_message,
+        render_is_compile,
+        documented_sessions_are_current,
+        documented_examples_are_the_files,
+        a_reader_that_has_seen_enough_is_no_failure,
+    ];
+    all.extend(golden::trials(module_path!(), "cli", comes_out_as_committed));
+    all
 }
 
 fn run(case: &Path) -> Output {
@@ -37,41 +39,17 @@ fn run(case: &Path) -> Output {
     Command::new(PROGRAM).args(command.split_whitespace()).current_dir(folder).stdin(stdin).output().unwrap()
 }
 
-#[test]
-fn every_case_comes_out_as_committed() {
-    let cases = cases();
-    assert!(cases.len() >= 30, "only {} cases were found", cases.len());
-    let mut wrong = Vec::new();
-    for case in &cases {
-        let output = run(case);
-        let code = output.status.code().expect("an exit code");
-        let results = [
-            ("stdout", String::from_utf8(output.stdout).expect("UTF-8")),
-            ("stderr", String::from_utf8(output.stderr).expect("UTF-8")),
-            ("code", format!("{code}\n")),
-        ];
-        for (name, now) in results {
-            let file = case.join(name);
-            if std::env::var_os("BLESS").is_some() {
-                if now.is_empty() {
-                    let _ = fs::remove_file(&file);
-                } else {
-                    fs::write(&file, &now).unwrap();
-                }
-            }
-            let committed = fs::read_to_string(&file).unwrap_or_default();
-            if committed != now {
-                let difference = similar_asserts::SimpleDiff::from_str(&committed, &now, "committed", "now");
-                wrong.push(format!("{}/{name}\n{difference}", case.display()));
-            }
-        }
-    }
-    assert!(wrong.is_empty(), "{}\nif this is meant: BLESS=1 cargo test --test cli", wrong.join("\n"));
-    println!("{} cases", cases.len());
+fn comes_out_as_committed(case: &Path) -> Vec<Option<String>> {
+    let output = run(case);
+    let code = output.status.code().expect("an exit code");
+    vec![
+        golden::compare(&case.join("stdout"), &String::from_utf8(output.stdout).expect("UTF-8")),
+        golden::compare(&case.join("stderr"), &String::from_utf8(output.stderr).expect("UTF-8")),
+        golden::compare(&case.join("code"), &format!("{code}\n")),
+    ]
 }
 
 /// The sessions in the documentation are real: every page shows the commands of its cases and what came out of them.
-#[test]
 fn documented_sessions_are_current() {
     for (page, case, files) in [
         ("command-line", "documented-render", ["pi.yaml", "stdout"].as_slice()),
@@ -96,7 +74,6 @@ fn documented_sessions_are_current() {
 }
 
 /// Every example that a page shows is the file itself.
-#[test]
 fn documented_examples_are_the_files() {
     let page = fs::read_to_string(root().join("docs/platform-teams.md")).unwrap();
     for file in [
@@ -129,12 +106,10 @@ fn templates(file: &Path) -> Vec<Arc<Template>> {
 }
 
 /// `render` shows byte for byte what compile makes, which is what the controller creates.
-#[test]
 fn render_is_compile() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/compile");
     let mut count = 0;
-    for case in fs::read_dir(folder).unwrap() {
-        let file = case.unwrap().path().join("request.yaml");
+    for case in golden::cases("compile") {
+        let file = case.join("request.yaml");
         let request: JobRequest = serde_saphyr::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
         let name = request.metadata.name.clone().unwrap();
         let identity =
@@ -164,7 +139,6 @@ fn render_is_compile() {
 const HEAD: &str = "apiVersion: jobrequest.dev/v1alpha1\nkind: JobRequest\nmetadata: {name: a}\nspec:\n";
 
 /// Each is refused with a place and words, in little memory, and never by a panic.
-#[test]
 fn hostile_inputs_end_in_a_message() {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let text = "y".repeat(2_000_000);
@@ -233,9 +207,8 @@ fn hostile_inputs_end_in_a_message() {
     });
 }
 
-#[test]
 fn a_reader_that_has_seen_enough_is_no_failure() {
-    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/everything.yaml");
+    let example = root().join("examples/everything.yaml");
     let piped = format!("{PROGRAM} render {} {PROGRAM_ALREADY_SEEN}", example.display());
     let output = Command::new("bash").args(["-c", &piped]).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stderr).matches("could not").count(), 0);

@@ -1,26 +1,25 @@
 //! Golden cases of compile: folders with `request.yaml` in, and `job.yaml` or `problems.txt` out, one idea each. With a
 //! `templates.yaml` beside it, `origins.txt` tells where each value comes from.
 //!
-//! `BLESS=1 cargo test --test compile` writes what comes out; read the difference before you commit it.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-#![allow(clippy::disallowed_types, clippy::disallowed_methods)] // tests are edges
+//! `BLESS=1 cargo test --test it compile::` writes what comes out; read the difference before you commit it.
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use jobrequest::api::JobRequest;
 use jobrequest::api::template::TemplateRef;
 use jobrequest::compile::{Builtin, Compiled, Identity, Provenance, Template, compile, select};
+use libtest_mimic::Trial;
 use serde_json::Value;
 
-/// All cases, by name.
-fn cases() -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/compile");
-    let mut cases: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    cases.sort();
-    cases
+use crate::support::golden;
+
+pub(crate) fn tests() -> Vec<Trial> {
+    let mut all = tests![a_job_reads_back_as_it_was_written];
+    all.extend(golden::trials(module_path!(), "compile", comes_out_as_committed));
+    all
 }
 
 /// Templates of a case, equally old, each at its generation 1.
@@ -87,42 +86,15 @@ fn origins(compiled: &Compiled) -> String {
     lines.chain(cuts).chain(warnings).collect()
 }
 
-#[test]
-fn every_case_comes_out_as_committed() {
-    let cases = cases();
-    assert!(cases.len() >= 20, "only {} cases were found", cases.len());
-    for case in &cases {
-        let now = outcome(case);
-        if std::env::var_os("BLESS").is_some() {
-            for file in ["job.yaml", "problems.txt", "origins.txt"] {
-                let _ = fs::remove_file(case.join(file));
-            }
-            for (file, text) in &now {
-                fs::write(case.join(file), text).unwrap();
-            }
-        }
-        let committed: BTreeMap<_, _> = fs::read_dir(case)
-            .unwrap()
-            .map(|entry| entry.unwrap().path())
-            .map(|path| {
-                (path.file_name().unwrap().to_str().unwrap().to_owned(), fs::read_to_string(path).unwrap())
-            })
-            .filter(|(file, _)| file != "request.yaml" && file != "templates.yaml")
-            .collect();
-        let now: BTreeMap<String, String> =
-            now.into_iter().map(|(file, text)| (file.to_owned(), text)).collect();
-        similar_asserts::assert_eq!(
-            committed,
-            now,
-            "{case:?}; if this is meant: BLESS=1 cargo test --test compile"
-        );
-    }
-    println!("{} cases", cases.len());
+fn comes_out_as_committed(case: &Path) -> Vec<Option<String>> {
+    golden::has_only(case, &["request.yaml", "templates.yaml", "job.yaml", "origins.txt", "problems.txt"]);
+    let now = outcome(case);
+    let files = ["job.yaml", "origins.txt", "problems.txt"];
+    files.map(|file| golden::compare(&case.join(file), now.get(file).map_or("", String::as_str))).into()
 }
 
-#[test]
 fn a_job_reads_back_as_it_was_written() {
-    for case in cases() {
+    for case in golden::cases("compile") {
         if let Some(text) = outcome(&case).get("job.yaml") {
             let job: k8s_openapi::api::batch::v1::Job = serde_saphyr::from_str(text).unwrap();
             similar_asserts::assert_eq!(serde_saphyr::to_string(&job).unwrap(), *text, "{}", case.display());

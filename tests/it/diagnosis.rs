@@ -4,13 +4,11 @@
 //! `in.yaml` holds `now`, the status of the `job`, its `pods`, and where it matters: what the stored status told before
 //! (`phase`, `failure`, and of the `run` its `stop`, `message` and `failure`), the `events` about the Job or the `podEvents`
 //! about the first pod that were answered, the pod that was `asked` about a second ago, the `settings`, and `gone: true` for
-//! a Job that is not there any more. `BLESS=1 cargo test --test diagnosis` writes what comes out; read the difference
-//! before you commit it.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-#![allow(clippy::disallowed_types, clippy::disallowed_methods)] // tests are edges
+//! a Job that is not there any more. `BLESS=1 cargo test --test it diagnosis::` writes what comes out; read the
+//! difference before you commit it.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use jobrequest::api::JobRequestSpec;
@@ -20,17 +18,24 @@ use jobrequest::compile::{Identity, Layers, compile};
 use jobrequest::reconcile::{
     Answer, Answers, Call, Clock, EventsOf, Inquiry, Memory, Next, Observed, Pass, Plan, Read, Step, plan,
 };
+use libtest_mimic::Trial;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
+
+use crate::support::{golden, root};
 
 const UID: &str = "8f4c2f5e-6f0e-4d0a-9a55-0d6a3c1d7b11";
 const JOB_UID: &str = "374779f7-40ef-4b6a-ab92-662b2f536aa1";
 
-fn cases() -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/diagnosis");
-    let mut cases: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    cases.sort();
-    cases
+pub(crate) fn tests() -> Vec<Trial> {
+    let mut all = tests![
+        what_was_told_stays,
+        a_pod_that_is_gone_is_remembered,
+        a_run_goes_on_without_events,
+        every_category_is_explained,
+    ];
+    all.extend(golden::trials(module_path!(), "diagnosis", comes_out_as_committed));
+    all
 }
 
 fn read<V: DeserializeOwned>(value: &Value) -> V {
@@ -144,33 +149,16 @@ fn written(plan: &Plan) -> Value {
     Value::Object(out)
 }
 
-#[test]
-fn every_case_comes_out_as_committed() {
-    let cases = cases();
-    assert!(cases.len() >= 40, "only {} cases were found", cases.len());
-    for case in &cases {
-        let (observed, clock) = observed(case);
-        let first = plan(&observed, &Layers::default(), clock);
-        let now = serde_saphyr::to_string(&written(&first)).unwrap();
-        let file = case.join("out.yaml");
-        if std::env::var_os("BLESS").is_some() {
-            fs::write(&file, &now).unwrap();
-        }
-        let committed = fs::read_to_string(&file).unwrap_or_default();
-        similar_asserts::assert_eq!(
-            committed,
-            now,
-            "{}; if this is meant: BLESS=1 cargo test --test diagnosis",
-            case.display()
-        );
-    }
-    println!("{} cases", cases.len());
+fn comes_out_as_committed(case: &Path) -> Vec<Option<String>> {
+    golden::has_only(case, &["in.yaml", "out.yaml"]);
+    let (observed, clock) = observed(case);
+    let now = serde_saphyr::to_string(&written(&plan(&observed, &Layers::default(), clock))).unwrap();
+    vec![golden::compare(&case.join("out.yaml"), &now)]
 }
 
 /// Once written, the same pods tell the same: nothing is written again, also when they have gone.
-#[test]
 fn what_was_told_stays() {
-    for case in cases() {
+    for case in golden::cases("diagnosis") {
         let (mut observed, clock) = observed(&case);
         let Some(status) = plan(&observed, &Layers::default(), clock).status else { continue };
         observed.request.as_mut().unwrap().status.0 = Ok(*status.clone());
@@ -185,9 +173,8 @@ fn what_was_told_stays() {
 }
 
 /// A pod that failed and has gone by the time its run fails is remembered.
-#[test]
 fn a_pod_that_is_gone_is_remembered() {
-    let case = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/diagnosis/observed-pi-perl5.36-failed");
+    let case = root().join("tests/diagnosis/observed-pi-perl5.36-failed");
     let (mut observed, clock) = observed(&case);
     let ended = std::mem::take(&mut observed.jobs[0].status.conditions);
     let mut pass = Pass::new(observed.clone(), Layers::default(), clock);
@@ -202,10 +189,8 @@ fn a_pod_that_is_gone_is_remembered() {
 }
 
 /// Events only tell more: when they cannot be read, what is to be done is done.
-#[test]
 fn a_run_goes_on_without_events() {
-    let case =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/diagnosis/volume-is-asked-about-before-a-stop");
+    let case = root().join("tests/diagnosis/volume-is-asked-about-before-a-stop");
     let (observed, clock) = observed(&case);
     let mut pass = Pass::new(observed, Layers::default(), clock);
     let Step::Call(asked @ Call::ListEvents(_)) = pass.step(clock) else { panic!("no question") };
@@ -216,10 +201,8 @@ fn a_run_goes_on_without_events() {
 }
 
 /// The page about failures has a section for every category, and shows a status of it.
-#[test]
 fn every_category_is_explained() {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/why-did-it-fail.md");
-    let page = fs::read_to_string(page).unwrap();
+    let page = fs::read_to_string(root().join("docs/why-did-it-fail.md")).unwrap();
     for category in FailureCategory::ALL {
         let heading = format!("\n## {category}\n");
         let section = page.split_once(&heading).unwrap_or_else(|| panic!("no section {category}")).1;
@@ -228,8 +211,10 @@ fn every_category_is_explained() {
         assert!(section.contains("**What to do**"), "the section {category} says not what to do");
     }
     let lines = |text: &str| text.lines().map(|line| line.trim().to_owned()).collect::<Vec<_>>();
-    let outs: Vec<_> =
-        cases().iter().map(|case| fs::read_to_string(case.join("out.yaml")).unwrap()).collect();
+    let outs: Vec<_> = golden::cases("diagnosis")
+        .iter()
+        .map(|case| fs::read_to_string(case.join("out.yaml")).unwrap())
+        .collect();
     for block in page.split("```yaml\nstatus:\n").skip(1) {
         let shown = lines(block.split("```").next().unwrap());
         let is_golden = outs.iter().any(|out| lines(out).windows(shown.len()).any(|part| part == shown));

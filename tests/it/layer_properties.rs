@@ -3,11 +3,6 @@
 //!
 //! Layers are generated as JSON. The oracle of origins looks each path up in each layer by itself and knows nothing of
 //! merging; that of policies is the one of `policy_properties`.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-#![allow(clippy::disallowed_types, clippy::disallowed_methods)] // tests are edges
-
-#[path = "policy_properties/oracle.rs"]
-mod oracle;
 
 use std::sync::Arc;
 
@@ -16,12 +11,25 @@ use jobrequest::api::template::{TemplateKind, TemplateRef};
 use jobrequest::compile::{
     Builtin, Compiled, Identity, Layers, Problems, Template, compile, provenance, select,
 };
+use libtest_mimic::Trial;
 use proptest::prelude::*;
 use proptest::sample::select as one_of;
 use proptest::strategy::ValueTree;
 use serde_json::{Value, json};
 
-use oracle::{ACCOUNTS, CLASSES, IMAGES, breaks, enforcement, maybe, object, policy, resources};
+use crate::policy_properties::oracle::{
+    ACCOUNTS, CLASSES, IMAGES, breaks, enforcement, maybe, object, policy, resources,
+};
+
+pub(crate) fn tests() -> Vec<Trial> {
+    tests![
+        the_origin_is_the_layer_that_decided,
+        no_policy_is_got_round,
+        one_more_policy_never_lets_through,
+        what_the_cluster_locks_stays,
+        every_outcome_is_common,
+    ]
+}
 
 /// A template of the cluster, one of the namespace, one that the request names, and the request, each maybe absent.
 #[derive(Clone, Debug)]
@@ -334,7 +342,6 @@ fn leaves(path: &str, value: &Value, found: &mut Vec<String>) {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
 
-    #[test]
     fn the_origin_is_the_layer_that_decided(mut world in world()) {
         // Where overrides stand is a table of its own, see tests/compile.
         world.request.as_object_mut().unwrap().remove("overrides");
@@ -353,7 +360,6 @@ proptest! {
         }
     }
 
-    #[test]
     fn no_policy_is_got_round(world in world()) {
         if let Ok(compiled) = world.compile() {
             for (origin, policy) in world.policies() {
@@ -362,7 +368,6 @@ proptest! {
         }
     }
 
-    #[test]
     fn one_more_policy_never_lets_through(world in world(), more in policy()) {
         let stricter = |world: &World| {
             let mut stricter = world.clone();
@@ -375,7 +380,6 @@ proptest! {
         }
     }
 
-    #[test]
     fn what_the_cluster_locks_stays(mut world in world(), locked in proptest::sample::subsequence(vec!["settings.backoffLimit", "restartPolicy", "serviceAccountName", "nodeSelector"], 1..3)) {
         let mut cluster = world.cluster.take().unwrap_or_else(|| json!({}));
         cluster["policy"] = json!({"locked": locked});
@@ -403,7 +407,6 @@ proptest! {
 }
 
 /// The properties say something only if each kind of outcome is common.
-#[test]
 fn every_outcome_is_common() {
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     let (mut compiled, mut clamped, mut refused, mut with_policies, mut with_overrides) = (0, 0, 0, 0, 0);

@@ -1,7 +1,5 @@
 //! docs/operating.md, the alerts, their runbooks and the dashboard agree with each other and with the program.
 //! BLESS=1 rewrites the table of flags.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-#![allow(clippy::disallowed_types, clippy::disallowed_methods)] // tests are edges
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -9,15 +7,26 @@ use std::fs;
 use std::path::Path;
 
 use clap::CommandFactory;
+use libtest_mimic::Trial;
 use promql_parser::parser::{Expr, parse};
 use serde_json::Value;
+
+pub(crate) fn tests() -> Vec<Trial> {
+    tests![
+        documented_flags_are_those_of_the_program,
+        each_alert_has_a_runbook_and_each_runbook_an_alert,
+        alerts_name_metrics_that_there_are,
+        the_dashboard_names_metrics_that_there_are,
+        a_metric_that_there_is_not_is_found,
+    ]
+}
 
 fn read(path: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path))
         .unwrap_or_else(|e| panic!("{path}: {e}"))
 }
 
-const BEGIN: &str = "<!-- flags: written by BLESS=1 cargo test --test operating -->\n";
+const BEGIN: &str = "<!-- flags: written by BLESS=1 cargo test --test it operating:: -->\n";
 const END: &str = "<!-- end of flags -->";
 
 /// The flags of `jobrequest controller` as `--help` knows them.
@@ -72,7 +81,6 @@ fn flags() -> String {
     table
 }
 
-#[test]
 fn documented_flags_are_those_of_the_program() {
     let page = read("docs/operating.md");
     let (before, rest) = page.split_once(BEGIN).unwrap();
@@ -110,7 +118,6 @@ fn runbooks() -> BTreeMap<String, String> {
         .collect()
 }
 
-#[test]
 fn each_alert_has_a_runbook_and_each_runbook_an_alert() {
     let alerts = alerts();
     let runbooks = runbooks();
@@ -204,14 +211,12 @@ fn visit(expression: &Expr, selectors: &mut Vec<(String, Vec<String>)>) {
     }
 }
 
-#[test]
 fn alerts_name_metrics_that_there_are() {
     for Alert { name, rule } in alerts() {
         check(&name, rule["expr"].as_str().unwrap());
     }
 }
 
-#[test]
 fn the_dashboard_names_metrics_that_there_are() {
     let dashboard: Value = serde_json::from_str(&read("integrations/grafana/dashboard.json")).unwrap();
     let panels = dashboard["panels"].as_array().unwrap();
@@ -238,7 +243,6 @@ fn the_dashboard_names_metrics_that_there_are() {
     }
 }
 
-#[test]
 fn a_metric_that_there_is_not_is_found() {
     let has_problem = |expression: &str| {
         let expression = expression.to_owned();

@@ -3,12 +3,10 @@
 //! `in.yaml` holds `now`, the `request` with its stored status, its `jobs` and `pods`, and, where one was answered, the
 //! `creation` and the `events`; `recordedFor`: for how many seconds the process has seen the recorded Jobs. Digests
 //! are written as `same` (of the request's spec) or `other`. `out.yaml` holds what one reconcile
-//! comes to. `BLESS=1 cargo test --test reconcile` writes what comes out; read the difference before you commit it.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-#![allow(clippy::disallowed_types, clippy::disallowed_methods)] // tests are edges
+//! comes to. `BLESS=1 cargo test --test it reconcile::` writes what comes out; read the difference before you commit it.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use jobrequest::api::JobRequestSpec;
@@ -18,15 +16,14 @@ use jobrequest::reconcile::{
     Answers, Change, Clock, Creation, EventView, EventsOf, JobView, Memory, Next, Observed, Plan, Read,
     StoredRequest, plan,
 };
+use libtest_mimic::Trial;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
-/// All cases, by name.
-fn cases() -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reconcile");
-    let mut cases: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    cases.sort();
-    cases
+use crate::support::golden;
+
+pub(crate) fn tests() -> Vec<Trial> {
+    golden::trials(module_path!(), "reconcile", comes_out_as_committed).collect()
 }
 
 fn read<V: DeserializeOwned>(value: &Value) -> V {
@@ -130,24 +127,9 @@ fn written(plan: &Plan) -> Value {
     Value::Object(out)
 }
 
-#[test]
-fn every_case_comes_out_as_committed() {
-    let cases = cases();
-    assert!(cases.len() >= 25, "only {} cases were found", cases.len());
-    for case in &cases {
-        let (observed, clock) = observed(case);
-        let now = serde_saphyr::to_string(&written(&plan(&observed, &Layers::default(), clock))).unwrap();
-        let file = case.join("out.yaml");
-        if std::env::var_os("BLESS").is_some() {
-            fs::write(&file, &now).unwrap();
-        }
-        let committed = fs::read_to_string(&file).unwrap_or_default();
-        similar_asserts::assert_eq!(
-            committed,
-            now,
-            "{}; if this is meant: BLESS=1 cargo test --test reconcile",
-            case.display()
-        );
-    }
-    println!("{} cases", cases.len());
+fn comes_out_as_committed(case: &Path) -> Vec<Option<String>> {
+    golden::has_only(case, &["in.yaml", "out.yaml"]);
+    let (observed, clock) = observed(case);
+    let now = serde_saphyr::to_string(&written(&plan(&observed, &Layers::default(), clock))).unwrap();
+    vec![golden::compare(&case.join("out.yaml"), &now)]
 }

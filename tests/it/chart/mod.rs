@@ -1,75 +1,65 @@
 //! The Helm chart as files: what is generated is current, what is rendered is as committed, what is wrong is refused.
 //!
-//! Needs the programs of tests/cluster/tools/build.sh. `BLESS=1 cargo test --test chart` writes what comes out; read the
-//! difference before you commit it. What needs an API server is in tests/cluster/chart.rs.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-#![allow(clippy::disallowed_types, clippy::disallowed_methods)] // tests are edges
+//! Needs the programs of tests/cluster/tools/build.sh. `BLESS=1 cargo test --test it chart::` writes what comes
+//! out; read the difference before you commit it. What needs an API server is in tests/cluster/chart.rs.
 
-#[path = "chart/generated.rs"]
 mod generated;
-#[path = "chart/helm.rs"]
 mod helm;
 
 use std::fmt::Write;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::sync::LazyLock;
 
+use libtest_mimic::Trial;
 use serde_json::Value;
 
+use crate::support::{golden, root};
 use helm::{HELMS, Helm};
 
 const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/charts/jobrequest");
 
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+pub(crate) fn tests() -> Vec<Trial> {
+    let mut all = tests![
+        generated_files_are_current,
+        values_and_schema_have_the_same_keys,
+        every_case_passes_helm_lint,
+        no_role_grants_too_much,
+        the_admission_policy_knows_the_rerun_annotation,
+        the_program_knows_its_arguments,
+    ];
+    all.extend(golden::trials(
+        concat!(module_path!(), "::render"),
+        RENDER,
+        renders_as_committed_with_helm_3_and_4,
+    ));
+    all.extend(golden::trials(concat!(module_path!(), "::refuse"), REFUSE, is_refused_by_helm_3_and_4));
+    all
 }
 
-/// Compares a file with what it should be; `BLESS=1` writes it. Returns the difference.
-fn difference(path: &Path, now: &str) -> Option<String> {
-    if std::env::var_os("BLESS").is_some() {
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, now).unwrap();
-    }
-    let committed = fs::read_to_string(path).unwrap_or_default();
-    (committed != now).then(|| {
-        let difference = similar_asserts::SimpleDiff::from_str(&committed, now, "committed", "now");
-        format!("{}\n{difference}", path.display())
-    })
-}
+/// Folders with `values.yaml` in, and what is rendered out.
+const RENDER: &str = "chart/render";
 
-/// Fails with all differences at once.
-fn all_current(differences: Vec<Option<String>>) {
-    let wrong: Vec<_> = differences.into_iter().flatten().collect();
-    assert!(wrong.is_empty(), "{}\nrun: BLESS=1 cargo test --test chart", wrong.join("\n"));
-}
-
-/// Folders of cases, sorted.
-fn cases(folder: &str) -> Vec<PathBuf> {
-    LazyLock::force(&GENERATED);
-    let folder = root().join("tests/chart").join(folder);
-    let mut cases: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    cases.sort();
-    cases
-}
+/// Folders with `values.yaml` in, and the `words` of the refusal.
+const REFUSE: &str = "chart/refuse";
 
 /// What differs in files that are generated, and goes into every rendering: so it comes first, in each test.
 static GENERATED: LazyLock<Vec<String>> = LazyLock::new(|| generate().into_iter().flatten().collect());
 
-#[test]
 fn generated_files_are_current() {
-    all_current(GENERATED.iter().cloned().map(Some).collect());
+    assert!(GENERATED.is_empty(), "{}", GENERATED.join("\n"));
 }
 
 fn generate() -> Vec<Option<String>> {
+    LazyLock::force(&crate::crds::GENERATED);
     let chart = Path::new(CHART);
     let mut differences: Vec<_> = jobrequest::api::crds()
         .iter()
         .map(|crd| {
             let name = crd.metadata.name.as_deref().unwrap();
             let manifest = jobrequest::api::manifest(crd).unwrap();
-            difference(&chart.join(format!("files/crds/{name}.yaml")), &manifest)
+            golden::compare(&chart.join(format!("files/crds/{name}.yaml")), &manifest)
         })
         .collect();
     for (file, generate) in [
@@ -79,16 +69,15 @@ fn generate() -> Vec<Option<String>> {
     ] {
         let path = root().join(file);
         let before = fs::read_to_string(&path).unwrap();
-        differences.push(difference(&path, &generate(&before)));
+        differences.push(golden::compare(&path, &generate(&before)));
     }
     // Prometheus reads the alerts from a file, its operator from a PrometheusRule.
     let rules = fs::read_to_string(root().join("integrations/prometheus/rules.yaml")).unwrap();
-    differences.push(difference(&chart.join("files/alerts.yaml"), &rules));
+    differences.push(golden::compare(&chart.join("files/alerts.yaml"), &rules));
     differences
 }
 
 /// Every value is described in the schema, every described value is there.
-#[test]
 fn values_and_schema_have_the_same_keys() {
     fn compare(values: &Value, schema: &Value, path: &str, wrong: &mut Vec<String>) {
         let Some(properties) = schema["properties"].as_object() else { return };
@@ -112,21 +101,13 @@ fn values_and_schema_have_the_same_keys() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-#[test]
-fn every_case_renders_as_committed_with_helm_3_and_4() {
-    let cases = cases("render");
-    assert!(cases.len() >= 6, "only {} cases were found", cases.len());
-    let mut differences = Vec::new();
-    for case in &cases {
-        for helm in HELMS {
-            let rendered = match Helm(helm).template(case) {
-                Ok(rendered) => short(&rendered),
-                Err(problem) => panic!("{}: {problem}", case.display()),
-            };
-            differences.push(difference(&case.join("rendered.yaml"), &rendered));
-        }
-    }
-    all_current(differences);
+fn renders_as_committed_with_helm_3_and_4(case: &Path) -> Vec<Option<String>> {
+    LazyLock::force(&GENERATED);
+    let render = |helm| {
+        let rendered = Helm(helm).template(case).unwrap_or_else(|problem| panic!("{problem}"));
+        golden::compare(&case.join("rendered.yaml"), &short(&rendered))
+    };
+    HELMS.map(render).into()
 }
 
 /// The rendered documents, in which a CRD is its head: its spec is the one of crds/.
@@ -147,31 +128,24 @@ fn short(rendered: &str) -> String {
     text
 }
 
-#[test]
-fn what_is_wrong_is_refused_by_helm_3_and_4() {
-    let cases = cases("refuse");
-    assert!(cases.len() >= 8, "only {} cases were found", cases.len());
-    let mut wrong = Vec::new();
-    for case in &cases {
-        // Lines of which each must be in the message: the two versions word it differently.
-        let words = fs::read_to_string(case.join("words")).unwrap();
-        for helm in HELMS {
-            match Helm(helm).template(case) {
-                Ok(_) => wrong.push(format!("{}: {helm} renders it", case.display())),
-                Err(problem) => {
-                    wrong.extend(words.lines().filter(|line| !problem.contains(line)).map(|line| {
-                        format!("{}: {helm} does not say `{line}` but:\n{problem}", case.display())
-                    }));
-                }
-            }
+fn is_refused_by_helm_3_and_4(case: &Path) -> Vec<Option<String>> {
+    LazyLock::force(&GENERATED);
+    // Lines of which each must be in the message: the two versions word it differently.
+    let words = fs::read_to_string(case.join("words")).unwrap();
+    assert!(!words.trim().is_empty(), "which words?");
+    let refuse = |helm| match Helm(helm).template(case) {
+        Ok(_) => Some(format!("{helm} renders it")),
+        Err(problem) => {
+            let missing: Vec<_> = words.lines().filter(|line| !problem.contains(line)).collect();
+            (!missing.is_empty()).then(|| format!("{helm} does not say {missing:?} but:\n{problem}"))
         }
-    }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    };
+    HELMS.map(refuse).into()
 }
 
-#[test]
 fn every_case_passes_helm_lint() {
-    for case in cases("render") {
+    LazyLock::force(&GENERATED);
+    for case in golden::cases(RENDER) {
         for helm in HELMS {
             let output =
                 Helm(helm).lint(&case).unwrap_or_else(|problem| panic!("{}: {problem}", case.display()));
@@ -186,10 +160,10 @@ fn every_case_passes_helm_lint() {
 
 /// Whatever the values, the operator's and the aggregated roles name what they grant, and grant nothing that reads
 /// secrets, runs commands or forges results.
-#[test]
 fn no_role_grants_too_much() {
     let mut rules = 0;
-    for case in cases("render") {
+    LazyLock::force(&GENERATED);
+    for case in golden::cases(RENDER) {
         let text = Helm("helm4").template(&case).unwrap();
         for document in text.split("---\n").filter(|text| text.contains("\nrules:\n")) {
             let role: Value = serde_saphyr::from_str(document).unwrap();
@@ -234,7 +208,6 @@ fn no_role_grants_too_much() {
 }
 
 /// The policy on users names the annotation that the operator listens to.
-#[test]
 fn the_admission_policy_knows_the_rerun_annotation() {
     let policy = fs::read_to_string(format!("{CHART}/templates/admission/users.yaml")).unwrap();
     let quoted = format!("'{}'", jobrequest::api::labels::RERUN);
@@ -243,10 +216,10 @@ fn the_admission_policy_knows_the_rerun_annotation() {
 }
 
 /// The program takes the arguments that the chart gives it: without a cluster it gets as far as looking for one.
-#[test]
 fn the_program_knows_its_arguments() {
     let mut containers = 0;
-    for case in cases("render") {
+    LazyLock::force(&GENERATED);
+    for case in golden::cases(RENDER) {
         let text = Helm("helm4").template(&case).unwrap();
         for document in text.split("---\n").filter(|text| text.contains("\nkind: Deployment\n")) {
             let deployment: Value = serde_saphyr::from_str(document).unwrap();

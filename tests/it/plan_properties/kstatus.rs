@@ -3,7 +3,12 @@
 //! Flux, kpt, Argo CD's sync waves and `kubectl`-like tools decide by them whether an apply has succeeded. Conditions
 //! are read in the order of the list, as the real one does.
 
+use libtest_mimic::Trial;
 use serde_json::Value;
+
+pub(crate) fn tests() -> Vec<Trial> {
+    tests![kstatus_reads_conditions_in_their_order]
+}
 
 /// The answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +44,6 @@ pub fn compute(object: &Value) -> Kstatus {
     }
 }
 
-#[test]
 fn kstatus_reads_conditions_in_their_order() {
     let object = |conditions: Value| {
         serde_json::json!({"metadata": {"generation": 2}, "status": {"observedGeneration": 2,

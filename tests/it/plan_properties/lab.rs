@@ -15,7 +15,7 @@ use jobrequest::reconcile::{
 use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::parts::{NOW, UID};
+use super::parts::{NOW, UID};
 
 /// What becomes of a create whose name is free.
 #[derive(Clone, Debug)]

@@ -2,28 +2,36 @@
 //!
 //! Two kinds of world: a *look*, in which nothing need fit together, for what must hold of each plan by itself; and a
 //! *lab*, a small consistent cluster in any state, for what must hold in the end. `PROPTEST_CASES` sets how many.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-#![allow(clippy::disallowed_types, clippy::disallowed_methods)] // tests are edges
 
-#[path = "plan_properties/kstatus.rs"]
 mod kstatus;
-#[path = "plan_properties/lab.rs"]
 mod lab;
-#[path = "plan_properties/parts.rs"]
 mod parts;
-#[path = "plan_properties/seen.rs"]
 mod seen;
-#[path = "plan_properties/words.rs"]
 mod words;
 
 use std::collections::BTreeSet;
 
 use jobrequest::compile::Layers;
 use jobrequest::reconcile::{Change, JobView, Observed, plan};
+use libtest_mimic::Trial;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use lab::{Death, request};
+
+pub(crate) fn tests() -> Vec<Trial> {
+    let mut all = tests![
+        a_crash_changes_nothing,
+        a_plan_depends_on_nothing_else,
+        a_plan_does_one_thing,
+        a_foreign_job_is_left_alone,
+        a_record_is_never_rewritten,
+        a_status_speaks_with_one_voice,
+        what_was_done_is_not_planned_again,
+    ];
+    all.extend(kstatus::tests());
+    all
+}
 
 fn config() -> ProptestConfig {
     ProptestConfig { failure_persistence: None, ..ProptestConfig::default() }
@@ -51,7 +59,6 @@ proptest! {
     #![proptest_config(config())]
 
     /// The same input, in whatever order the pods are cached, the same plan. Also: nothing panics.
-    #[test]
     fn a_plan_depends_on_nothing_else((observed, clock) in seen::look()) {
         let first = plan(&observed, &Layers::default(), clock);
         prop_assert_eq!(&first, &plan(&observed.clone(), &Layers::default(), clock));
@@ -61,7 +68,6 @@ proptest! {
     }
 
     /// A plan asks, or changes, or tells: never two of them.
-    #[test]
     fn a_plan_does_one_thing((observed, clock) in seen::look()) {
         let plan = plan(&observed, &Layers::default(), clock);
         let parts = [plan.read.is_some(), !plan.changes.is_empty(), plan.status.is_some()];
@@ -72,7 +78,6 @@ proptest! {
     }
 
     /// What is not both marked as ours and controlled by us is never patched, deleted or taken over.
-    #[test]
     fn a_foreign_job_is_left_alone((observed, clock) in seen::look()) {
         let plan = plan(&observed, &Layers::default(), clock);
         for change in &plan.changes {
@@ -103,7 +108,6 @@ proptest! {
     }
 
     /// What was recorded about a run stays: its Job, what it ran with, and its result.
-    #[test]
     fn a_record_is_never_rewritten((observed, clock) in seen::look()) {
         let Some(status) = plan(&observed, &Layers::default(), clock).status else { return Ok(()) };
         for old in request(&observed).known_status().runs.iter().filter(|run| run.job_uid.is_some()) {
@@ -119,7 +123,6 @@ proptest! {
     }
 
     /// Conditions, phase and kstatus agree; the API server takes what is written.
-    #[test]
     fn a_status_speaks_with_one_voice((observed, clock) in seen::look(), order in any::<u64>()) {
         let plan = plan(&observed, &Layers::default(), clock);
         for event in &plan.events {
@@ -142,7 +145,6 @@ proptest! {
     }
 
     /// Performed, a plan leaves nothing to do; also for a process that remembers nothing.
-    #[test]
     fn what_was_done_is_not_planned_again(mut lab in seen::lab()) {
         lab.settle(None).map_err(TestCaseError::fail)?;
         let rest = lab.plan();
@@ -161,7 +163,6 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: config().cases / 3 + 1, ..config() })]
 
     /// A process that dies at any of its calls leaves the same end, and one Job a run.
-    #[test]
     fn a_crash_changes_nothing(begin in seen::lab()) {
         let mut undisturbed = begin.clone();
         let calls = undisturbed.settle(None).map_err(TestCaseError::fail)?;

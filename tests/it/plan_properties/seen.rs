@@ -9,8 +9,8 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::Value;
 
-use crate::lab::{Admission, Lab, view};
-use crate::parts::{self, JOB_NAMES, JobChoice, NOW, Owner, RequestChoice};
+use super::lab::{Admission, Lab, view};
+use super::parts::{self, JOB_NAMES, JobChoice, NOW, Owner, RequestChoice};
 
 fn stored_jobs(choices: &[JobChoice], request: &RequestChoice) -> BTreeMap<String, Value> {
     choices.iter().map(|choice| (choice.name.to_owned(), parts::job(choice, request.spec()))).collect()

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use crate::kstatus::Kstatus;
+use super::kstatus::Kstatus;
 
 /// What kstatus is to say of a status with this phase.
 pub fn kstatus_of(status: &Value) -> Kstatus {

@@ -1,14 +1,13 @@
 //! What holds for every Job and every list of policies, against an oracle.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-#[path = "policy_properties/oracle.rs"]
-mod oracle;
+pub(crate) mod oracle;
 
 use jobrequest::api::policy::Policy;
 use jobrequest::api::status::EffectiveSettings;
 use jobrequest::compile::policy::{Named, Verdict, judge};
 use jobrequest::compile::quantity::Amount;
 use k8s_openapi::api::batch::v1::Job;
+use libtest_mimic::Trial;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -16,6 +15,20 @@ use proptest::strategy::ValueTree;
 use serde_json::{Value, json};
 
 use oracle::{add, breaks, enforcement, job, numbers, policy, ttls};
+
+pub(crate) fn tests() -> Vec<Trial> {
+    tests![
+        what_comes_out_breaks_nothing,
+        what_breaks_nothing_comes_out_as_it_is,
+        one_more_policy_never_lets_through,
+        judged_twice_is_judged_once,
+        the_order_of_policies_does_not_matter,
+        what_can_be_cut_is_never_denied,
+        quantities_are_exact,
+        no_text_is_too_much,
+        every_outcome_is_common,
+    ]
+}
 
 #[derive(Clone, Debug, PartialEq)]
 struct Outcome {
@@ -62,7 +75,6 @@ fn with_origins(policies: Vec<Value>) -> Vec<(String, Value)> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..ProptestConfig::default() })]
 
-    #[test]
     fn what_comes_out_breaks_nothing(spec in job(), ttls in ttls(), policies in vec(policy(), 0..4)) {
         let policies = with_origins(policies);
         let (job, settings) = start(&spec, ttls);
@@ -91,7 +103,6 @@ proptest! {
         prop_assert_eq!(warned, !outcome.verdict.warned.is_empty());
     }
 
-    #[test]
     fn what_breaks_nothing_comes_out_as_it_is(spec in job(), ttls in ttls(), policies in vec(policy(), 0..4)) {
         let (job, settings) = start(&spec, ttls);
         let met: Vec<_> = policies.into_iter().filter(|policy| !breaks(policy, &job, &settings)).collect();
@@ -99,7 +110,6 @@ proptest! {
         prop_assert_eq!(outcome, Outcome { job, settings, verdict: Verdict::default() });
     }
 
-    #[test]
     fn one_more_policy_never_lets_through(spec in job(), ttls in ttls(), policies in vec(policy(), 1..4), more in policy(), at in any::<Index>()) {
         let (job, settings) = start(&spec, ttls);
         let mut policies = with_origins(policies);
@@ -109,7 +119,6 @@ proptest! {
         prop_assert!(!before.is_denied() || after.is_denied(), "{:?}", before.verdict);
     }
 
-    #[test]
     fn judged_twice_is_judged_once(spec in job(), ttls in ttls(), policies in vec(policy(), 0..4)) {
         let policies = with_origins(policies);
         let (job, settings) = start(&spec, ttls);
@@ -120,13 +129,11 @@ proptest! {
         prop_assert!(twice.verdict.clamped.is_empty());
     }
 
-    #[test]
     fn the_order_of_policies_does_not_matter(spec in job(), ttls in ttls(), (policies, shuffled) in vec(policy(), 0..5).prop_map(with_origins).prop_flat_map(|policies| (Just(policies.clone()), Just(policies).prop_shuffle()))) {
         let (job, settings) = start(&spec, ttls);
         prop_assert_eq!(run(&policies, &job, &settings), run(&shuffled, &job, &settings));
     }
 
-    #[test]
     fn what_can_be_cut_is_never_denied(spec in job(), ttls in ttls(), policies in vec(vec(numbers(), 1..4), 1..4)) {
         let policies = policies.into_iter().map(|rules| {
             let mut policy = json!({"enforcement": "Clamp"});
@@ -147,7 +154,6 @@ proptest! {
         prop_assert!(!outcome.is_denied(), "{:?}", outcome.verdict);
     }
 
-    #[test]
     fn quantities_are_exact(number in 0_u32.., thousandths in 0_u32..1000, suffix in select(vec![("n", 1_u128), ("u", 1000), ("m", 1_000_000), ("", 1_000_000_000), ("k", 1_000_000_000_000), ("M", 1_000_000_000_000_000), ("Ki", 1_024_000_000_000), ("Mi", 1_048_576_000_000_000), ("e3", 1_000_000_000_000), ("E-3", 1_000_000)])) {
         let (unit, factor) = suffix;
         let text = format!("{number}.{thousandths:03}{unit}");
@@ -157,7 +163,6 @@ proptest! {
         prop_assert!(Amount::parse(&text) < more);
     }
 
-    #[test]
     fn no_text_is_too_much(amount in ".{0,40}|[-+]?[0-9.]{0,40}[a-zA-Z]{0,2}[-+]?[0-9]{0,22}", image in ".{0,40}|[a-z./:@*]{0,40}", pattern in ".{0,40}|[a-z./:@*]{0,40}") {
         let spec = json!({"parallelism": i32::MAX, "template": {"spec": {"containers": [{"name": "main", "image": image, "resources": {"limits": {"cpu": amount}}}]}}});
         let (job, settings) = start(&spec, (None, None));
@@ -167,7 +172,6 @@ proptest! {
 }
 
 /// The properties say something only if each kind of outcome is common.
-#[test]
 fn every_outcome_is_common() {
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     let cases = (job(), ttls(), vec(policy(), 0..4));

@@ -1,8 +1,6 @@
 //! Generated Jobs and policies, and an oracle which reads a Job as JSON and knows the meaning of each generated value
 //! from tables.
 
-#![allow(dead_code)] // not every test uses every part
-
 use jobrequest::api::status::EffectiveSettings;
 use k8s_openapi::api::batch::v1::Job;
 use proptest::collection::vec;

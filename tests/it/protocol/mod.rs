@@ -6,38 +6,31 @@
 //! strip, wipe and re-create. After every schedule the world must heal. Mutants prove that the checker would notice.
 //!
 //! `PROTOCOL_SCHEDULES` sets how many schedules each scenario gets; `PROTOCOL_REPLAY=scenario:seed` shows one.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-#![allow(clippy::disallowed_types, clippy::disallowed_methods)] // tests are edges
 
-#[path = "protocol/crash.rs"]
 mod crash;
-#[path = "protocol/explore.rs"]
 mod explore;
-#[path = "protocol/heal.rs"]
 mod heal;
-#[path = "protocol/mutant.rs"]
 mod mutant;
-#[path = "protocol/operator.rs"]
 mod operator;
-#[path = "protocol/oracle.rs"]
 mod oracle;
-#[path = "protocol/rng.rs"]
 mod rng;
-#[path = "protocol/scenario.rs"]
 mod scenario;
-#[path = "protocol/server.rs"]
 mod server;
-#[path = "protocol/spec.rs"]
 mod spec;
-#[path = "protocol/world.rs"]
 mod world;
 
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::time::Instant;
 
+use libtest_mimic::Trial;
+
 use mutant::Mutant;
 use scenario::{SCENARIOS, Scenario};
+
+pub(crate) fn tests() -> Vec<Trial> {
+    tests![every_mutant_dies, no_schedule_breaks_the_protocol, a_crash_at_any_call_changes_nothing]
+}
 
 /// Says it past the test harness, which would swallow it.
 fn say(what: &str) {
@@ -56,7 +49,6 @@ fn fail(scenario: &Scenario, seed: u64, outcome: &explore::Outcome) -> ! {
     );
 }
 
-#[test]
 fn no_schedule_breaks_the_protocol() {
     if let Ok(replay) = std::env::var("PROTOCOL_REPLAY") {
         let (name, seed) = replay.split_once(':').unwrap();
@@ -96,7 +88,6 @@ fn no_schedule_breaks_the_protocol() {
     ));
 }
 
-#[test]
 fn a_crash_at_any_call_changes_nothing() {
     let begun = Instant::now();
     match crash::enumerate() {
@@ -109,7 +100,6 @@ fn a_crash_at_any_call_changes_nothing() {
     }
 }
 
-#[test]
 fn every_mutant_dies() {
     let budget: u64 =
         std::env::var("PROTOCOL_MUTANT_SCHEDULES").ok().and_then(|count| count.parse().ok()).unwrap_or(1000);
