@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jobrequest::api::JobRequestSpec;
-use jobrequest::api::template::{TemplateKind, TemplateRef};
+use jobrequest::api::template_ref::{TemplateKind, TemplateRef};
 use jobrequest::cli::read_documents;
 use jobrequest::compile::digest::digest;
 use jobrequest::compile::{Builtin, Identity, Layers, Template, compile, select};

@@ -8,11 +8,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::container::Container;
+use super::pod_security::PodSecurity;
 use super::rules;
 use super::run_policy::RunPolicy;
 use super::settings::Settings;
 use super::status::JobRequestStatus;
-use super::template::TemplateRef;
+use super::template_ref::TemplateRef;
 use super::volume::Volume;
 
 /// Longest name of a JobRequest: the run number and the pods' suffixes follow it.
@@ -165,17 +166,6 @@ impl RestartPolicy {
             Self::OnFailure => "OnFailure",
         }
     }
-}
-
-/// A Pod Security Standard to compile for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-#[schemars(transform = rules::undescribed)]
-pub enum PodSecurity {
-    /// Demands no setting.
-    Baseline,
-    /// Non-root, no privilege escalation, no capabilities, the runtime's seccomp profile.
-    Restricted,
 }
 
 /// Declares what the operator owns, so that CEL can refuse it, and leaves the rest to the API server.

@@ -7,6 +7,7 @@ pub mod container;
 pub mod failure;
 pub mod job_request;
 pub mod labels;
+pub mod pod_security;
 pub mod policy;
 mod rules;
 pub mod run_policy;
@@ -14,6 +15,7 @@ mod schema;
 pub mod settings;
 pub mod status;
 pub mod template;
+pub mod template_ref;
 pub mod volume;
 
 pub use job_request::{JobRequest, JobRequestSpec};

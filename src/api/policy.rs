@@ -7,7 +7,7 @@ use kube::KubeSchema;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-use super::job_request::PodSecurity;
+use super::pod_security::PodSecurity;
 use super::rules;
 
 /// The sources a volume of a pod can have, as Kubernetes names them.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::condition::{ConditionType, Phase, RunResult, Stop, Trigger};
 use super::failure::Failure;
 use super::run_policy::RunPolicy;
-use super::template::TemplateKind;
+use super::template_ref::TemplateKind;
 
 /// Most records of runs that are kept.
 pub const MAX_RUNS: usize = 25;

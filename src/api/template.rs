@@ -4,7 +4,6 @@
 #![allow(clippy::duplicated_attributes)] // columns of the same type
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -20,46 +19,6 @@ use super::{rules, status};
 
 /// Fields of a JobRequest which no template can supply: they are about one request.
 pub const OWN_FIELDS: [&str; 5] = ["alias", "description", "templateRef", "suspend", "rerun"];
-
-/// The two kinds of template.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
-)]
-#[schemars(transform = rules::undescribed)]
-pub enum TemplateKind {
-    /// Of the namespace.
-    #[default]
-    JobTemplate,
-    /// Of the cluster.
-    ClusterJobTemplate,
-}
-
-impl fmt::Display for TemplateKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::JobTemplate => "JobTemplate",
-            Self::ClusterJobTemplate => "ClusterJobTemplate",
-        })
-    }
-}
-
-/// Names a template. It has no namespace: a JobTemplate is looked up where the JobRequest is.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct TemplateRef {
-    /// JobTemplate (of the namespace) or ClusterJobTemplate. Default: JobTemplate.
-    #[serde(default)]
-    pub kind: TemplateKind,
-    /// Name of the template.
-    #[schemars(schema_with = "rules::dns_subdomain")]
-    pub name: String,
-}
-
-impl fmt::Display for TemplateRef {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.kind, self.name)
-    }
-}
 
 /// Defaults, size presets and limits for JobRequests.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]

@@ -7,9 +7,9 @@ use k8s_openapi::api::batch::v1::{Job, JobSpec};
 use k8s_openapi::api::core::v1::PodTemplateSpec;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 
-use super::Identity;
 use super::check::Valid;
 use super::digest::digest;
+use super::identity::Identity;
 use super::in_place::InPlace;
 use super::names::job_name;
 use super::overrides;

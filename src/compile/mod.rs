@@ -10,6 +10,7 @@
 
 mod check;
 pub mod digest;
+mod identity;
 pub mod in_place;
 mod job;
 mod layers;
@@ -24,6 +25,7 @@ pub mod quantity;
 
 use k8s_openapi::api::batch::v1::Job;
 
+pub use identity::Identity;
 use in_place::InPlace;
 pub use layers::{Builtin, Decided, Layers, Origin, Template, default_of, select};
 pub use problem::{Problem, Problems};
@@ -31,25 +33,10 @@ pub use provenance::{Provenance, provenance};
 
 use crate::api::JobRequestSpec;
 use crate::api::run_policy::RunPolicy;
-use crate::api::status::{Defaulted, EffectiveSettings, HandledRerun, MAX_DEFAULTED, TemplatePin};
+use crate::api::status::{Defaulted, EffectiveSettings, MAX_DEFAULTED, TemplatePin};
 use layers::{Merged, Overrides, Tree};
 use locked::Locked;
 use policy::{Clamp, Named};
-
-/// Who asks: the parts of the JobRequest's metadata that go into its Jobs.
-#[derive(Clone, Copy, Debug)]
-pub struct Identity<'a> {
-    /// `metadata.name`.
-    pub name: &'a str,
-    /// `metadata.namespace`; absent offline.
-    pub namespace: Option<&'a str>,
-    /// `metadata.uid`; absent offline, then the Job has no owner.
-    pub uid: Option<&'a str>,
-    /// `metadata.generation`; absent offline.
-    pub generation: Option<i64>,
-    /// The rerun tokens which are handled with the run; absent offline.
-    pub handled: Option<&'a HandledRerun>,
-}
 
 /// A Job and what is worth knowing about it.
 #[derive(Clone, Debug, PartialEq)]

@@ -14,7 +14,7 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use super::layers::Merged;
 use super::quantity::Amount;
 use crate::api::container::{self as api, ConfigKind};
-use crate::api::job_request::PodSecurity;
+use crate::api::pod_security::PodSecurity;
 use crate::api::volume as api_volume;
 
 /// The pod spec of the merged request, before overrides.

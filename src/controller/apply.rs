@@ -15,7 +15,7 @@ use super::context::Context;
 use super::error::{Error, chain};
 use crate::api::labels;
 use crate::api::status::TemplatePin;
-use crate::api::template::{TemplateKind, TemplateRef};
+use crate::api::template_ref::{TemplateKind, TemplateRef};
 use crate::reconcile::template::{ClusterJobTemplateView, JobTemplateView};
 use crate::reconcile::{
     Answer, Call, Creation, Event, EventView, JobView, Propagation, StoredRequest, StoredTemplate,

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::api::JobRequest;
 use crate::api::condition::Phase;
-use crate::api::template::TemplateRef;
+use crate::api::template_ref::TemplateRef;
 use crate::reconcile::observed::{Lenient, trimmed};
 use crate::reconcile::{JobView, StoredRequest};
 

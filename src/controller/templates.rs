@@ -19,7 +19,8 @@ use super::context::Context;
 use super::error::chain;
 use super::packed::PackedRequest;
 use crate::api::labels;
-use crate::api::template::{TemplateKind, TemplateStatus};
+use crate::api::template::TemplateStatus;
+use crate::api::template_ref::TemplateKind;
 use crate::compile::{Builtin, Layers, check_template, select};
 use crate::reconcile::StoredRequest;
 use crate::reconcile::template::{

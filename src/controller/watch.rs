@@ -14,7 +14,7 @@ use tracing::warn;
 use super::context::{Context, Settings};
 use super::error::chain;
 use crate::api::labels;
-use crate::api::template::TemplateKind;
+use crate::api::template_ref::TemplateKind;
 use crate::reconcile::template::{ClusterJobTemplateView, JobTemplateView};
 use crate::reconcile::{JobView, PodView};
 

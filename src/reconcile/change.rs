@@ -9,7 +9,7 @@ use super::rerun;
 use crate::api::condition::{RunResult, Trigger};
 use crate::api::run_policy::RunPolicy;
 use crate::api::status::{Run, TemplatePin};
-use crate::api::template::TemplateRef;
+use crate::api::template_ref::TemplateRef;
 use crate::api::{JobRequestSpec, labels};
 use crate::compile::Compiled;
 use crate::compile::digest::{digest, same_scheme};

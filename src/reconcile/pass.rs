@@ -19,7 +19,7 @@ use super::planned::{Change, Next, Propagation, Read};
 use super::run::forbidden_pause;
 use crate::api::JobRequestStatus;
 use crate::api::status::TemplatePin;
-use crate::api::template::TemplateRef;
+use crate::api::template_ref::TemplateRef;
 use crate::compile::Layers;
 
 /// One request to the API server.

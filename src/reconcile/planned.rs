@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::event::Event;
 use super::observed::EventsOf;
 use crate::api::JobRequestStatus;
-use crate::api::template::TemplateRef;
+use crate::api::template_ref::TemplateRef;
 
 /// A read which a rule needs before it can decide; never needed on the clean path.
 #[derive(Clone, Debug, PartialEq, Eq)]

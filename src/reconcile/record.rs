@@ -267,7 +267,7 @@ mod tests {
     use super::*;
     use crate::api::condition::FailureCategory;
     use crate::api::failure::Failure;
-    use crate::api::template::TemplateKind;
+    use crate::api::template_ref::TemplateKind;
 
     fn largest(number: i32) -> Run {
         let text = |bytes: usize| Some("\"".repeat(bytes));

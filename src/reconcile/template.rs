@@ -15,7 +15,8 @@ use serde::Deserialize;
 use super::observed::{Lenient, trimmed};
 use super::text::{bounded, whole_seconds};
 use crate::api::condition::{ConditionType, Reason};
-use crate::api::template::{TemplateKind, TemplateRef, TemplateStatus};
+use crate::api::template::TemplateStatus;
+use crate::api::template_ref::{TemplateKind, TemplateRef};
 use crate::api::{ClusterJobTemplate, JobTemplate, JobTemplateSpec};
 use crate::compile::{Problem, Template, default_of};
 

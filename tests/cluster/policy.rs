@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use jobrequest::api::job_request::PodSecurity;
+use jobrequest::api::pod_security::PodSecurity;
 use jobrequest::api::policy::Policy;
 use jobrequest::api::status::EffectiveSettings;
 use jobrequest::compile::policy::pod_security::violations;

@@ -9,7 +9,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use jobrequest::api::JobRequest;
-use jobrequest::api::template::TemplateRef;
+use jobrequest::api::template_ref::TemplateRef;
 use jobrequest::cli::read_documents;
 use jobrequest::compile::{Identity, Layers, Template, check_template, compile};
 use kube::Client;

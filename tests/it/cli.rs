@@ -10,7 +10,7 @@ use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 
 use jobrequest::api::JobRequest;
-use jobrequest::api::template::TemplateRef;
+use jobrequest::api::template_ref::TemplateRef;
 use jobrequest::compile::{Builtin, Identity, Template, compile, select};
 use libtest_mimic::Trial;
 use serde_json::Value;

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use jobrequest::api::JobRequest;
-use jobrequest::api::template::TemplateRef;
+use jobrequest::api::template_ref::TemplateRef;
 use jobrequest::compile::{Builtin, Compiled, Identity, Provenance, Template, compile, select};
 use libtest_mimic::Trial;
 use serde_json::Value;

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use jobrequest::api::JobRequestSpec;
-use jobrequest::api::template::{TemplateKind, TemplateRef};
+use jobrequest::api::template_ref::{TemplateKind, TemplateRef};
 use jobrequest::compile::{
     Builtin, Compiled, Identity, Layers, Problems, Template, compile, provenance, select,
 };

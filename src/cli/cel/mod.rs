@@ -5,7 +5,9 @@
 //! every rule of every CRD. The crates that do all of CEL bring 16 more crates (a parser generator among them) and
 //! second versions of two.
 
+mod ast;
 mod call;
+mod eval;
 mod lex;
 mod parse;
 mod quantity;
@@ -14,12 +16,13 @@ mod value;
 
 use serde_json::Value as Json;
 
+use eval::{Scope, evaluate};
 pub(super) use regular::regex;
-use value::{Scope, Value};
+use value::Value;
 
 /// A compiled expression.
 #[derive(Debug)]
-pub(super) struct Program(parse::Expression);
+pub(super) struct Program(ast::Expression);
 
 impl Program {
     /// Compiles an expression.
@@ -35,7 +38,7 @@ impl Program {
     /// # Errors
     /// The evaluation failed, as it does in the API server, which then refuses the object.
     pub(super) fn holds(&self, this: &Json) -> Result<bool, String> {
-        match value::evaluate(&self.0, &Scope::of(Value::from_json(this)))? {
+        match evaluate(&self.0, &Scope::of(Value::from_json(this)))? {
             Value::Bool(holds) => Ok(holds),
             other => Err(format!("the rule gives {}, not a boolean", other.type_name())),
         }
@@ -43,7 +46,7 @@ impl Program {
 
     /// The text which the expression gives for `this`.
     pub(super) fn text(&self, this: &Json) -> Option<String> {
-        match value::evaluate(&self.0, &Scope::of(Value::from_json(this))).ok()? {
+        match evaluate(&self.0, &Scope::of(Value::from_json(this))).ok()? {
             Value::Text(text) => Some(text.into_owned()),
             _ => None,
         }

@@ -1,11 +1,10 @@
-//! Values of CEL, and the value of an expression.
+//! Values of CEL, and how they compare.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use serde_json::{Map, Value as Json};
 
-use super::parse::{Expression, Operator, Quantifier};
 use super::quantity::Quantity;
 
 /// A value. Lists and maps of the document are borrowed from it.
@@ -60,7 +59,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    fn equals(&self, other: &Self) -> bool {
+    pub(super) fn equals(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Null, Self::Null) => true,
             (Self::Bool(a), Self::Bool(b)) => a == b,
@@ -87,190 +86,5 @@ impl<'a> Value<'a> {
             (Self::Quantity(a), Self::Quantity(b)) => Some(a.cmp(b)),
             _ => None,
         }
-    }
-}
-
-/// The variables in sight.
-pub(super) struct Scope<'a, 's> {
-    name: &'s str,
-    value: Value<'a>,
-    outer: Option<&'s Scope<'a, 's>>,
-}
-
-impl<'a> Scope<'a, '_> {
-    /// With `self` alone.
-    pub(super) const fn of(this: Value<'a>) -> Self {
-        Self { name: "self", value: this, outer: None }
-    }
-
-    fn find(&self, name: &str) -> Option<Value<'a>> {
-        if self.name == name { Some(self.value.clone()) } else { self.outer?.find(name) }
-    }
-}
-
-type Outcome<'a> = Result<Value<'a>, String>;
-
-/// The value of `expression` in `scope`.
-pub(super) fn evaluate<'a>(expression: &'a Expression, scope: &Scope<'a, '_>) -> Outcome<'a> {
-    Ok(match expression {
-        Expression::Null => Value::Null,
-        Expression::Bool(value) => Value::Bool(*value),
-        Expression::Integer(value) => Value::Integer(*value),
-        Expression::Float(value) => Value::Float(*value),
-        Expression::Text(text) => Value::Text(text.as_str().into()),
-        Expression::List(members) => {
-            Value::List(members.iter().map(|member| evaluate(member, scope)).collect::<Result<_, _>>()?)
-        }
-        Expression::Name(name) => scope.find(name).ok_or_else(|| format!("no variable is called {name}"))?,
-        Expression::Field(target, name) => {
-            lookup(&evaluate(target, scope)?, name)?.ok_or_else(|| format!("no such key: {name}"))?
-        }
-        Expression::Has(target, name) => Value::Bool(lookup(&evaluate(target, scope)?, name)?.is_some()),
-        Expression::Index(target, index) => {
-            let target = evaluate(target, scope)?;
-            match (evaluate(index, scope)?, target.items()) {
-                (Value::Text(key), None) => {
-                    lookup(&target, &key)?.ok_or_else(|| format!("no such key: {key}"))?
-                }
-                (Value::Integer(index), Some(items)) => usize::try_from(index)
-                    .ok()
-                    .and_then(|index| items.into_iter().nth(index))
-                    .ok_or("the index is out of range")?,
-                _ => return Err("only lists and maps have members".to_owned()),
-            }
-        }
-        Expression::Not(inner) => Value::Bool(!truth(evaluate(inner, scope))?),
-        Expression::Minus(inner) => match evaluate(inner, scope)? {
-            Value::Integer(value) => Value::Integer(value.checked_neg().ok_or("the number is too large")?),
-            Value::Float(value) => Value::Float(-value),
-            other => return Err(format!("{} has no negative", other.type_name())),
-        },
-        // An error on one side does not matter when the other side decides.
-        Expression::And(left, right) => match (truth(evaluate(left, scope)), right) {
-            (Ok(false), _) => Value::Bool(false),
-            (left, right) => match (left, truth(evaluate(right, scope))) {
-                (_, Ok(false)) => Value::Bool(false),
-                (left, right) => Value::Bool(left? && right?),
-            },
-        },
-        Expression::Or(left, right) => match (truth(evaluate(left, scope)), right) {
-            (Ok(true), _) => Value::Bool(true),
-            (left, right) => match (left, truth(evaluate(right, scope))) {
-                (_, Ok(true)) => Value::Bool(true),
-                (left, right) => Value::Bool(left? || right?),
-            },
-        },
-        Expression::If(parts) => {
-            let [condition, yes, no] = parts.as_ref();
-            evaluate(if truth(evaluate(condition, scope))? { yes } else { no }, scope)?
-        }
-        Expression::Binary(operator, left, right) => {
-            binary(*operator, &evaluate(left, scope)?, &evaluate(right, scope)?)?
-        }
-        Expression::Matches(target, regex) => match evaluate(target, scope)? {
-            Value::Text(text) => Value::Bool(regex.is_match(&text)),
-            other => return Err(format!("{} cannot be matched", other.type_name())),
-        },
-        Expression::Each(quantifier, target, variable, body) => {
-            each(*quantifier, &evaluate(target, scope)?, variable, body, scope)?
-        }
-        Expression::Call(function, arguments) => {
-            let arguments: Result<Vec<_>, _> =
-                arguments.iter().map(|argument| evaluate(argument, scope)).collect();
-            function.call(&arguments?)?
-        }
-    })
-}
-
-fn truth(value: Outcome<'_>) -> Result<bool, String> {
-    match value? {
-        Value::Bool(value) => Ok(value),
-        other => Err(format!("{} is no boolean", other.type_name())),
-    }
-}
-
-fn lookup<'a>(target: &Value<'a>, name: &str) -> Result<Option<Value<'a>>, String> {
-    match target {
-        Value::Map(map) => Ok(map.get(name).map(Value::from_json)),
-        other => Err(format!("{} has no fields", other.type_name())),
-    }
-}
-
-fn binary<'a>(operator: Operator, left: &Value<'a>, right: &Value<'a>) -> Outcome<'a> {
-    let number =
-        |number: Option<i64>| number.map(Value::Integer).ok_or("the number is out of range".to_owned());
-    let compare = |is: fn(Ordering) -> bool| {
-        let order = left.compare(right);
-        let order =
-            order.ok_or_else(|| format!("{} and {} have no order", left.type_name(), right.type_name()))?;
-        Ok(Value::Bool(is(order)))
-    };
-    match (operator, left, right) {
-        (Operator::Equal, ..) => Ok(Value::Bool(left.equals(right))),
-        (Operator::NotEqual, ..) => Ok(Value::Bool(!left.equals(right))),
-        (Operator::Less, ..) => compare(Ordering::is_lt),
-        (Operator::LessOrEqual, ..) => compare(Ordering::is_le),
-        (Operator::Greater, ..) => compare(Ordering::is_gt),
-        (Operator::GreaterOrEqual, ..) => compare(Ordering::is_ge),
-        (Operator::In, Value::Text(key), Value::Map(map)) => Ok(Value::Bool(map.contains_key(key.as_ref()))),
-        (Operator::In, ..) => match right.items() {
-            Some(items) => Ok(Value::Bool(items.iter().any(|item| item.equals(left)))),
-            None => Err(format!("nothing is in a {}", right.type_name())),
-        },
-        (Operator::Add, Value::Text(a), Value::Text(b)) => Ok(Value::Text(format!("{a}{b}").into())),
-        (Operator::Add, Value::Integer(a), Value::Integer(b)) => number(a.checked_add(*b)),
-        (Operator::Subtract, Value::Integer(a), Value::Integer(b)) => number(a.checked_sub(*b)),
-        (Operator::Multiply, Value::Integer(a), Value::Integer(b)) => number(a.checked_mul(*b)),
-        (Operator::Divide, Value::Integer(a), Value::Integer(b)) => number(a.checked_div(*b)),
-        (Operator::Remainder, Value::Integer(a), Value::Integer(b)) => number(a.checked_rem(*b)),
-        (Operator::Add, ..) => match (left.items(), right.items()) {
-            (Some(a), Some(b)) => Ok(Value::List(a.into_iter().chain(b).collect())),
-            _ => Err(format!("{} and {} cannot be added", left.type_name(), right.type_name())),
-        },
-        _ => Err(format!("no arithmetic of {} and {}", left.type_name(), right.type_name())),
-    }
-}
-
-fn each<'a>(
-    quantifier: Quantifier,
-    target: &Value<'a>,
-    variable: &str,
-    body: &'a Expression,
-    scope: &Scope<'a, '_>,
-) -> Outcome<'a> {
-    let members = match target {
-        Value::Map(map) => map.keys().map(|key| Value::Text(key.as_str().into())).collect(),
-        other => other.items().ok_or_else(|| format!("{} has no members", other.type_name()))?,
-    };
-    let run = |member: &Value<'a>| {
-        evaluate(body, &Scope { name: variable, value: member.clone(), outer: Some(scope) })
-    };
-    match quantifier {
-        Quantifier::All | Quantifier::Exists => {
-            let decides = matches!(quantifier, Quantifier::Exists);
-            let mut failed = None;
-            for member in &members {
-                match truth(run(member)) {
-                    Ok(value) if value == decides => return Ok(Value::Bool(decides)),
-                    Ok(_) => {}
-                    Err(error) => failed = Some(error),
-                }
-            }
-            failed.map_or(Ok(Value::Bool(!decides)), Err)
-        }
-        Quantifier::ExistsOne | Quantifier::Filter => {
-            let mut found = Vec::new();
-            for member in members {
-                if truth(run(&member))? {
-                    found.push(member);
-                }
-            }
-            Ok(if matches!(quantifier, Quantifier::Filter) {
-                Value::List(found)
-            } else {
-                Value::Bool(found.len() == 1)
-            })
-        }
-        Quantifier::Map => Ok(Value::List(members.iter().map(run).collect::<Result<_, _>>()?)),
     }
 }

@@ -1,7 +1,7 @@
 //! Requests of files, and where each of their values was written.
 
 use super::report::{Explanation, Place, Report};
-use crate::api::template::TemplateRef;
+use crate::api::template_ref::TemplateRef;
 use crate::cli::inspect::{Inspection, Options, Request, inspect_files};
 use crate::cli::manifest::{Document, Part};
 use crate::compile::{Origin, Provenance, provenance};

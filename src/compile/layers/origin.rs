@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::api::template::TemplateRef;
+use crate::api::template_ref::TemplateRef;
 
 /// The layer which decided a value.
 #[derive(Clone, Debug, PartialEq, Eq)]

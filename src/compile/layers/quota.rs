@@ -7,7 +7,8 @@ use super::origin::Origin;
 use super::select::Template;
 use super::shape::Shape;
 use super::tree::Tree;
-use crate::api::template::{Quota, TemplateRef};
+use crate::api::template::Quota;
+use crate::api::template_ref::TemplateRef;
 use crate::compile::problem::Problem;
 
 /// The presets in scope, by name: those of the nearest template count.

@@ -7,7 +7,7 @@ use k8s_openapi::jiff::Timestamp;
 
 use super::{Builtin, Layers};
 use crate::api::status::TemplatePin;
-use crate::api::template::{TemplateKind, TemplateRef};
+use crate::api::template_ref::{TemplateKind, TemplateRef};
 use crate::api::{JobRequestSpec, JobTemplateSpec};
 use crate::compile::problem::Problem;
 

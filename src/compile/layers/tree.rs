@@ -241,7 +241,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::api::template::{TemplateKind, TemplateRef};
+    use crate::api::template_ref::{TemplateKind, TemplateRef};
 
     /// Any part of a spec, as JSON: scalars, maps, lists of named things and choices.
     fn spec() -> impl Strategy<Value = Value> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::event::{EventView, EventsOf};
 use super::job::JobView;
 use crate::api::status::TemplatePin;
-use crate::api::template::TemplateRef;
+use crate::api::template_ref::TemplateRef;
 
 /// How the API server answered a create.
 #[derive(Clone, Debug, PartialEq)]

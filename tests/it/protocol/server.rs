@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use jobrequest::api::template::{TemplateKind, TemplateRef};
+use jobrequest::api::template_ref::{TemplateKind, TemplateRef};
 use jobrequest::api::{JobRequestStatus, JobTemplateSpec, labels};
 use jobrequest::compile::{Layers, Template};
 use jobrequest::reconcile::observed::Lenient;

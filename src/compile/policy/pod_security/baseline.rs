@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::{
 };
 
 use super::Checked;
-use crate::api::job_request::PodSecurity;
+use crate::api::pod_security::PodSecurity;
 
 const CAPABILITIES: [&str; 13] = [
     "AUDIT_WRITE",

@@ -9,7 +9,7 @@ mod restricted;
 use k8s_openapi::api::core::v1::{Container, PodSpec, PodTemplateSpec, SecurityContext};
 
 use super::subject::{Found, Subject};
-use crate::api::job_request::PodSecurity;
+use crate::api::pod_security::PodSecurity;
 use crate::api::policy::Policy;
 use crate::compile::problem::Problem;
 
