@@ -15,9 +15,9 @@ use std::time::{Duration, Instant};
 
 use jobrequest::api::JobRequestSpec;
 use jobrequest::api::template_ref::{TemplateKind, TemplateRef};
-use jobrequest::cli::read_documents;
 use jobrequest::compile::digest::digest;
 use jobrequest::compile::{Builtin, Identity, Layers, Template, compile, select};
+use jobrequest::manifest::read_documents;
 use jobrequest::reconcile::observed::Lenient;
 use jobrequest::reconcile::{Answers, Clock, Memory, Next, Observed, StoredRequest, plan};
 use serde_json::{Value, json};

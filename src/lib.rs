@@ -3,13 +3,13 @@
 //! Decide in pure functions, perform at the edge:
 //!
 //! ```text
-//!            api            what users write: types, schema, CEL, names of labels, conditions, reasons
-//!             |
-//!          compile          pure: layers + request -> Job or problems
-//!             |
-//!         reconcile         pure: what is observed + now -> the next calls and the status
-//!             |
-//!  controller  cli  http    edges: the cluster; the terminal; probes and metrics. They await, read clocks, hold a client
+//!               api               what users write: types, schema, CEL, names of labels, conditions, reasons
+//!                |
+//!             compile            pure: layers + request -> Job or problems
+//!            /       \
+//!     reconcile     manifest     pure: what is observed + now -> the next calls and the status
+//!            \       /                 texts of YAML or JSON -> documents, Jobs, and what is wrong where
+//!     controller  cli  http      edges: the cluster; the terminal; probes and metrics. They await, read clocks, hold a client
 //! ```
 //!
 //! Arrows point up only. A line that needs the cluster, a clock, a file or the environment belongs to an edge; a line
@@ -23,4 +23,5 @@ pub mod compile;
 pub mod controller;
 #[allow(clippy::disallowed_types, clippy::disallowed_methods)] // an edge
 pub mod http;
+pub mod manifest;
 pub mod reconcile;

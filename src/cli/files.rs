@@ -3,16 +3,16 @@
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
+use std::sync::Arc;
 
-use super::node::Position;
+use crate::manifest::Source;
 
 /// Longest file.
 const MAX_BYTES: u64 = 64 * 1024 * 1024;
 
 /// What cannot be read at all.
 #[derive(Debug, thiserror::Error)]
-pub(in crate::cli) enum FileError {
+pub(super) enum FileError {
     #[error("could not read {0}: {1}")]
     Read(String, #[source] io::Error),
     #[error("could not read {0}: it has more than {max} MiB", max = MAX_BYTES / 1024 / 1024)]
@@ -25,37 +25,8 @@ pub(in crate::cli) enum FileError {
     EmptyFolder(String),
 }
 
-/// A file, by the name people know it under.
-#[derive(Debug)]
-pub(in crate::cli) struct Source {
-    pub(in crate::cli) name: String,
-    /// Files are counted in order of reading.
-    pub(in crate::cli) number: usize,
-    /// Up to the first byte that is not UTF-8.
-    pub(in crate::cli) text: String,
-    /// Where a byte stands that is not UTF-8.
-    pub(in crate::cli) broken: Option<Position>,
-    /// Where each line begins.
-    lines: Vec<usize>,
-}
-
-impl Source {
-    pub(in crate::cli) fn new(name: String, number: usize, text: String, broken: Option<Position>) -> Self {
-        let ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
-        let lines = std::iter::once(0).chain(ends).collect();
-        Self { name, number, text, broken, lines }
-    }
-
-    /// A line, counted from 1.
-    pub(in crate::cli) fn line(&self, number: usize) -> Option<&str> {
-        let start = *self.lines.get(number.checked_sub(1)?)?;
-        let end = self.lines.get(number).map_or(self.text.len(), |next| next.saturating_sub(1));
-        Some(self.text.get(start..end)?.trim_end_matches('\r'))
-    }
-}
-
 /// Reads everything that `names` names, in this order; a folder in order of its names.
-pub(super) fn read(names: &[String], is_recursive: bool) -> Result<Vec<Rc<Source>>, FileError> {
+pub(super) fn read(names: &[String], is_recursive: bool) -> Result<Vec<Arc<Source>>, FileError> {
     if names.is_empty() {
         return Err(FileError::Nothing);
     }
@@ -106,13 +77,13 @@ fn folder(path: &Path, is_recursive: bool, files: &mut Vec<PathBuf>) -> Result<(
     Ok(())
 }
 
-fn open(path: &Path, number: usize) -> Result<Rc<Source>, FileError> {
+fn open(path: &Path, number: usize) -> Result<Arc<Source>, FileError> {
     let name = path.display().to_string();
     let file = File::open(path).map_err(|error| FileError::Read(name.clone(), error))?;
     source(name, number, file)
 }
 
-fn source(name: String, number: usize, from: impl Read) -> Result<Rc<Source>, FileError> {
+fn source(name: String, number: usize, from: impl Read) -> Result<Arc<Source>, FileError> {
     let mut bytes = Vec::new();
     if let Err(error) = from.take(MAX_BYTES + 1).read_to_end(&mut bytes) {
         return Err(FileError::Read(name, error));
@@ -120,16 +91,5 @@ fn source(name: String, number: usize, from: impl Read) -> Result<Rc<Source>, Fi
     if u64::try_from(bytes.len()).is_ok_and(|length| length > MAX_BYTES) {
         return Err(FileError::TooLong(name));
     }
-    let mut broken = None;
-    let text = String::from_utf8(bytes).unwrap_or_else(|error| {
-        let valid = error.utf8_error().valid_up_to();
-        let mut bytes = error.into_bytes();
-        bytes.truncate(valid);
-        let text = String::from_utf8(bytes).unwrap_or_default();
-        let last = text.rsplit('\n').next().unwrap_or_default();
-        broken = Some(Position { line: text.matches('\n').count() + 1, column: last.chars().count() + 1 });
-        text
-    });
-    let text = text.strip_prefix('\u{feff}').map(ToOwned::to_owned).unwrap_or(text);
-    Ok(Rc::new(Source::new(name, number, text, broken)))
+    Ok(Arc::new(Source::new(name, number, bytes)))
 }

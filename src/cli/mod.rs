@@ -1,30 +1,26 @@
 //! The command line: what was typed, and what it means.
 //!
 //! [`run`] takes parsed [`Arguments`] and returns the exit code: 0 ok, 1 invalid, 2 could not do it. Results go to
-//! stdout, everything else to stderr. `render`, `validate` and `explain` need no cluster; their steps, each a file:
-//! [`manifest`] reads documents with positions, [`check`] judges them by the CRDs (whose rules [`cel`] evaluates),
-//! [`inspect`] compiles, [`finding`] shows what is wrong. [`cluster`] reads the same from an API server.
+//! stdout, everything else to stderr. `render`, `validate` and `explain` need no cluster: [`files`] reads what
+//! [`input`] names, and [`crate::manifest`] judges it. [`cluster`] reads the same from an API server.
 
-mod cel;
-mod check;
 mod cluster;
 mod controller;
 mod crds;
 mod explain;
-mod finding;
-mod inspect;
-mod manifest;
+mod files;
+mod input;
+mod outcome;
 mod output;
 mod render;
 mod self_test;
-mod templates;
 mod validate;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use finding::Finding;
+use outcome::Verdict;
 
 /// Jobs that survive GitOps: a Kubernetes operator.
 #[derive(Debug, Parser)]
@@ -48,25 +44,6 @@ enum Command {
     Validate(validate::Arguments),
     /// Tell where each value of a JobRequest comes from, of files or of one in the cluster
     Explain(explain::Arguments),
-}
-
-/// What came out of a command that could do its work.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verdict {
-    Valid,
-    Invalid,
-}
-
-/// The objects of the project in `text`, as `render` and `validate` read them: as kubectl does.
-///
-/// # Errors
-/// Why something in it is no object, with line and column.
-pub fn read_documents(text: &str) -> Result<Vec<serde_json::Value>, String> {
-    let manifests = manifest::read_text(text);
-    match manifests.findings.first() {
-        None => Ok(manifests.documents.iter().map(|document| document.node.to_value()).collect()),
-        Some(finding) => Err(finding.text()),
-    }
 }
 
 /// Does what was typed.

@@ -3,9 +3,10 @@
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
-use super::inspect::{Input, inspect};
+use super::input::Input;
+use super::outcome::Verdict;
 use super::output::{count, print, say};
-use super::{Finding, Verdict};
+use crate::manifest::Diagnostic;
 
 /// What is shown.
 #[derive(Debug, Args)]
@@ -28,10 +29,10 @@ enum Format {
 
 /// Prints all Jobs to stdout, or none and every problem to stderr.
 pub(super) fn run(arguments: &Arguments) -> Result<Verdict, String> {
-    let inspected = inspect(&arguments.input, arguments.run)?;
-    if !inspected.findings.is_empty() {
-        say(&inspected.findings.iter().map(Finding::text).collect::<String>());
-        say(&format!("{}; nothing is shown\n", count(inspected.findings.len(), "problem")));
+    let inspected = arguments.input.inspect(arguments.run)?;
+    if !inspected.diagnostics.is_empty() {
+        say(&inspected.diagnostics.iter().map(Diagnostic::text).collect::<String>());
+        say(&format!("{}; nothing is shown\n", count(inspected.diagnostics.len(), "problem")));
         return Ok(Verdict::Invalid);
     }
     let requests = inspected.documents.iter().filter_map(|inspection| inspection.request.as_ref());

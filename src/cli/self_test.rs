@@ -10,7 +10,7 @@ use kube::api::{DeleteParams, PostParams};
 use kube::{Api, Client, Config, ResourceExt};
 use serde_json::json;
 
-use super::Verdict;
+use super::outcome::Verdict;
 use super::output::print;
 use crate::api::condition::ConditionType;
 use crate::api::{JobRequest, labels};

@@ -3,10 +3,10 @@
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
-use super::Verdict;
-use super::finding::{Finding, Row};
-use super::inspect::{Input, Inspected, inspect};
+use super::input::Input;
+use super::outcome::Verdict;
 use super::output::{count, print, say};
+use crate::manifest::{Diagnostic, Inspected, Row};
 
 /// What is judged.
 #[derive(Debug, Args)]
@@ -45,14 +45,14 @@ struct Judged<'a> {
 
 /// Judges everything, and shows the result.
 pub(super) fn run(arguments: &Arguments) -> Result<Verdict, String> {
-    let inspected = inspect(&arguments.input, 1)?;
+    let inspected = arguments.input.inspect(1)?;
     match arguments.output {
         Format::Json => {
             let json = serde_json::to_string_pretty(&report(&inspected));
             print(&(json.map_err(|error| format!("could not write JSON: {error}"))? + "\n"))?;
         }
         Format::Text => {
-            say(&inspected.findings.iter().map(Finding::text).collect::<String>());
+            say(&inspected.diagnostics.iter().map(Diagnostic::text).collect::<String>());
             let verdicts: Vec<_> = (inspected.documents.iter())
                 .map(|inspection| {
                     let verdict = match inspection.problems {
@@ -68,7 +68,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Verdict, String> {
             }
         }
     }
-    Ok(if inspected.findings.is_empty() { Verdict::Valid } else { Verdict::Invalid })
+    Ok(if inspected.diagnostics.is_empty() { Verdict::Valid } else { Verdict::Invalid })
 }
 
 fn report(inspected: &Inspected) -> Report<'_> {
@@ -81,7 +81,7 @@ fn report(inspected: &Inspected) -> Report<'_> {
                 valid: inspection.problems == 0,
             })
             .collect(),
-        problems: inspected.findings.iter().map(Finding::row).collect(),
+        problems: inspected.diagnostics.iter().map(Diagnostic::row).collect(),
         passed_over: inspected.passed_over,
     }
 }

@@ -1,33 +1,36 @@
 //! What is wrong, where it was written, and how that looks.
 
 use std::fmt::Write as _;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use serde::Serialize;
 use unicode_width::UnicodeWidthChar;
 
-use super::manifest::{Position, Source};
+use super::printable::printable;
+use super::source::Source;
+use super::yaml::{Position, ReadError};
 
 /// Most characters of a line that are quoted.
-const QUOTED: usize = 100;
-/// Most characters of a message that are shown.
-const SHOWN: usize = 2000;
+const MAX_QUOTED_CHARACTERS: usize = 100;
 
 /// One problem of one document.
 #[derive(Clone, Debug)]
-pub(super) struct Finding {
-    pub(super) source: Rc<Source>,
-    pub(super) at: Position,
+pub struct Diagnostic {
+    /// Where the document was read.
+    pub source: Arc<Source>,
+    /// The place of it.
+    pub at: Position,
     /// Such as `jobrequest/pi`; empty when there is none.
-    pub(super) object: String,
+    pub object: String,
     /// Path of the field; empty when there is none.
-    pub(super) field: String,
-    pub(super) message: String,
+    pub field: String,
+    /// What is wrong, and how to fix it.
+    pub message: String,
 }
 
-/// A finding as `-o json` shows it.
+/// A diagnostic as `-o json` shows it.
 #[derive(Debug, Serialize)]
-pub(super) struct Row<'a> {
+pub struct Row<'a> {
     file: &'a str,
     line: usize,
     column: usize,
@@ -37,9 +40,16 @@ pub(super) struct Row<'a> {
     message: String,
 }
 
-impl Finding {
+impl Diagnostic {
+    /// Of a text that holds no object where it should.
+    pub(super) fn of_text(source: Arc<Source>, error: ReadError) -> Self {
+        let ReadError { at, message } = error;
+        Self { source, at, object: String::new(), field: String::new(), message }
+    }
+
     /// For machines.
-    pub(super) fn row(&self) -> Row<'_> {
+    #[must_use]
+    pub fn row(&self) -> Row<'_> {
         Row {
             file: &self.source.name,
             line: self.at.line,
@@ -52,14 +62,15 @@ impl Finding {
     }
 
     /// For people: place, words, the line and a caret below.
-    pub(super) fn text(&self) -> String {
+    #[must_use]
+    pub fn text(&self) -> String {
         let Position { line, column } = self.at;
         let field = if self.field.is_empty() { String::new() } else { format!("{}: ", self.field) };
         let message = printable(&self.message);
         let mut text = format!("{}:{line}:{column}: error: {field}{message}\n", printable(&self.source.name));
         if let Some(quoted) = self.source.line(line) {
-            let skipped = if column > QUOTED { column - QUOTED / 2 } else { 0 };
-            let shown: String = quoted.chars().skip(skipped).take(QUOTED).collect::<String>();
+            let skipped = if column > MAX_QUOTED_CHARACTERS { column - MAX_QUOTED_CHARACTERS / 2 } else { 0 };
+            let shown: String = quoted.chars().skip(skipped).take(MAX_QUOTED_CHARACTERS).collect::<String>();
             let before = shown.chars().take(column.saturating_sub(skipped + 1));
             let margin: String = before.map(blank).collect();
             let number = line.to_string();
@@ -77,17 +88,4 @@ impl Finding {
 /// As wide as the character is on a terminal.
 fn blank(character: char) -> &'static str {
     if character.width() == Some(2) { "  " } else { " " }
-}
-
-/// Without control characters, which could do things to a terminal, and not endless.
-pub(super) fn printable(text: &str) -> String {
-    let mut shown: String = text
-        .chars()
-        .take(SHOWN)
-        .map(|character| if character.is_control() { '\u{fffd}' } else { character })
-        .collect();
-    if text.chars().nth(SHOWN).is_some() {
-        shown.push('…');
-    }
-    shown
 }

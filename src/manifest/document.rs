@@ -1,39 +1,33 @@
-//! Documents with positions: what kubectl would read, where each value of it was written.
-//!
-//! Takes names of files and folders; returns every document of the project's own API group, how many others were
-//! passed over, and what could not be read.
+//! The objects of the project's own API group in a text, how many others it has, and what could not be read.
 
-mod dialect;
-mod file;
-mod node;
-mod parse;
-mod scalar;
-mod split;
-
-use std::rc::Rc;
+use std::sync::Arc;
 
 use serde_json::Value;
 
-pub(super) use file::{FileError, Source};
-pub(super) use node::{Content, Node, Part, Path, Position, Step};
-
-use super::finding::{Finding, printable};
+use super::printable::printable;
+use super::source::Source;
+use super::yaml::{self, Content, Node, Position, ReadError};
 
 /// The API group of the project.
 const GROUP: &str = "jobrequest.dev/";
 
 /// One object of the project's own API group.
 #[derive(Debug)]
-pub(super) struct Document {
-    pub(super) source: Rc<Source>,
-    pub(super) node: Node,
-    pub(super) api_version: String,
-    pub(super) kind: String,
+pub struct Document {
+    /// Where it was read.
+    pub source: Arc<Source>,
+    /// Its content.
+    pub node: Node,
+    /// `apiVersion`.
+    pub api_version: String,
+    /// `kind`.
+    pub kind: String,
 }
 
 impl Document {
     /// `jobrequest/pi`, as kubectl shows it.
-    pub(super) fn object(&self) -> String {
+    #[must_use]
+    pub fn object(&self) -> String {
         let metadata = self.node.entry("metadata").map(|entry| &entry.value);
         let name = metadata
             .and_then(|metadata| metadata.text("name").or_else(|| metadata.text("generateName")))
@@ -44,61 +38,61 @@ impl Document {
 
 /// What was read.
 #[derive(Debug, Default)]
-pub(super) struct Manifests {
-    pub(super) documents: Vec<Document>,
-    /// Objects of other API groups.
-    pub(super) passed_over: usize,
-    /// Why something is no object.
-    pub(super) findings: Vec<Finding>,
+pub struct Documents {
+    /// Objects of the project, in order.
+    pub documents: Vec<Document>,
+    /// How many objects are of other API groups.
+    pub passed_over: usize,
+    /// Why something is no object, and in which source.
+    pub unreadable: Vec<(Arc<Source>, ReadError)>,
 }
 
-/// Reads files and folders.
+/// Reads all `sources`, in their order.
+#[must_use]
+pub fn read(sources: &[Arc<Source>]) -> Documents {
+    let mut documents = Documents::default();
+    for source in sources {
+        documents.add(source);
+    }
+    documents
+}
+
+/// The objects of the project in one `text`, as JSON.
 ///
 /// # Errors
-/// A file or folder cannot be read at all. What is wrong in a file is a finding.
-pub(super) fn read(names: &[String], is_recursive: bool) -> Result<Manifests, FileError> {
-    let mut manifests = Manifests::default();
-    for source in file::read(names, is_recursive)? {
-        manifests.add(&source);
+/// The first thing in it that is no object.
+pub fn read_documents(text: &str) -> Result<Vec<Value>, ReadError> {
+    let source = Source::new("text", 0, text.as_bytes().to_vec());
+    let Documents { documents, unreadable, .. } = read(&[Arc::new(source)]);
+    match unreadable.into_iter().next() {
+        None => Ok(documents.iter().map(|document| document.node.to_value()).collect()),
+        Some((_, error)) => Err(error),
     }
-    Ok(manifests)
 }
 
-/// Reads a text without a file.
-pub(super) fn read_text(text: &str) -> Manifests {
-    let mut manifests = Manifests::default();
-    manifests.add(&Rc::new(Source::new("text".to_owned(), 0, text.to_owned(), None)));
-    manifests
-}
-
-impl Manifests {
-    fn add(&mut self, source: &Rc<Source>) {
-        if let Some(at) = source.broken {
-            self.refuse(source, at, "a byte that is not UTF-8; save the file as UTF-8".to_owned());
-            return;
+impl Documents {
+    fn add(&mut self, source: &Arc<Source>) {
+        if let Some(at) = source.not_utf8_at {
+            return self.refuse(source, at, "a byte that is not UTF-8; save the file as UTF-8");
         }
-        for chunk in split::split(&source.text) {
-            match parse::parse(&chunk) {
-                Ok(Some(node)) if matches!(node.content, Content::Scalar(Value::Null)) => {}
-                Ok(Some(node)) => self.object(source, node),
-                Ok(None) => {}
-                Err(error) => self.refuse(source, error.at, error.message),
+        for node in yaml::read(&source.text) {
+            match node {
+                Ok(node) if matches!(node.content, Content::Scalar(Value::Null)) => {}
+                Ok(node) => self.object(source, node),
+                Err(error) => self.unreadable.push((Arc::clone(source), error)),
             }
         }
     }
 
-    fn object(&mut self, source: &Rc<Source>, node: Node) {
+    fn object(&mut self, source: &Arc<Source>, node: Node) {
         if !matches!(node.content, Content::Map(_)) {
-            let message = "not an object: a document begins with apiVersion and kind".to_owned();
-            return self.refuse(source, node.at, message);
+            return self.refuse(source, node.at, "not an object: a document begins with apiVersion and kind");
         }
         let text = |key: &str| node.text(key).filter(|text| !text.is_empty()).map(ToOwned::to_owned);
         let (api_version, kind) = match (text("apiVersion"), text("kind")) {
             (Some(api_version), Some(kind)) => (api_version, kind),
-            (None, _) => {
-                return self.refuse(source, node.at, "apiVersion is missing, or not a text".to_owned());
-            }
-            (_, None) => return self.refuse(source, node.at, "kind is missing, or not a text".to_owned()),
+            (None, _) => return self.refuse(source, node.at, "apiVersion is missing, or not a text"),
+            (_, None) => return self.refuse(source, node.at, "kind is missing, or not a text"),
         };
         if kind.ends_with("List")
             && let Content::Map(entries) = node.content.clone()
@@ -107,24 +101,18 @@ impl Manifests {
             match items.value.content {
                 Content::List(items) => items.into_iter().for_each(|item| self.object(source, item)),
                 Content::Scalar(Value::Null) => {}
-                _ => self.refuse(source, items.value.at, "items of a List are a list".to_owned()),
+                _ => self.refuse(source, items.value.at, "items of a List are a list"),
             }
             return;
         }
         if api_version.starts_with(GROUP) {
-            self.documents.push(Document { source: Rc::clone(source), node, api_version, kind });
+            self.documents.push(Document { source: Arc::clone(source), node, api_version, kind });
         } else {
             self.passed_over += 1;
         }
     }
 
-    fn refuse(&mut self, source: &Rc<Source>, at: Position, message: String) {
-        self.findings.push(Finding {
-            source: Rc::clone(source),
-            at,
-            object: String::new(),
-            field: String::new(),
-            message,
-        });
+    fn refuse(&mut self, source: &Arc<Source>, at: Position, message: &str) {
+        self.unreadable.push((Arc::clone(source), ReadError::new(at, message)));
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::manifest::Document;
+use super::document::Document;
 use crate::api::template_ref::{TemplateKind, TemplateRef};
 use crate::api::{JobRequest, JobTemplateSpec};
 use crate::compile::{Builtin, Layers, Template, select};

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::Arc;
 
-use jobrequest::cli::read_documents;
+use jobrequest::manifest::read_documents;
 use k8s_openapi::api::batch::v1::Job;
 use kube::{Api, Client};
 use serde_json::{Value, json};

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use jobrequest::cli::read_documents;
+use jobrequest::manifest::read_documents;
 use serde_json::Value;
 
 use crate::support::{Cluster, Test};

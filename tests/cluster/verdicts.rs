@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use jobrequest::api::JobRequest;
 use jobrequest::api::template_ref::TemplateRef;
-use jobrequest::cli::read_documents;
 use jobrequest::compile::{Identity, Layers, Template, check_template, compile};
+use jobrequest::manifest::read_documents;
 use kube::Client;
 use serde_json::{Value, json};
 

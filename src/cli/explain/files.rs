@@ -2,16 +2,16 @@
 
 use super::report::{Explanation, Place, Report};
 use crate::api::template_ref::TemplateRef;
-use crate::cli::inspect::{Inspection, Options, Request, inspect_files};
-use crate::cli::manifest::{Document, Part};
+use crate::cli::input::Options;
 use crate::compile::{Origin, Provenance, provenance};
+use crate::manifest::{Document, Inspection, Part, Request};
 
 /// Explains every JobRequest of `files` and of those which `options` name.
 ///
 /// # Errors
 /// Something cannot be read at all, or holds no JobRequest.
 pub(super) fn explain(files: &[String], options: &Options) -> Result<Report, String> {
-    let inspected = inspect_files(files, options, 1)?;
+    let inspected = options.inspect(files, 1)?;
     let namespace = options.namespace.as_deref();
     let requests: Vec<_> = (inspected.documents.iter())
         .filter_map(|inspection| {
@@ -19,10 +19,10 @@ pub(super) fn explain(files: &[String], options: &Options) -> Result<Report, Str
             Some(one(inspection, request, &inspected.documents, namespace))
         })
         .collect();
-    if requests.is_empty() && inspected.findings.is_empty() {
+    if requests.is_empty() && inspected.diagnostics.is_empty() {
         return Err("found no JobRequest to explain; templates alone decide nothing".to_owned());
     }
-    Ok(Report { requests, findings: inspected.findings, passed_over: inspected.passed_over })
+    Ok(Report { requests, diagnostics: inspected.diagnostics, passed_over: inspected.passed_over })
 }
 
 fn one(

@@ -11,9 +11,10 @@ mod table;
 use clap::{Args, ValueEnum};
 
 use super::cluster::Connection;
-use super::inspect::Options;
+use super::input::Options;
+use super::outcome::Verdict;
 use super::output::{count, print, say};
-use super::{Finding, Verdict};
+use crate::manifest::Diagnostic;
 use report::{Explanation, Report};
 
 /// What is explained.
@@ -104,7 +105,7 @@ fn show(report: &Report, format: Format) -> Result<(), String> {
         Format::Text => {
             let tables: Vec<_> = report.requests.iter().map(table::text).collect();
             print(&tables.join("\n"))?;
-            say(&report.findings.iter().map(Finding::text).collect::<String>());
+            say(&report.diagnostics.iter().map(Diagnostic::text).collect::<String>());
             say(&report.requests.iter().flat_map(Explanation::problem_lines).collect::<String>());
             if report.passed_over > 0 {
                 say(&format!("{} of other kinds passed over\n", count(report.passed_over, "object")));

@@ -4,17 +4,16 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::api::status::TemplatePin;
-use crate::cli::Finding;
-use crate::cli::finding::{Row as FindingRow, printable};
 use crate::compile::policy::Clamp;
 use crate::compile::{Compiled, Decided, Layers, Problem, Provenance};
+use crate::manifest::{Diagnostic, Row, printable};
 
 /// Everything that was explained.
 #[derive(Debug, Default)]
 pub(super) struct Report {
     pub(super) requests: Vec<Explanation>,
     /// What is wrong in files.
-    pub(super) findings: Vec<Finding>,
+    pub(super) diagnostics: Vec<Diagnostic>,
     /// Objects of other API groups.
     pub(super) passed_over: usize,
 }
@@ -127,21 +126,21 @@ impl Explanation {
 #[serde(rename_all = "camelCase")]
 pub(super) struct Rows<'a> {
     requests: &'a [Explanation],
-    problems: Vec<FindingRow<'a>>,
+    problems: Vec<Row<'a>>,
     passed_over: usize,
 }
 
 impl Report {
     /// A Job can be made of every request, and nothing is wrong with anything else.
     pub(super) fn is_valid(&self) -> bool {
-        self.findings.is_empty() && self.requests.iter().all(|request| request.valid)
+        self.diagnostics.is_empty() && self.requests.iter().all(|request| request.valid)
     }
 
     /// For machines.
     pub(super) fn rows(&self) -> Rows<'_> {
         Rows {
             requests: &self.requests,
-            problems: self.findings.iter().map(Finding::row).collect(),
+            problems: self.diagnostics.iter().map(Diagnostic::row).collect(),
             passed_over: self.passed_over,
         }
     }

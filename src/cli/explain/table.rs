@@ -6,7 +6,7 @@ use serde_json::Value;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::report::{Explanation, Field, Place};
-use crate::cli::finding::printable;
+use crate::manifest::printable;
 
 /// Columns of a terminal that a value takes at most; `-o json` shows all of it.
 const LONGEST: usize = 48;

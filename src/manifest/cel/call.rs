@@ -1,7 +1,8 @@
 //! Functions of CEL and of Kubernetes' libraries.
 
+use super::error::CelError;
 use super::quantity::Quantity;
-use super::regular::regex;
+use super::regex::regex;
 use super::value::Value;
 
 /// A function that is known here.
@@ -32,7 +33,7 @@ pub(super) enum Function {
 
 impl Function {
     /// The function of this name which takes so many arguments, its target among them.
-    pub(super) fn named(name: &str, arguments: usize, is_method: bool) -> Result<Self, String> {
+    pub(super) fn named(name: &str, arguments: usize, is_method: bool) -> Result<Self, CelError> {
         Ok(match (name, arguments, is_method) {
             ("size", 1, _) => Self::Size,
             ("string", 1, false) => Self::Text,
@@ -55,12 +56,12 @@ impl Function {
             ("compareTo", 2, true) => Self::CompareTo,
             ("isGreaterThan", 2, true) => Self::IsGreaterThan,
             ("isLessThan", 2, true) => Self::IsLessThan,
-            _ => return Err(format!("no function {name} of {arguments} arguments is known here")),
+            _ => return Err(CelError::UnknownFunction { name: name.to_owned(), arguments }),
         })
     }
 
     /// Calls it.
-    pub(super) fn call<'a>(self, arguments: &[Value<'a>]) -> Result<Value<'a>, String> {
+    pub(super) fn call<'a>(self, arguments: &[Value<'a>]) -> Result<Value<'a>, CelError> {
         match arguments {
             [Value::Text(text)] => self.of_text(text),
             [Value::Text(text), Value::Text(other)] => self.of_texts(text, other),
@@ -82,9 +83,9 @@ impl Function {
         }
     }
 
-    fn unknown<'a>(self, arguments: &[Value<'_>]) -> Result<Value<'a>, String> {
+    fn unknown<'a>(self, arguments: &[Value<'_>]) -> Result<Value<'a>, CelError> {
         let types: Vec<_> = arguments.iter().map(Value::type_name).collect();
-        Err(format!("no {self:?} of {}", types.join(", ")))
+        Err(CelError::NoSuchOverload(format!("{self:?}({})", types.join(", "))))
     }
 
     fn of_one<'a>(self, one: &Value<'a>) -> Option<Value<'a>> {
@@ -101,24 +102,23 @@ impl Function {
         })
     }
 
-    fn of_text<'a>(self, text: &str) -> Result<Value<'a>, String> {
+    fn of_text<'a>(self, text: &str) -> Result<Value<'a>, CelError> {
+        let invalid = |type_name| CelError::Conversion { text: text.to_owned(), type_name };
         Ok(match self {
             Self::Size => Value::Integer(i64::try_from(text.chars().count()).unwrap_or(i64::MAX)),
             Self::Text => Value::Text(text.to_owned().into()),
-            Self::Integer => Value::Integer(text.parse().map_err(|_| format!("{text} is no int"))?),
-            Self::Double => Value::Float(text.parse().map_err(|_| format!("{text} is no double"))?),
+            Self::Integer => Value::Integer(text.parse().map_err(|_| invalid("int"))?),
+            Self::Double => Value::Float(text.parse().map_err(|_| invalid("double"))?),
             Self::Trim => Value::Text(text.trim().to_owned().into()),
             Self::LowerAscii => Value::Text(text.to_ascii_lowercase().into()),
             Self::UpperAscii => Value::Text(text.to_ascii_uppercase().into()),
             Self::IsQuantity => Value::Bool(Quantity::parse(text).is_some()),
-            Self::Quantity => {
-                Value::Quantity(Quantity::parse(text).ok_or_else(|| format!("{text} is no quantity"))?)
-            }
+            Self::Quantity => Value::Quantity(Quantity::parse(text).ok_or_else(|| invalid("quantity"))?),
             _ => return self.unknown(&[Value::Null]),
         })
     }
 
-    fn of_texts<'a>(self, text: &str, other: &str) -> Result<Value<'a>, String> {
+    fn of_texts<'a>(self, text: &str, other: &str) -> Result<Value<'a>, CelError> {
         let index = |byte: Option<usize>| {
             let characters = byte.and_then(|byte| text.get(..byte)).map(|before| before.chars().count());
             Value::Integer(characters.and_then(|count| i64::try_from(count).ok()).unwrap_or(-1))
@@ -152,13 +152,13 @@ fn join<'a>(list: &Value<'a>, separator: &str) -> Option<Value<'a>> {
     Some(Value::Text(texts?.join(separator).into()))
 }
 
-fn substring<'a>(text: &str, from: i64, to: Option<i64>) -> Result<Value<'a>, String> {
+fn substring<'a>(text: &str, from: i64, to: Option<i64>) -> Result<Value<'a>, CelError> {
     let length = text.chars().count();
     let to = to.map_or(Ok(length), usize::try_from);
     match (usize::try_from(from), to) {
         (Ok(from), Ok(to)) if from <= to && to <= length => {
             Ok(Value::Text(text.chars().skip(from).take(to - from).collect::<String>().into()))
         }
-        _ => Err("the index is out of range".to_owned()),
+        _ => Err(CelError::OutOfRange),
     }
 }

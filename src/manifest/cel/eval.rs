@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 
 use super::ast::{Expression, Operator, Quantifier};
+use super::error::CelError;
 use super::value::Value;
 
 /// The variables in sight.
@@ -23,7 +24,7 @@ impl<'a> Scope<'a, '_> {
     }
 }
 
-type Outcome<'a> = Result<Value<'a>, String>;
+type Outcome<'a> = Result<Value<'a>, CelError>;
 
 /// The value of `expression` in `scope`.
 pub(super) fn evaluate<'a>(expression: &'a Expression, scope: &Scope<'a, '_>) -> Outcome<'a> {
@@ -36,29 +37,32 @@ pub(super) fn evaluate<'a>(expression: &'a Expression, scope: &Scope<'a, '_>) ->
         Expression::List(members) => {
             Value::List(members.iter().map(|member| evaluate(member, scope)).collect::<Result<_, _>>()?)
         }
-        Expression::Name(name) => scope.find(name).ok_or_else(|| format!("no variable is called {name}"))?,
+        Expression::Name(name) => scope.find(name).ok_or_else(|| CelError::UnknownVariable(name.clone()))?,
         Expression::Field(target, name) => {
-            lookup(&evaluate(target, scope)?, name)?.ok_or_else(|| format!("no such key: {name}"))?
+            lookup(&evaluate(target, scope)?, name)?.ok_or_else(|| CelError::NoSuchKey(name.clone()))?
         }
         Expression::Has(target, name) => Value::Bool(lookup(&evaluate(target, scope)?, name)?.is_some()),
         Expression::Index(target, index) => {
             let target = evaluate(target, scope)?;
             match (evaluate(index, scope)?, target.items()) {
                 (Value::Text(key), None) => {
-                    lookup(&target, &key)?.ok_or_else(|| format!("no such key: {key}"))?
+                    lookup(&target, &key)?.ok_or_else(|| CelError::NoSuchKey(key.to_string()))?
                 }
                 (Value::Integer(index), Some(items)) => usize::try_from(index)
                     .ok()
                     .and_then(|index| items.into_iter().nth(index))
-                    .ok_or("the index is out of range")?,
-                _ => return Err("only lists and maps have members".to_owned()),
+                    .ok_or(CelError::OutOfRange)?,
+                (index, _) => {
+                    let types = format!("{}[{}]", target.type_name(), index.type_name());
+                    return Err(CelError::NoSuchOverload(types));
+                }
             }
         }
         Expression::Not(inner) => Value::Bool(!truth(evaluate(inner, scope))?),
         Expression::Minus(inner) => match evaluate(inner, scope)? {
-            Value::Integer(value) => Value::Integer(value.checked_neg().ok_or("the number is too large")?),
+            Value::Integer(value) => Value::Integer(value.checked_neg().ok_or(CelError::Arithmetic)?),
             Value::Float(value) => Value::Float(-value),
-            other => return Err(format!("{} has no negative", other.type_name())),
+            other => return Err(CelError::NoSuchOverload(format!("-{}", other.type_name()))),
         },
         // An error on one side does not matter when the other side decides.
         Expression::And(left, right) => match (truth(evaluate(left, scope)), right) {
@@ -84,7 +88,7 @@ pub(super) fn evaluate<'a>(expression: &'a Expression, scope: &Scope<'a, '_>) ->
         }
         Expression::Matches(target, regex) => match evaluate(target, scope)? {
             Value::Text(text) => Value::Bool(regex.is_match(&text)),
-            other => return Err(format!("{} cannot be matched", other.type_name())),
+            other => return Err(CelError::NoSuchOverload(format!("matches({})", other.type_name()))),
         },
         Expression::Each(quantifier, target, variable, body) => {
             each(*quantifier, &evaluate(target, scope)?, variable, body, scope)?
@@ -97,29 +101,26 @@ pub(super) fn evaluate<'a>(expression: &'a Expression, scope: &Scope<'a, '_>) ->
     })
 }
 
-fn truth(value: Outcome<'_>) -> Result<bool, String> {
+fn truth(value: Outcome<'_>) -> Result<bool, CelError> {
     match value? {
         Value::Bool(value) => Ok(value),
-        other => Err(format!("{} is no boolean", other.type_name())),
+        other => Err(CelError::NotBool(other.type_name())),
     }
 }
 
-fn lookup<'a>(target: &Value<'a>, name: &str) -> Result<Option<Value<'a>>, String> {
+fn lookup<'a>(target: &Value<'a>, name: &str) -> Result<Option<Value<'a>>, CelError> {
     match target {
         Value::Map(map) => Ok(map.get(name).map(Value::from_json)),
-        other => Err(format!("{} has no fields", other.type_name())),
+        other => Err(CelError::NoSuchOverload(format!("{}.{name}", other.type_name()))),
     }
 }
 
 fn binary<'a>(operator: Operator, left: &Value<'a>, right: &Value<'a>) -> Outcome<'a> {
-    let number =
-        |number: Option<i64>| number.map(Value::Integer).ok_or("the number is out of range".to_owned());
-    let compare = |is: fn(Ordering) -> bool| {
-        let order = left.compare(right);
-        let order =
-            order.ok_or_else(|| format!("{} and {} have no order", left.type_name(), right.type_name()))?;
-        Ok(Value::Bool(is(order)))
-    };
+    let number = |number: Option<i64>| number.map(Value::Integer).ok_or(CelError::Arithmetic);
+    let no_overload =
+        || CelError::NoSuchOverload(format!("{operator:?}({}, {})", left.type_name(), right.type_name()));
+    let compare =
+        |is: fn(Ordering) -> bool| Ok(Value::Bool(is(left.compare(right).ok_or_else(no_overload)?)));
     match (operator, left, right) {
         (Operator::Equal, ..) => Ok(Value::Bool(left.equals(right))),
         (Operator::NotEqual, ..) => Ok(Value::Bool(!left.equals(right))),
@@ -130,7 +131,7 @@ fn binary<'a>(operator: Operator, left: &Value<'a>, right: &Value<'a>) -> Outcom
         (Operator::In, Value::Text(key), Value::Map(map)) => Ok(Value::Bool(map.contains_key(key.as_ref()))),
         (Operator::In, ..) => match right.items() {
             Some(items) => Ok(Value::Bool(items.iter().any(|item| item.equals(left)))),
-            None => Err(format!("nothing is in a {}", right.type_name())),
+            None => Err(no_overload()),
         },
         (Operator::Add, Value::Text(a), Value::Text(b)) => Ok(Value::Text(format!("{a}{b}").into())),
         (Operator::Add, Value::Integer(a), Value::Integer(b)) => number(a.checked_add(*b)),
@@ -140,9 +141,9 @@ fn binary<'a>(operator: Operator, left: &Value<'a>, right: &Value<'a>) -> Outcom
         (Operator::Remainder, Value::Integer(a), Value::Integer(b)) => number(a.checked_rem(*b)),
         (Operator::Add, ..) => match (left.items(), right.items()) {
             (Some(a), Some(b)) => Ok(Value::List(a.into_iter().chain(b).collect())),
-            _ => Err(format!("{} and {} cannot be added", left.type_name(), right.type_name())),
+            _ => Err(no_overload()),
         },
-        _ => Err(format!("no arithmetic of {} and {}", left.type_name(), right.type_name())),
+        _ => Err(no_overload()),
     }
 }
 
@@ -155,7 +156,9 @@ fn each<'a>(
 ) -> Outcome<'a> {
     let members = match target {
         Value::Map(map) => map.keys().map(|key| Value::Text(key.as_str().into())).collect(),
-        other => other.items().ok_or_else(|| format!("{} has no members", other.type_name()))?,
+        other => other
+            .items()
+            .ok_or_else(|| CelError::NoSuchOverload(format!("{quantifier:?}({})", other.type_name())))?,
     };
     let run = |member: &Value<'a>| {
         evaluate(body, &Scope { name: variable, value: member.clone(), outer: Some(scope) })

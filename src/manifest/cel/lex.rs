@@ -1,5 +1,7 @@
 //! Text of CEL into tokens.
 
+use super::error::CelError;
+
 /// One token.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Token {
@@ -18,7 +20,7 @@ const SIGNS: [&str; 24] = [
 ];
 
 /// All tokens of `source`.
-pub(super) fn lex(source: &str) -> Result<Vec<Token>, String> {
+pub(super) fn lex(source: &str) -> Result<Vec<Token>, CelError> {
     let mut tokens = Vec::new();
     let mut rest = source.trim_start();
     while let Some(first) = rest.chars().next() {
@@ -33,7 +35,7 @@ pub(super) fn lex(source: &str) -> Result<Vec<Token>, String> {
             (Token::Name(name.to_owned()), after)
         } else {
             let sign = SIGNS.into_iter().find(|sign| rest.starts_with(sign));
-            let sign = sign.ok_or_else(|| format!("unexpected character {first:?} in {source}"))?;
+            let sign = sign.ok_or_else(|| CelError::syntax(format!("unexpected character {first:?}")))?;
             (Token::Sign(sign), rest.strip_prefix(sign).unwrap_or_default())
         };
         tokens.push(token);
@@ -42,7 +44,7 @@ pub(super) fn lex(source: &str) -> Result<Vec<Token>, String> {
     Ok(tokens)
 }
 
-fn number(rest: &str) -> Result<(Token, &str), String> {
+fn number(rest: &str) -> Result<(Token, &str), CelError> {
     let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '.').unwrap_or(rest.len());
     let (digits, after) = rest.split_at(end);
     let token = match digits.strip_prefix("0x") {
@@ -50,15 +52,15 @@ fn number(rest: &str) -> Result<(Token, &str), String> {
         None if digits.contains('.') => digits.parse().map(Token::Float).ok(),
         None => digits.parse().map(Token::Integer).ok(),
     };
-    Ok((token.ok_or_else(|| format!("the number {digits} is not understood"))?, after))
+    Ok((token.ok_or_else(|| CelError::syntax(format!("invalid number {digits}")))?, after))
 }
 
-fn text(rest: &str, is_raw: bool) -> Result<(Token, &str), String> {
+fn text(rest: &str, is_raw: bool) -> Result<(Token, &str), CelError> {
     let mut characters = rest.chars();
     let quote = characters.next();
     let mut text = String::new();
     loop {
-        let Some(character) = characters.next() else { return Err("a text has no end".to_owned()) };
+        let Some(character) = characters.next() else { return Err(CelError::syntax("unterminated string")) };
         if Some(character) == quote {
             return Ok((Token::Text(text), characters.as_str()));
         }
@@ -77,6 +79,6 @@ fn text(rest: &str, is_raw: bool) -> Result<(Token, &str), String> {
             Some(same @ ('\\' | '\'' | '"' | '`' | '?')) => Some(same),
             _ => None,
         };
-        text.push(escaped.ok_or("an escape in a text is not understood")?);
+        text.push(escaped.ok_or_else(|| CelError::syntax("unsupported escape in a string"))?);
     }
 }

@@ -2,8 +2,9 @@
 
 use super::ast::{Expression, Operator, Quantifier};
 use super::call::Function;
+use super::error::CelError;
 use super::lex::Token;
-use super::regular::regex;
+use super::regex::regex;
 
 /// By how tightly they bind.
 const OPERATORS: [&[(&str, Operator)]; 3] = [
@@ -21,12 +22,12 @@ const OPERATORS: [&[(&str, Operator)]; 3] = [
 ];
 
 /// The whole of `tokens` as one expression.
-pub(super) fn parse(tokens: &[Token]) -> Result<Expression, String> {
+pub(super) fn parse(tokens: &[Token]) -> Result<Expression, CelError> {
     let mut parser = Parser { rest: tokens };
     let expression = parser.choice()?;
     match parser.rest.first() {
         None => Ok(expression),
-        Some(token) => Err(format!("{token:?} is not expected")),
+        Some(token) => Err(CelError::syntax(format!("unexpected {token:?}"))),
     }
 }
 
@@ -47,11 +48,11 @@ impl Parser<'_> {
         is_there
     }
 
-    fn needs(&mut self, sign: &str) -> Result<(), String> {
+    fn needs(&mut self, sign: &str) -> Result<(), CelError> {
         if self.takes(sign) {
             Ok(())
         } else {
-            Err(format!("'{sign}' is expected, not {:?}", self.rest.first()))
+            Err(CelError::syntax(format!("expected '{sign}', found {:?}", self.rest.first())))
         }
     }
 
@@ -61,7 +62,7 @@ impl Parser<'_> {
         Some(first.clone())
     }
 
-    fn choice(&mut self) -> Result<Expression, String> {
+    fn choice(&mut self) -> Result<Expression, CelError> {
         let condition = self.or()?;
         if !self.takes("?") {
             return Ok(condition);
@@ -72,7 +73,7 @@ impl Parser<'_> {
         Ok(Expression::If(Box::new([condition, yes, no])))
     }
 
-    fn or(&mut self) -> Result<Expression, String> {
+    fn or(&mut self) -> Result<Expression, CelError> {
         let mut left = self.and()?;
         while self.takes("||") {
             left = Expression::Or(Box::new(left), Box::new(self.and()?));
@@ -80,7 +81,7 @@ impl Parser<'_> {
         Ok(left)
     }
 
-    fn and(&mut self) -> Result<Expression, String> {
+    fn and(&mut self) -> Result<Expression, CelError> {
         let mut left = self.binary(0)?;
         while self.takes("&&") {
             left = Expression::And(Box::new(left), Box::new(self.binary(0)?));
@@ -88,7 +89,7 @@ impl Parser<'_> {
         Ok(left)
     }
 
-    fn binary(&mut self, level: usize) -> Result<Expression, String> {
+    fn binary(&mut self, level: usize) -> Result<Expression, CelError> {
         let Some(operators) = OPERATORS.get(level) else { return self.unary() };
         let mut left = self.binary(level + 1)?;
         while let Some((_, operator)) = operators.iter().find(|(sign, _)| self.takes(sign)) {
@@ -97,7 +98,7 @@ impl Parser<'_> {
         Ok(left)
     }
 
-    fn unary(&mut self) -> Result<Expression, String> {
+    fn unary(&mut self) -> Result<Expression, CelError> {
         if self.takes("!") {
             return Ok(Expression::Not(Box::new(self.unary()?)));
         }
@@ -107,12 +108,12 @@ impl Parser<'_> {
         self.member()
     }
 
-    fn member(&mut self) -> Result<Expression, String> {
+    fn member(&mut self) -> Result<Expression, CelError> {
         let mut target = self.primary()?;
         loop {
             if self.takes(".") {
                 let Some(Token::Name(name)) = self.next() else {
-                    return Err("a name is expected".to_owned());
+                    return Err(CelError::syntax("expected a name"));
                 };
                 target = if self.takes("(") { self.method(target, &name)? } else { field(target, name) };
             } else if self.takes("[") {
@@ -125,7 +126,7 @@ impl Parser<'_> {
         }
     }
 
-    fn primary(&mut self) -> Result<Expression, String> {
+    fn primary(&mut self) -> Result<Expression, CelError> {
         Ok(match self.next() {
             Some(Token::Integer(value)) => Expression::Integer(value),
             Some(Token::Float(value)) => Expression::Float(value),
@@ -143,11 +144,11 @@ impl Parser<'_> {
                 _ if self.takes("(") => self.function(&name)?,
                 _ => Expression::Name(name),
             },
-            other => return Err(format!("a value is expected, not {other:?}")),
+            other => return Err(CelError::syntax(format!("expected a value, found {other:?}"))),
         })
     }
 
-    fn until(&mut self, end: &str) -> Result<Vec<Expression>, String> {
+    fn until(&mut self, end: &str) -> Result<Vec<Expression>, CelError> {
         let mut members = Vec::new();
         while !self.takes(end) {
             if !members.is_empty() {
@@ -158,20 +159,20 @@ impl Parser<'_> {
         Ok(members)
     }
 
-    fn function(&mut self, name: &str) -> Result<Expression, String> {
+    fn function(&mut self, name: &str) -> Result<Expression, CelError> {
         let mut arguments = self.until(")")?;
         if name == "has" {
             return match arguments.pop() {
                 Some(Expression::Field(target, field)) if arguments.is_empty() => {
                     Ok(Expression::Has(target, field))
                 }
-                _ => Err("has() takes a field".to_owned()),
+                _ => Err(CelError::syntax("has() takes a field")),
             };
         }
         Function::named(name, arguments.len(), false).map(|function| Expression::Call(function, arguments))
     }
 
-    fn method(&mut self, target: Expression, name: &str) -> Result<Expression, String> {
+    fn method(&mut self, target: Expression, name: &str) -> Result<Expression, CelError> {
         let mut arguments = self.until(")")?;
         let quantifier = match name {
             "all" => Some(Quantifier::All),
@@ -186,7 +187,7 @@ impl Parser<'_> {
                 (Some(body), Some(Expression::Name(variable)), true) => {
                     Ok(Expression::Each(quantifier, Box::new(target), variable, Box::new(body)))
                 }
-                _ => Err(format!("{name}() takes a variable and an expression")),
+                _ => Err(CelError::syntax(format!("{name}() takes a variable and an expression"))),
             };
         }
         if name == "matches"

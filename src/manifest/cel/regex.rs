@@ -2,11 +2,16 @@
 
 use regex::{Regex, RegexBuilder};
 
-/// Compiles an expression of RE2. Its classes `\s`, `\d` and `\w` are of ASCII alone.
+use super::error::CelError;
+
+/// Maximum size of a compiled expression.
+const MAX_COMPILED_BYTES: usize = 1 << 22;
+
+/// Compiles an expression of RE2, whose classes `\s`, `\d` and `\w` are ASCII only.
 ///
 /// # Errors
 /// It is not well-formed, or too large.
-pub(in crate::cli) fn regex(pattern: &str) -> Result<Regex, String> {
+pub(in crate::manifest) fn regex(pattern: &str) -> Result<Regex, CelError> {
     let mut ascii = String::with_capacity(pattern.len());
     let mut in_class = false;
     let mut characters = pattern.chars();
@@ -39,5 +44,5 @@ pub(in crate::cli) fn regex(pattern: &str) -> Result<Regex, String> {
         }
         ascii.push(character);
     }
-    RegexBuilder::new(&ascii).size_limit(1 << 22).build().map_err(|error| error.to_string())
+    Ok(RegexBuilder::new(&ascii).size_limit(MAX_COMPILED_BYTES).build()?)
 }

@@ -3,8 +3,8 @@
 use serde_json::{Map, Value};
 
 use super::suggest::{did_you_mean, quoted};
-use super::{Found, Patterns};
-use crate::cli::manifest::{Part, Step};
+use super::{Patterns, Violation};
+use crate::manifest::yaml::{Part, Step};
 
 /// Fields of ObjectMeta which are a text.
 const TEXTS: [&str; 8] = [
@@ -38,8 +38,8 @@ pub(super) fn check(
     is_namespaced: bool,
     namespace: Option<&str>,
     patterns: &Patterns,
-) -> Vec<Found> {
-    let mut check = Check { patterns, found: Vec::new() };
+) -> Vec<Violation> {
+    let mut check = Check { patterns, violations: Vec::new() };
     match metadata {
         None | Some(Value::Null) => {
             check.wrong(&["name"], "Required value: name or generateName is required");
@@ -47,12 +47,12 @@ pub(super) fn check(
         Some(Value::Object(metadata)) => check.fields(metadata, is_namespaced, namespace),
         Some(_) => check.wrong(&[], "must be of type object"),
     }
-    check.found
+    check.violations
 }
 
 struct Check<'a> {
     patterns: &'a Patterns,
-    found: Vec<Found>,
+    violations: Vec<Violation>,
 }
 
 impl Check<'_> {
@@ -63,7 +63,7 @@ impl Check<'_> {
     fn report(&mut self, path: &[&str], part: Part, message: String) {
         let step = |name: &&str| name.parse().map_or_else(|_| Step::Key((*name).to_owned()), Step::Index);
         let path = std::iter::once(Step::Key("metadata".to_owned())).chain(path.iter().map(step)).collect();
-        self.found.push(Found { path, field: None, part, message });
+        self.violations.push(Violation { path, field: None, part, message });
     }
 
     fn fields(&mut self, metadata: &Map<String, Value>, is_namespaced: bool, namespace: Option<&str>) {

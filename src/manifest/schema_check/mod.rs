@@ -1,5 +1,6 @@
 //! Documents against the schemas and rules of the CRDs, as the API server would judge them.
 
+mod error;
 mod metadata;
 mod schema;
 mod structure;
@@ -8,11 +9,12 @@ mod suggest;
 use regex::Regex;
 use serde_json::{Map, Value};
 
-use self::schema::Schema;
+pub use self::error::SchemaError;
+use self::schema::{Schema, pattern};
 use self::structure::{Walk, prepare};
 use self::suggest::{did_you_mean, quoted};
-use super::cel::regex;
-use super::manifest::{Document, Part, Step};
+use super::document::Document;
+use super::yaml::{Part, Step};
 
 /// A document, checked.
 #[derive(Debug)]
@@ -21,14 +23,14 @@ pub(super) struct Checked {
     /// would be left.
     pub(super) value: Option<Value>,
     /// Everything that is wrong with it.
-    pub(super) found: Vec<Found>,
+    pub(super) violations: Vec<Violation>,
     /// Names of the fields which `value` lacks though the document has them.
     pub(super) left_out: Vec<String>,
 }
 
 /// What is wrong at a path.
 #[derive(Clone, Debug)]
-pub(super) struct Found {
+pub(super) struct Violation {
     pub(super) path: Vec<Step>,
     /// How the path is shown, where words for it are given.
     pub(super) field: Option<String>,
@@ -71,13 +73,13 @@ impl Checker {
     /// Compiles the schemas of [`crate::api::crds`]; documents are judged as if they were sent to `namespace`.
     ///
     /// # Errors
-    /// A schema uses what is not known here, which a test rules out.
-    pub(super) fn new(namespace: Option<&str>) -> Result<Self, String> {
+    /// A schema uses what is not supported here, which a test rules out.
+    pub(super) fn new(namespace: Option<&str>) -> Result<Self, SchemaError> {
         let mut kinds = Vec::new();
         for crd in crate::api::crds() {
             for version in crd.spec.versions.iter().filter(|version| version.served) {
                 let props = version.schema.as_ref().and_then(|schema| schema.open_api_v3_schema.as_ref());
-                let mut schema = Schema::compile(props.ok_or("a CRD has no schema")?)?;
+                let mut schema = Schema::compile(props.ok_or(SchemaError::Missing)?)?;
                 for key in ["apiVersion", "kind"] {
                     schema.properties.entry(key.to_owned()).or_default();
                 }
@@ -90,9 +92,9 @@ impl Checker {
             }
         }
         let patterns = Patterns {
-            label: regex("^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")?,
-            subdomain: regex("^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")?,
-            label_value: regex("^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$")?,
+            label: pattern("^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")?,
+            subdomain: pattern("^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")?,
+            label_value: pattern("^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$")?,
         };
         Ok(Self { kinds, patterns, namespace: namespace.map(ToOwned::to_owned) })
     }
@@ -105,24 +107,29 @@ impl Checker {
             .iter()
             .find(|kind| kind.name == document.kind && kind.api_version == document.api_version)
         else {
-            return Checked { value: None, found: vec![self.unknown_kind(document)], left_out: Vec::new() };
+            return Checked {
+                value: None,
+                violations: vec![self.unknown_kind(document)],
+                left_out: Vec::new(),
+            };
         };
-        let mut found = metadata::check(
+        let mut violations = metadata::check(
             value.get("metadata"),
             kind.is_namespaced,
             self.namespace.as_deref(),
             &self.patterns,
         );
-        let metadata = if found.is_empty() { value.get("metadata").map(typed) } else { None };
+        let metadata = if violations.is_empty() { value.get("metadata").map(typed) } else { None };
 
         // The API server drops the status of what is created, but still refuses unknown fields in it.
         let status = value.as_object_mut().and_then(|object| object.remove("status"));
         if let (Some(status), Some(schema)) = (&status, kind.schema.properties.get("status")) {
             let mut walk = Walk::default();
             walk.check(status, schema);
-            found.extend(walk.found.into_iter().filter(|found| found.part == Part::Key).map(|mut found| {
-                found.path.insert(0, Step::Key("status".to_owned()));
-                found
+            let unknown = walk.violations.into_iter().filter(|violation| violation.part == Part::Key);
+            violations.extend(unknown.map(|mut violation| {
+                violation.path.insert(0, Step::Key("status".to_owned()));
+                violation
             }));
         }
         prepare(&mut value, &kind.schema);
@@ -138,29 +145,29 @@ impl Checker {
             object.insert("metadata".to_owned(), metadata);
         }
 
-        let misfits: Vec<_> = walk.misfits.iter().map(|found| found.path.as_slice()).collect();
+        let misfits: Vec<_> = walk.misfits.iter().map(|misfit| misfit.path.as_slice()).collect();
         let left_out = misfits.iter().filter_map(|path| match path.last() {
             Some(Step::Key(key)) => Some(key.clone()),
             _ => None,
         });
         let left_out: Vec<_> = left_out.collect();
         // Without a whole list or map, the rest would say little.
-        let is_telling =
+        let is_worth_compiling =
             misfits.iter().all(|path| is_scalar(&value, path)) && left_out.len() == misfits.len();
-        let value = is_telling.then(|| structure::without(&value, misfits));
+        let value = is_worth_compiling.then(|| structure::without(&value, misfits));
 
-        let is_told = |path: &[Step]| found.iter().any(|found| found.path == path);
-        let more = walk.misfits.iter().chain(&walk.found).filter(|more| !is_told(&more.path)).cloned();
-        let more: Vec<_> = more.collect();
-        found.extend(more);
-        Checked { value, found, left_out }
+        let is_reported = |path: &[Step]| violations.iter().any(|violation| violation.path == path);
+        let more = walk.misfits.iter().chain(&walk.violations).filter(|more| !is_reported(&more.path));
+        let more: Vec<_> = more.cloned().collect();
+        violations.extend(more);
+        Checked { value, violations, left_out }
     }
 
-    fn unknown_kind(&self, document: &Document) -> Found {
+    fn unknown_kind(&self, document: &Document) -> Violation {
         let (api_version, kind) = (quoted(&document.api_version), quoted(&document.kind));
         let step = |key: &str| vec![Step::Key(key.to_owned())];
         if let Some(known) = self.kinds.iter().find(|known| known.name == document.kind) {
-            return Found {
+            return Violation {
                 path: step("apiVersion"),
                 field: None,
                 part: Part::Value,
@@ -168,7 +175,7 @@ impl Checker {
             };
         }
         let similar = did_you_mean(&document.kind, self.kinds.iter().map(|kind| kind.name.as_str()));
-        Found {
+        Violation {
             path: step("kind"),
             field: None,
             part: Part::Value,

@@ -8,8 +8,9 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 use regex::Regex;
 use serde_json::Value;
 
-use crate::cli::cel::{Program, regex};
-use crate::cli::manifest::Step;
+use super::error::SchemaError;
+use crate::manifest::cel::{Program, regex};
+use crate::manifest::yaml::Step;
 
 /// One node of a schema.
 #[derive(Debug, Default)]
@@ -67,8 +68,8 @@ impl Schema {
     /// Compiles a schema.
     ///
     /// # Errors
-    /// It uses what is not known here; a test compiles the schemas of all CRDs.
-    pub(super) fn compile(props: &JSONSchemaProps) -> Result<Self, String> {
+    /// It uses what is not supported here; a test compiles the schemas of all CRDs.
+    pub(super) fn compile(props: &JSONSchemaProps) -> Result<Self, SchemaError> {
         let unsupported = props.all_of.is_some()
             || props.any_of.is_some()
             || props.one_of.is_some()
@@ -79,7 +80,7 @@ impl Schema {
             || props.exclusive_minimum == Some(true)
             || props.x_kubernetes_embedded_resource == Some(true);
         if unsupported {
-            return Err("the schema uses a keyword that is not known here".to_owned());
+            return Err(SchemaError::UnsupportedKeyword);
         }
         let types = if props.x_kubernetes_int_or_string == Some(true) {
             vec!["integer", "string"]
@@ -94,12 +95,13 @@ impl Schema {
         };
         let items = match &props.items {
             Some(JSONSchemaPropsOrArray::Schema(schema)) => Some(Box::new(Self::compile(schema)?)),
-            Some(JSONSchemaPropsOrArray::Schemas(_)) => return Err("items are one schema".to_owned()),
+            Some(JSONSchemaPropsOrArray::Schemas(_)) => return Err(SchemaError::ItemsOfSeveralSchemas),
             None => None,
         };
         let mut properties = BTreeMap::new();
         for (name, property) in props.properties.iter().flatten() {
-            let compiled = Self::compile(property).map_err(|error| format!("{name}: {error}"))?;
+            let compiled = Self::compile(property)
+                .map_err(|source| SchemaError::Field { name: name.clone(), source: Box::new(source) })?;
             properties.insert(name.clone(), compiled);
         }
         let unique = match props.x_kubernetes_list_type.as_deref() {
@@ -117,7 +119,7 @@ impl Schema {
             items,
             default: props.default.as_ref().map(|default| default.0.clone()),
             allowed: props.enum_.iter().flatten().map(|value| value.0.clone()).collect(),
-            pattern: props.pattern.as_deref().map(regex).transpose()?,
+            pattern: props.pattern.as_deref().map(pattern).transpose()?,
             minimum: props.minimum.or(is_int32.then_some(f64::from(i32::MIN))),
             maximum: props.maximum.or(is_int32.then_some(f64::from(i32::MAX))),
             length: Bounds::of(props.min_length, props.max_length),
@@ -144,12 +146,13 @@ impl Bounds {
 }
 
 impl Rule {
-    fn compile(rule: &ValidationRule) -> Result<Self, String> {
+    fn compile(rule: &ValidationRule) -> Result<Self, SchemaError> {
         if rule.rule.contains("oldSelf") {
-            return Err(format!("{}: a rule on changes cannot be judged here", rule.rule));
+            return Err(SchemaError::TransitionRule(rule.rule.clone()));
         }
-        let compile =
-            |source: &str| Program::compile(source).map_err(|error| format!("the rule {source}: {error}"));
+        let compile = |rule: &str| {
+            Program::compile(rule).map_err(|source| SchemaError::Rule { rule: rule.to_owned(), source })
+        };
         let field = rule.field_path.as_deref().unwrap_or_default();
         Ok(Self {
             program: compile(&rule.rule)?,
@@ -164,9 +167,14 @@ impl Rule {
     }
 }
 
-fn type_name(name: &str) -> Result<&'static str, String> {
+fn type_name(name: &str) -> Result<&'static str, SchemaError> {
     ["object", "array", "string", "integer", "number", "boolean"]
         .into_iter()
         .find(|known| *known == name)
-        .ok_or_else(|| format!("no type is called {name}"))
+        .ok_or_else(|| SchemaError::UnknownType(name.to_owned()))
+}
+
+/// Compiles a pattern of a schema.
+pub(super) fn pattern(pattern: &str) -> Result<Regex, SchemaError> {
+    regex(pattern).map_err(|source| SchemaError::Pattern { pattern: pattern.to_owned(), source })
 }

@@ -6,10 +6,10 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value, json};
 
-use super::Found;
+use super::Violation;
 use super::schema::{Rule, Schema, Unique};
 use super::suggest::{did_you_mean, did_you_mean_field, quoted};
-use crate::cli::manifest::{Part, Step};
+use crate::manifest::yaml::{Part, Step};
 
 /// Most characters of a value that a message repeats.
 const SHOWN: usize = 60;
@@ -54,9 +54,9 @@ pub(super) fn prepare(value: &mut Value, schema: &Schema) {
 pub(super) struct Walk {
     path: Vec<Step>,
     /// Values that cannot be read as what the schema says.
-    pub(super) misfits: Vec<Found>,
+    pub(super) misfits: Vec<Violation>,
     /// Whatever else is wrong.
-    pub(super) found: Vec<Found>,
+    pub(super) violations: Vec<Violation>,
 }
 
 impl Walk {
@@ -85,13 +85,13 @@ impl Walk {
     /// `value` without what was found in it since `before`; nothing when nothing was.
     fn without_wrong_parts(&self, value: &Value, before: usize) -> Option<Value> {
         let paths: Vec<_> = (self.misfits.get(before..).unwrap_or_default().iter())
-            .filter_map(|found| found.path.get(self.path.len()..))
+            .filter_map(|misfit| misfit.path.get(self.path.len()..))
             .collect();
         if paths.is_empty() { None } else { Some(without(value, paths)) }
     }
 
     fn report(&mut self, part: Part, message: String) {
-        self.found.push(Found { path: self.path.clone(), field: None, part, message });
+        self.violations.push(Violation { path: self.path.clone(), field: None, part, message });
     }
 
     fn wrong(&mut self, message: String) {
@@ -100,7 +100,7 @@ impl Walk {
 
     fn misfit(&mut self, message: String) {
         let path = self.path.clone();
-        self.misfits.push(Found { path, field: None, part: Part::Value, message });
+        self.misfits.push(Violation { path, field: None, part: Part::Value, message });
     }
 
     fn inside(&mut self, step: Step, check: impl FnOnce(&mut Self)) {
@@ -181,7 +181,7 @@ impl Walk {
             }
         }
         let mut seen = HashSet::new();
-        let mut told = HashSet::new();
+        let mut reported = HashSet::new();
         for (index, item) in items.iter().enumerate() {
             let key = match &schema.unique {
                 Unique::Nothing => return,
@@ -191,7 +191,7 @@ impl Walk {
                     Value::Object(keys.iter().filter_map(key_of).collect())
                 }
             };
-            if !seen.insert(key.to_string()) && told.insert(key.to_string()) {
+            if !seen.insert(key.to_string()) && reported.insert(key.to_string()) {
                 self.inside(Step::Index(index), |walk| {
                     walk.wrong(format!("Duplicate value: {}", shown(&key)));
                 });
@@ -262,7 +262,12 @@ impl Walk {
             _ => String::new(),
         };
         let path = self.path.iter().chain(&rule.field).cloned().collect();
-        self.found.push(Found { path, field: None, part: Part::Value, message: format!("{value}{message}") });
+        self.violations.push(Violation {
+            path,
+            field: None,
+            part: Part::Value,
+            message: format!("{value}{message}"),
+        });
     }
 }
 

@@ -6,40 +6,56 @@ use serde_json::{Map, Value};
 
 /// A place in a source, counted from 1; columns count characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::cli) struct Position {
-    pub(in crate::cli) line: usize,
-    pub(in crate::cli) column: usize,
+pub struct Position {
+    /// The line.
+    pub line: usize,
+    /// The character in it.
+    pub column: usize,
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.line, self.column)
+    }
 }
 
 /// One value of a document.
 #[derive(Clone, Debug)]
-pub(in crate::cli) struct Node {
-    pub(in crate::cli) at: Position,
-    pub(in crate::cli) content: Content,
+pub struct Node {
+    /// Where it was written.
+    pub at: Position,
+    /// What it holds.
+    pub content: Content,
 }
 
 /// What a node holds.
 #[derive(Clone, Debug)]
-pub(in crate::cli) enum Content {
+pub enum Content {
     /// Null, a boolean, a number or a string.
     Scalar(Value),
+    /// Its members, in order.
     List(Vec<Node>),
+    /// Its entries, in order.
     Map(Vec<Entry>),
 }
 
 /// One entry of a map.
 #[derive(Clone, Debug)]
-pub(in crate::cli) struct Entry {
-    pub(in crate::cli) key: String,
-    pub(in crate::cli) key_at: Position,
-    pub(in crate::cli) value: Node,
+pub struct Entry {
+    /// Its key.
+    pub key: String,
+    /// Where the key was written.
+    pub key_at: Position,
+    /// Its value.
+    pub value: Node,
     /// It came by a merge key, so that a key of the map itself may replace it.
     pub(super) is_merged: bool,
 }
 
 impl Node {
     /// As a JSON value.
-    pub(in crate::cli) fn to_value(&self) -> Value {
+    #[must_use]
+    pub fn to_value(&self) -> Value {
         match &self.content {
             Content::Scalar(value) => value.clone(),
             Content::List(items) => Value::Array(items.iter().map(Self::to_value).collect()),
@@ -53,7 +69,8 @@ impl Node {
     }
 
     /// The entry of a map.
-    pub(in crate::cli) fn entry(&self, key: &str) -> Option<&Entry> {
+    #[must_use]
+    pub fn entry(&self, key: &str) -> Option<&Entry> {
         match &self.content {
             Content::Map(entries) => entries.iter().find(|entry| entry.key == key),
             Content::Scalar(_) | Content::List(_) => None,
@@ -61,7 +78,8 @@ impl Node {
     }
 
     /// The string at a key of a map.
-    pub(in crate::cli) fn text(&self, key: &str) -> Option<&str> {
+    #[must_use]
+    pub fn text(&self, key: &str) -> Option<&str> {
         match &self.entry(key)?.value.content {
             Content::Scalar(Value::String(text)) => Some(text),
             _ => None,
@@ -69,7 +87,8 @@ impl Node {
     }
 
     /// Where `path` was written; where it was not, its nearest parent.
-    pub(in crate::cli) fn locate(&self, path: &[Step], part: Part) -> Position {
+    #[must_use]
+    pub fn locate(&self, path: &[Step], part: Part) -> Position {
         let mut node = self;
         let mut at = self.at;
         for (index, step) in path.iter().enumerate() {
@@ -92,7 +111,8 @@ impl Node {
 
     /// The steps of a path in words, such as `spec.containers[pi].image`: members of lists by index, or by the value of
     /// one of their fields. Ends where the document ends; also returned is whether that is the end of the path.
-    pub(in crate::cli) fn steps(&self, field: &str) -> (Vec<Step>, bool) {
+    #[must_use]
+    pub fn steps(&self, field: &str) -> (Vec<Step>, bool) {
         let mut steps = Vec::new();
         let mut node = self;
         let mut rest = field;
@@ -150,20 +170,24 @@ impl Node {
 
 /// Which part of an entry is meant: an unknown field is wrong in its key, most others in their value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::cli) enum Part {
+pub enum Part {
+    /// The key.
     Key,
+    /// The value.
     Value,
 }
 
 /// One step into a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::cli) enum Step {
+pub enum Step {
+    /// To the value at a key of a map.
     Key(String),
+    /// To a member of a list, counted from 0.
     Index(usize),
 }
 
 /// A path as Kubernetes writes it: `spec.containers[0].image`, `spec.labels[example.com/a]`.
-pub(in crate::cli) struct Path<'a>(pub(in crate::cli) &'a [Step]);
+pub(in crate::manifest) struct Path<'a>(pub(in crate::manifest) &'a [Step]);
 
 impl fmt::Display for Path<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -7,13 +7,13 @@ use std::collections::HashMap;
 use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput, StructureStyle};
 use serde_json::Value;
 
-use super::dialect;
+use super::go_yaml;
 use super::node::{Content, Entry, Node, Position};
 use super::scalar::{self, Scalar};
 use super::split::Chunk;
 
 /// Longest document: the API server takes no larger request.
-pub(in crate::cli) const MAX_BYTES: usize = 3 * 1024 * 1024;
+pub(in crate::manifest) const MAX_BYTES: usize = 3 * 1024 * 1024;
 /// Deepest nesting, after aliases are followed.
 const MAX_DEPTH: usize = 128;
 /// Most values, after aliases are followed.
@@ -24,14 +24,17 @@ const MAX_TEXT: usize = 4 * MAX_BYTES;
 const MAX_KEY: usize = 100_000;
 
 /// Why a document cannot be read.
-#[derive(Debug)]
-pub(super) struct Unreadable {
-    pub(super) at: Position,
-    pub(super) message: String,
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{at}: {message}")]
+pub struct ReadError {
+    /// Where.
+    pub at: Position,
+    /// Why, in words.
+    pub message: String,
 }
 
-impl Unreadable {
-    fn new(at: Position, message: impl Into<String>) -> Self {
+impl ReadError {
+    pub(in crate::manifest) fn new(at: Position, message: impl Into<String>) -> Self {
         Self { at, message: message.into() }
     }
 }
@@ -81,8 +84,8 @@ impl Entries {
     }
 
     /// A merge key: of several maps the first wins. As in go-yaml v2, keys that were written before are replaced.
-    fn merge(&mut self, at: Position, node: Node) -> Result<(), Unreadable> {
-        let needs_map = || Unreadable::new(at, "a merge key needs a map, or a list of maps");
+    fn merge(&mut self, at: Position, node: Node) -> Result<(), ReadError> {
+        let needs_map = || ReadError::new(at, "a merge key needs a map, or a list of maps");
         let maps = match node.content {
             Content::Map(_) => vec![node],
             Content::List(items) => items,
@@ -104,11 +107,11 @@ enum Key {
 }
 
 /// Reads the document of `chunk`; nothing when it is empty.
-pub(super) fn parse(chunk: &Chunk<'_>) -> Result<Option<Node>, Unreadable> {
+pub(super) fn parse(chunk: &Chunk<'_>) -> Result<Option<Node>, ReadError> {
     let start = Position { line: chunk.lines_before + 1, column: chunk.columns_before + 1 };
     if let Some(behind) = chunk.behind_separator {
         let shown: String = behind.chars().take(40).collect();
-        return Err(Unreadable::new(
+        return Err(ReadError::new(
             Position { line: start.line.saturating_sub(1).max(1), column: 4 },
             format!(
                 "nothing but a comment may follow '---' on its line, kubectl reads it so; found '{shown}'"
@@ -116,7 +119,7 @@ pub(super) fn parse(chunk: &Chunk<'_>) -> Result<Option<Node>, Unreadable> {
         ));
     }
     if chunk.text.len() > MAX_BYTES {
-        return Err(Unreadable::new(
+        return Err(ReadError::new(
             start,
             format!(
                 "the document has {} bytes; the API server takes no object of more than {MAX_BYTES}",
@@ -124,11 +127,11 @@ pub(super) fn parse(chunk: &Chunk<'_>) -> Result<Option<Node>, Unreadable> {
             ),
         ));
     }
-    if let Some((byte, message)) = dialect::character(chunk.text, chunk.is_json) {
+    if let Some((byte, message)) = go_yaml::character(chunk.text, chunk.is_json) {
         let before = chunk.text.get(..byte).unwrap_or_default();
         let line = before.matches('\n').count();
         let column = before.rsplit('\n').next().unwrap_or_default().chars().count();
-        return Err(Unreadable::new(position(chunk, line + 1, column), message));
+        return Err(ReadError::new(position(chunk, line + 1, column), message));
     }
     let options = granit_parser::options! {
         emit_comments: false,
@@ -156,7 +159,7 @@ struct Builder<'a, 'b> {
 }
 
 impl<'a> Builder<'a, '_> {
-    fn read(mut self, parser: Parser<'a, StrInput<'a>>) -> Result<Option<Node>, Unreadable> {
+    fn read(mut self, parser: Parser<'a, StrInput<'a>>) -> Result<Option<Node>, ReadError> {
         let mut documents = 0;
         for event in parser {
             let (event, span) = event.map_err(|error| self.refused(&error))?;
@@ -165,18 +168,18 @@ impl<'a> Builder<'a, '_> {
                 Event::DocumentStart(_, version) => {
                     documents += 1;
                     if documents > 1 {
-                        return Err(Unreadable::new(
+                        return Err(ReadError::new(
                             at,
                             "a second document without '---' before it, which kubectl would pass over",
                         ));
                     }
                     if version.is_some_and(|version| (version.major, version.minor) != (1, 1)) {
-                        return Err(Unreadable::new(at, "kubectl reads YAML 1.1 only; leave out %YAML"));
+                        return Err(ReadError::new(at, "kubectl reads YAML 1.1 only; leave out %YAML"));
                     }
                 }
                 Event::Scalar(text, style, anchor, tag) => {
                     if !self.chunk.is_json {
-                        self.dialect(&span, style).map_err(|message| Unreadable::new(at, message))?;
+                        self.dialect(&span, style).map_err(|message| ReadError::new(at, message))?;
                     }
                     let tag = tag.as_deref().map(|tag| tag.core_suffix().unwrap_or("other").to_owned());
                     self.scalar(at, &text, style, anchor, tag.as_deref())?;
@@ -204,9 +207,9 @@ impl<'a> Builder<'a, '_> {
             return Ok(());
         };
         match style {
-            ScalarStyle::DoubleQuoted => dialect::escapes(written),
+            ScalarStyle::DoubleQuoted => go_yaml::escapes(written),
             ScalarStyle::Plain if self.frames.last().is_some_and(|frame| frame.is_flow) => {
-                dialect::plain_in_flow(written, after, self.expects_key())
+                go_yaml::plain_in_flow(written, after, self.expects_key())
             }
             _ => Ok(()),
         }
@@ -220,17 +223,17 @@ impl<'a> Builder<'a, '_> {
         position(self.chunk, span.start.line(), span.start.col())
     }
 
-    fn refused(&self, error: &ScanError) -> Unreadable {
+    fn refused(&self, error: &ScanError) -> ReadError {
         let marker = error.marker();
         let at = position(self.chunk, marker.line(), marker.col());
-        Unreadable::new(at, format!("this is not YAML: {}", error.info()))
+        ReadError::new(at, format!("this is not YAML: {}", error.info()))
     }
 
-    fn count(&mut self, at: Position, nodes: usize, text: usize) -> Result<(), Unreadable> {
+    fn count(&mut self, at: Position, nodes: usize, text: usize) -> Result<(), ReadError> {
         self.nodes = self.nodes.saturating_add(nodes);
         self.text = self.text.saturating_add(text);
         if self.nodes > MAX_NODES || self.text > MAX_TEXT {
-            return Err(Unreadable::new(
+            return Err(ReadError::new(
                 at,
                 format!(
                     "the document has more than {MAX_NODES} values or {MAX_TEXT} bytes of text, aliases followed"
@@ -246,20 +249,20 @@ impl<'a> Builder<'a, '_> {
         anchor: usize,
         style: StructureStyle,
         kind: FrameKind,
-    ) -> Result<(), Unreadable> {
+    ) -> Result<(), ReadError> {
         self.count(at, 1, 0)?;
         if self.frames.len() >= MAX_DEPTH {
             return Err(too_deep(at));
         }
         if self.expects_key() {
-            return Err(Unreadable::new(at, "the key of a map must be a single value"));
+            return Err(ReadError::new(at, "the key of a map must be a single value"));
         }
         let is_flow = matches!(style, StructureStyle::Flow);
         self.frames.push(Frame { at, anchor, is_flow, kind });
         Ok(())
     }
 
-    fn close(&mut self) -> Result<(), Unreadable> {
+    fn close(&mut self) -> Result<(), ReadError> {
         let Some(frame) = self.frames.pop() else { return Ok(()) };
         let content = match frame.kind {
             FrameKind::List(items) => Content::List(items),
@@ -281,10 +284,10 @@ impl<'a> Builder<'a, '_> {
         style: ScalarStyle,
         anchor: usize,
         tag: Option<&str>,
-    ) -> Result<(), Unreadable> {
+    ) -> Result<(), ReadError> {
         self.count(at, 1, text.len())?;
         let is_plain = matches!(style, ScalarStyle::Plain);
-        let wrong = |message| Unreadable::new(at, message);
+        let wrong = |message| ReadError::new(at, message);
         let is_key = self.expects_key();
         if is_key && is_plain && tag.is_none() && text == "<<" {
             return self.key(Key::Merge(at));
@@ -308,9 +311,9 @@ impl<'a> Builder<'a, '_> {
         self.place(Node { at, content: Content::Scalar(value) })
     }
 
-    fn alias(&mut self, at: Position, id: usize) -> Result<(), Unreadable> {
+    fn alias(&mut self, at: Position, id: usize) -> Result<(), ReadError> {
         let Some(anchored) = self.anchors.get(&id) else {
-            return Err(Unreadable::new(at, "the alias stands inside of what it refers to"));
+            return Err(ReadError::new(at, "the alias stands inside of what it refers to"));
         };
         if self.frames.len() + anchored.depth > MAX_DEPTH {
             return Err(too_deep(at));
@@ -324,19 +327,19 @@ impl<'a> Builder<'a, '_> {
                 Content::Scalar(Value::String(text)) => text,
                 Content::Scalar(Value::Bool(value)) => value.to_string(),
                 Content::Scalar(Value::Number(value)) => value.to_string(),
-                _ => return Err(Unreadable::new(at, "the key of a map must be a single value")),
+                _ => return Err(ReadError::new(at, "the key of a map must be a single value")),
             };
             return self.key(Key::Named(key, at));
         }
         self.place(node)
     }
 
-    fn key(&mut self, key: Key) -> Result<(), Unreadable> {
+    fn key(&mut self, key: Key) -> Result<(), ReadError> {
         if let Some(Frame { kind: FrameKind::Map(entries, open), .. }) = self.frames.last_mut() {
             if let Key::Named(name, at) = &key
                 && let Some(first) = entries.get(name).filter(|entry| !entry.is_merged)
             {
-                return Err(Unreadable::new(
+                return Err(ReadError::new(
                     *at,
                     format!("the key {name} is already set in line {}", first.key_at.line),
                 ));
@@ -346,7 +349,7 @@ impl<'a> Builder<'a, '_> {
         Ok(())
     }
 
-    fn place(&mut self, node: Node) -> Result<(), Unreadable> {
+    fn place(&mut self, node: Node) -> Result<(), ReadError> {
         match self.frames.last_mut().map(|frame| &mut frame.kind) {
             None => self.root = Some(node),
             Some(FrameKind::List(items)) => items.push(node),
@@ -362,8 +365,8 @@ impl<'a> Builder<'a, '_> {
     }
 }
 
-fn too_deep(at: Position) -> Unreadable {
-    Unreadable::new(at, format!("nested deeper than {MAX_DEPTH} levels"))
+fn too_deep(at: Position) -> ReadError {
+    ReadError::new(at, format!("nested deeper than {MAX_DEPTH} levels"))
 }
 
 /// How many nodes, bytes of text and levels a node has.

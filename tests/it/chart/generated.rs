@@ -111,7 +111,7 @@ pub(super) fn chart_yaml(before: &str) -> String {
     files.sort();
     let mut examples = String::new();
     for file in files {
-        for document in jobrequest::cli::read_documents(&fs::read_to_string(file).unwrap()).unwrap() {
+        for document in jobrequest::manifest::read_documents(&fs::read_to_string(file).unwrap()).unwrap() {
             examples += &serde_saphyr::to_string(&[document]).unwrap();
         }
     }

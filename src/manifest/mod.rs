@@ -1,0 +1,29 @@
+//! Manifests: named texts of YAML or JSON in; their documents, the Jobs of their JobRequests and everything that is
+//! wrong out, each with the place where it was written.
+//!
+//! ```text
+//!  Source -> yaml -> document -> schema_check (cel) -> pipeline -> Inspected { documents, diagnostics }
+//! ```
+//!
+//! [`yaml`] reads a text as kubectl reads it, [`document`] picks the objects of the project, [`schema_check`] judges
+//! them as the API server would by the CRDs, whose rules [`cel`] evaluates; [`pipeline`] compiles them as the operator
+//! would, and returns what is wrong as a [`Diagnostic`]. It is pure: whoever calls it reads the files.
+
+mod cel;
+mod diagnostic;
+mod document;
+mod pipeline;
+mod printable;
+mod schema_check;
+mod source;
+mod templates;
+mod yaml;
+
+pub use cel::CelError;
+pub use diagnostic::{Diagnostic, Row};
+pub use document::{Document, Documents, read, read_documents};
+pub use pipeline::{Inspected, Inspection, Request, inspect};
+pub use printable::printable;
+pub use schema_check::SchemaError;
+pub use source::Source;
+pub use yaml::{Content, Entry, Node, Part, Position, ReadError, Step};
