@@ -1,7 +1,6 @@
 //! The API server, as kubectl finds it: kubectl's flags in, a client and what it reads out.
 
-use std::error::Error;
-use std::fmt::{Debug, Display};
+use std::fmt::Debug;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -12,8 +11,10 @@ use kube::core::NamespaceResourceScope;
 use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
 
-/// How long one answer may take.
-const DEADLINE: Duration = Duration::from_secs(10);
+use super::error::CliError;
+
+/// Maximum duration of one call.
+const CALL_DEADLINE: Duration = Duration::from_secs(10);
 
 /// Which cluster, as whom.
 #[derive(Debug, Args)]
@@ -43,14 +44,13 @@ impl Cluster {
     ///
     /// # Errors
     /// There is no usable kubeconfig.
-    pub(super) async fn find(connection: &Connection) -> Result<Self, String> {
+    pub(super) async fn find(connection: &Connection) -> Result<Self, CliError> {
         let mut config = config(connection).await?;
-        (config.connect_timeout, config.read_timeout) = (Some(DEADLINE), Some(DEADLINE));
+        (config.connect_timeout, config.read_timeout) = (Some(CALL_DEADLINE), Some(CALL_DEADLINE));
         let agent = concat!("jobrequest-cli/", env!("CARGO_PKG_VERSION"));
         config.headers.push((http::header::USER_AGENT, http::HeaderValue::from_static(agent)));
         let namespace = config.default_namespace.clone();
-        let client =
-            Client::try_from(config).map_err(|error| failed("make a client of the kubeconfig", &error))?;
+        let client = Client::try_from(config).map_err(CliError::Client)?;
         Ok(Self { client, namespace })
     }
 
@@ -58,7 +58,7 @@ impl Cluster {
     ///
     /// # Errors
     /// The API server gave no answer, or refused.
-    pub(super) async fn get<K>(&self, kind: &str, namespace: &str, name: &str) -> Result<Option<K>, String>
+    pub(super) async fn get<K>(&self, kind: &str, namespace: &str, name: &str) -> Result<Option<K>, CliError>
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
     {
@@ -70,7 +70,7 @@ impl Cluster {
     ///
     /// # Errors
     /// The API server gave no answer, or refused.
-    pub(super) async fn list<K>(&self, kind: &str, namespace: &str) -> Result<Vec<K>, String>
+    pub(super) async fn list<K>(&self, kind: &str, namespace: &str) -> Result<Vec<K>, CliError>
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
     {
@@ -83,7 +83,7 @@ impl Cluster {
     ///
     /// # Errors
     /// The API server gave no answer, or refused.
-    pub(super) async fn list_all<K>(&self, kind: &str) -> Result<Vec<K>, String>
+    pub(super) async fn list_all<K>(&self, kind: &str) -> Result<Vec<K>, CliError>
     where
         K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
     {
@@ -92,47 +92,48 @@ impl Cluster {
     }
 }
 
-async fn config(connection: &Connection) -> Result<Config, String> {
+async fn config(connection: &Connection) -> Result<Config, CliError> {
     let Connection { kubeconfig, context, cluster, user } = connection;
     if [context, cluster, user].iter().all(|flag| flag.is_none()) && kubeconfig.is_none() {
-        let found = Config::infer().await;
-        return found
-            .map_err(|error| failed("find a cluster; name one by --kubeconfig or KUBECONFIG", &error));
+        let advice = "name one by --kubeconfig or KUBECONFIG";
+        return Config::infer().await.map_err(|source| CliError::NoCluster { advice, source });
     }
     let read = match kubeconfig {
         Some(file) => Kubeconfig::read_from(file),
         None => Kubeconfig::read(),
     };
-    let read = read.map_err(|error| failed("read the kubeconfig", &error))?;
+    let read = read.map_err(|error| CliError::Kubeconfig("read the kubeconfig", error))?;
     let options =
         KubeConfigOptions { context: context.clone(), cluster: cluster.clone(), user: user.clone() };
     let found = Config::from_custom_kubeconfig(read, &options).await;
-    found.map_err(|error| failed("use the kubeconfig; check --context, --cluster and --user", &error))
+    found.map_err(|error| {
+        CliError::Kubeconfig("use the kubeconfig; check --context, --cluster and --user", error)
+    })
 }
 
-async fn answer<T>(what: &str, call: impl Future<Output = kube::Result<T>>) -> Result<T, String> {
-    match tokio::time::timeout(DEADLINE, call).await {
+/// A runtime for a command that only waits for the API server.
+///
+/// # Errors
+/// The operating system refuses what it needs.
+pub(super) fn runtime() -> Result<tokio::runtime::Runtime, CliError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|error| CliError::Io("start the asynchronous runtime", error))
+}
+
+/// Awaits a call, not for long; `what` says what it is to do.
+///
+/// # Errors
+/// The API server gave no answer, or refused.
+pub(super) async fn answer<T>(
+    what: &str,
+    call: impl Future<Output = kube::Result<T>>,
+) -> Result<T, CliError> {
+    match tokio::time::timeout(CALL_DEADLINE, call).await {
         Ok(Ok(found)) => Ok(found),
-        Ok(Err(kube::Error::Api(status))) => Err(failed(what, &status.message)),
-        Ok(Err(error)) => Err(failed(what, &chain(&error))),
-        Err(_) => Err(failed(what, &format!("no answer within {} s", DEADLINE.as_secs()))),
-    }
-}
-
-fn failed(what: &str, why: &dyn Display) -> String {
-    format!("could not {what}: {why}")
-}
-
-/// An error with its sources, each said once.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        let more = error.to_string();
-        if !text.contains(&more) {
-            text = format!("{text}: {more}");
+        Ok(Err(kube::Error::Api(status))) => {
+            Err(CliError::Refused { call: what.to_owned(), message: status.message.clone() })
         }
-        source = error.source();
+        Ok(Err(source)) => Err(CliError::Call { call: what.to_owned(), source }),
+        Err(_) => Err(CliError::NoAnswer { call: what.to_owned(), after: CALL_DEADLINE }),
     }
-    text
 }

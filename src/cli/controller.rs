@@ -6,7 +6,6 @@ mod log;
 #[cfg(feature = "otel")]
 mod traces;
 
-use std::fmt::Display;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +17,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::info;
 
+use super::error::CliError;
 use crate::controller::{Election, Operator, Settings, Times};
 use crate::http::{Told, register_process_metrics, serve as serve_http};
 
@@ -74,7 +74,7 @@ struct ElectionArguments {
 }
 
 impl ElectionArguments {
-    fn election(&self, own_namespace: &str) -> Result<Option<Election>, String> {
+    fn election(&self, own_namespace: &str) -> Result<Option<Election>, CliError> {
         if !self.leader_elect {
             return Ok(None);
         }
@@ -84,18 +84,18 @@ impl ElectionArguments {
             seconds(self.lease_renew_deadline),
             seconds(self.lease_retry_period),
         )
-        .map_err(|why| format!("these lease times do not keep two leaders apart: {why}"))?;
+        .map_err(CliError::LeaseTimes)?;
         let namespace = self.lease_namespace.clone().unwrap_or_else(|| own_namespace.to_owned());
         Ok(Some(Election { namespace, name: self.lease_name.clone(), times }))
     }
 }
 
 /// Runs until SIGTERM or SIGINT.
-pub(super) fn run(arguments: &Arguments) -> Result<(), String> {
+pub(super) fn run(arguments: &Arguments) -> Result<(), CliError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
-        .map_err(failed("start the asynchronous runtime"))?;
+        .map_err(|error| CliError::Io("start the asynchronous runtime", error))?;
     runtime.block_on(async {
         let log = arguments.log.start()?;
         let outcome = operate(arguments).await;
@@ -104,7 +104,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), String> {
     })
 }
 
-async fn operate(arguments: &Arguments) -> Result<(), String> {
+async fn operate(arguments: &Arguments) -> Result<(), CliError> {
     let shutdown = signals()?;
     let config = config(arguments).await?;
     let settings = Settings {
@@ -116,8 +116,7 @@ async fn operate(arguments: &Arguments) -> Result<(), String> {
     info!(version, namespace = arguments.namespace.as_deref().unwrap_or("(all)"), "jobrequest controller");
     let mut registry = Registry::default();
     register_process_metrics(&mut registry);
-    let operator =
-        Operator::new(config, settings, &mut registry).map_err(failed("make a client of the kubeconfig"))?;
+    let operator = Operator::new(config, settings, &mut registry).map_err(CliError::Client)?;
     if let Some(listener) = listener(&arguments.http_address).await? {
         let told = Told { ready: operator.ready(), metrics: Arc::new(registry) };
         tokio::spawn(serve_http(listener, told));
@@ -127,9 +126,11 @@ async fn operate(arguments: &Arguments) -> Result<(), String> {
 }
 
 /// Is done when the process is asked to end.
-fn signals() -> Result<impl Future<Output = ()> + Send + Sync + 'static, String> {
-    let mut terminate = signal(SignalKind::terminate()).map_err(failed("listen for SIGTERM"))?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed("listen for SIGINT"))?;
+fn signals() -> Result<impl Future<Output = ()> + Send + Sync + 'static, CliError> {
+    let mut terminate =
+        signal(SignalKind::terminate()).map_err(|error| CliError::Io("listen for SIGTERM", error))?;
+    let mut interrupt =
+        signal(SignalKind::interrupt()).map_err(|error| CliError::Io("listen for SIGINT", error))?;
     Ok(async move {
         tokio::select! {
             _ = terminate.recv() => info!("SIGTERM: stopping"),
@@ -138,36 +139,34 @@ fn signals() -> Result<impl Future<Output = ()> + Send + Sync + 'static, String>
     })
 }
 
-async fn listener(address: &str) -> Result<Option<TcpListener>, String> {
+async fn listener(address: &str) -> Result<Option<TcpListener>, CliError> {
     if address.is_empty() {
         return Ok(None);
     }
-    let listener = TcpListener::bind(address).await.map_err(|error| {
-        format!(
-            "could not listen on {address}: {error}; name another --http-address, or an empty one for none"
-        )
-    })?;
-    let address = listener.local_addr().map_err(failed("tell the address of probes and metrics"))?;
+    let listener = TcpListener::bind(address)
+        .await
+        .map_err(|source| CliError::Listen { address: address.to_owned(), source })?;
+    let address =
+        listener.local_addr().map_err(|error| CliError::Io("find the address of a listener", error))?;
     info!("probes and metrics at http://{address}");
     Ok(Some(listener))
 }
 
-async fn config(arguments: &Arguments) -> Result<Config, String> {
+async fn config(arguments: &Arguments) -> Result<Config, CliError> {
     let mut config = match &arguments.context {
         Some(context) => {
             let options =
                 KubeConfigOptions { context: Some(context.clone()), ..KubeConfigOptions::default() };
-            Config::from_kubeconfig(&options)
-                .await
-                .map_err(failed("read the kubeconfig; set KUBECONFIG or check --context"))?
+            Config::from_kubeconfig(&options).await.map_err(|error| {
+                CliError::Kubeconfig("read the kubeconfig; set KUBECONFIG or check --context", error)
+            })?
         }
-        None => Config::infer().await.map_err(failed("find a cluster; set KUBECONFIG, or run in one"))?,
+        None => {
+            let advice = "set KUBECONFIG, or run in one";
+            Config::infer().await.map_err(|source| CliError::NoCluster { advice, source })?
+        }
     };
     let agent = concat!("jobrequest/", env!("CARGO_PKG_VERSION"));
     config.headers.push((http::header::USER_AGENT, http::HeaderValue::from_static(agent)));
     Ok(config)
-}
-
-fn failed<E: Display>(what: &'static str) -> impl FnOnce(E) -> String {
-    move |error| format!("could not {what}: {error}")
 }

@@ -13,7 +13,7 @@ const MAX_BYTES: u64 = 64 * 1024 * 1024;
 /// What cannot be read at all.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum FileError {
-    #[error("could not read {0}: {1}")]
+    #[error("could not read {0}")]
     Read(String, #[source] io::Error),
     #[error("could not read {0}: it has more than {max} MiB", max = MAX_BYTES / 1024 / 1024)]
     TooLong(String),

@@ -3,6 +3,7 @@
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 
+use super::error::CliError;
 use super::files;
 use crate::manifest::{self, Inspected};
 
@@ -38,7 +39,7 @@ impl Input {
     ///
     /// # Errors
     /// Something cannot be read at all, or holds nothing to judge.
-    pub(super) fn inspect(&self, run: i32) -> Result<Inspected, String> {
+    pub(super) fn inspect(&self, run: i32) -> Result<Inspected, CliError> {
         self.options.inspect(&self.files, run)
     }
 }
@@ -48,16 +49,16 @@ impl Options {
     ///
     /// # Errors
     /// Something cannot be read at all, or holds nothing to judge.
-    pub(super) fn inspect(&self, files: &[String], run: i32) -> Result<Inspected, String> {
+    pub(super) fn inspect(&self, files: &[String], run: i32) -> Result<Inspected, CliError> {
         let mut names: Vec<_> = files.iter().chain(&self.filenames).cloned().collect();
         if !names.is_empty() {
             names.extend(self.templates.iter().cloned());
         }
-        let sources = files::read(&names, self.recursive).map_err(|error| error.to_string())?;
+        let sources = files::read(&names, self.recursive)?;
         let documents = manifest::read(&sources);
         if documents.documents.is_empty() && documents.unreadable.is_empty() {
-            return Err(format!("found nothing of jobrequest.dev in {}", names.join(", ")));
+            return Err(CliError::NoDocuments(names.join(", ")));
         }
-        manifest::inspect(documents, self.namespace.as_deref(), run).map_err(|error| error.to_string())
+        Ok(manifest::inspect(documents, self.namespace.as_deref(), run)?)
     }
 }

@@ -7,6 +7,7 @@
 mod cluster;
 mod controller;
 mod crds;
+mod error;
 mod explain;
 mod files;
 mod input;
@@ -60,8 +61,8 @@ pub fn run(arguments: &Arguments) -> ExitCode {
     match outcome {
         Ok(Verdict::Valid) => ExitCode::SUCCESS,
         Ok(Verdict::Invalid) => ExitCode::from(1),
-        Err(message) => {
-            eprintln!("error: {message}");
+        Err(error) => {
+            output::say(&format!("error: {}\n", error::chain(&error)));
             ExitCode::from(2)
         }
     }

@@ -3,9 +3,10 @@
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
+use super::error::CliError;
 use super::input::Input;
 use super::outcome::Verdict;
-use super::output::{count, print, say};
+use super::output::{count, json, print, say};
 use crate::manifest::Diagnostic;
 
 /// What is shown.
@@ -28,7 +29,7 @@ enum Format {
 }
 
 /// Prints all Jobs to stdout, or none and every problem to stderr.
-pub(super) fn run(arguments: &Arguments) -> Result<Verdict, String> {
+pub(super) fn run(arguments: &Arguments) -> Result<Verdict, CliError> {
     let inspected = arguments.input.inspect(arguments.run)?;
     if !inspected.diagnostics.is_empty() {
         say(&inspected.diagnostics.iter().map(Diagnostic::text).collect::<String>());
@@ -38,21 +39,13 @@ pub(super) fn run(arguments: &Arguments) -> Result<Verdict, String> {
     let requests = inspected.documents.iter().filter_map(|inspection| inspection.request.as_ref());
     let jobs: Vec<_> =
         requests.filter_map(|request| request.compiled.as_ref()).map(|compiled| &compiled.job).collect();
-    let failed = |error: &dyn std::fmt::Display| format!("could not write a Job: {error}");
-    let text = match arguments.output {
-        Format::Yaml => {
+    let text = match (arguments.output, jobs.as_slice()) {
+        (Format::Yaml, jobs) => {
             let documents: Result<Vec<_>, _> = jobs.iter().map(serde_saphyr::to_string).collect();
-            documents.map_err(|error| failed(&error))?.join("---\n")
+            documents.map_err(|error| CliError::Yaml("a Job", error))?.join("---\n")
         }
-        Format::Json => {
-            let text = match jobs.as_slice() {
-                [job] => serde_json::to_string_pretty(job),
-                jobs => {
-                    serde_json::to_string_pretty(&json!({"apiVersion": "v1", "kind": "List", "items": jobs}))
-                }
-            };
-            text.map_err(|error| failed(&error))? + "\n"
-        }
+        (Format::Json, [job]) => json("a Job", job)?,
+        (Format::Json, jobs) => json("Jobs", &json!({"apiVersion": "v1", "kind": "List", "items": jobs}))?,
     };
     print(&text)?;
     if inspected.passed_over > 0 {

@@ -10,15 +10,15 @@ use kube::api::{DeleteParams, PostParams};
 use kube::{Api, Client, Config, ResourceExt};
 use serde_json::json;
 
+use super::cluster::{answer, runtime};
+use super::error::CliError;
 use super::outcome::Verdict;
 use super::output::print;
 use crate::api::condition::ConditionType;
 use crate::api::{JobRequest, labels};
 
-/// Pause between two looks.
-const PAUSE: Duration = Duration::from_secs(1);
-/// Deadline of one call.
-const DEADLINE: Duration = Duration::from_secs(10);
+/// Pause between two polls.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What is run, and where.
 #[derive(Debug, Args)]
@@ -35,32 +35,27 @@ pub(super) struct Arguments {
 }
 
 /// Valid when the run completed.
-pub(super) fn run(arguments: &Arguments) -> Result<Verdict, String> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| format!("could not start the asynchronous runtime: {error}"))?;
-    runtime.block_on(async {
-        let config = Config::infer()
-            .await
-            .map_err(|error| format!("could not find a cluster; set KUBECONFIG, or run in one: {error}"))?;
-        let client = Client::try_from(config).map_err(|error| format!("could not make a client: {error}"))?;
+pub(super) fn run(arguments: &Arguments) -> Result<Verdict, CliError> {
+    runtime()?.block_on(async {
+        let advice = "set KUBECONFIG, or run in one";
+        let config = Config::infer().await.map_err(|source| CliError::NoCluster { advice, source })?;
+        let client = Client::try_from(config).map_err(CliError::Client)?;
         let requests = Api::namespaced(client, &arguments.namespace);
         let created =
-            within("create a JobRequest", requests.create(&PostParams::default(), &request(arguments)?))
+            answer("create a JobRequest", requests.create(&PostParams::default(), &request(arguments)?))
                 .await?;
         let name = created.name_any();
         print(&format!("jobrequest/{name} created in namespace {}\n", arguments.namespace))?;
         let outcome = follow(&requests, &name, Duration::from_secs(arguments.timeout)).await;
         // Also after a failure: what it says has been printed.
-        within("delete the JobRequest", requests.delete(&name, &DeleteParams::background())).await?;
+        answer("delete the JobRequest", requests.delete(&name, &DeleteParams::background())).await?;
         print(&format!("jobrequest/{name} deleted\n"))?;
         outcome
     })
 }
 
 /// Meets the Pod Security Standard restricted, a quota and a limit range: it is to run in any namespace.
-fn request(arguments: &Arguments) -> Result<JobRequest, String> {
+fn request(arguments: &Arguments) -> Result<JobRequest, CliError> {
     let amount = json!({"cpu": "100m", "memory": "32Mi"});
     let request = json!({
         "apiVersion": labels::API_VERSION,
@@ -79,15 +74,15 @@ fn request(arguments: &Arguments) -> Result<JobRequest, String> {
             }],
         },
     });
-    serde_json::from_value(request).map_err(|error| format!("could not make a JobRequest: {error}"))
+    serde_json::from_value(request).map_err(|error| CliError::Json("the JobRequest", error))
 }
 
 /// Shows every state until the end, or until `timeout`.
-async fn follow(requests: &Api<JobRequest>, name: &str, timeout: Duration) -> Result<Verdict, String> {
+async fn follow(requests: &Api<JobRequest>, name: &str, timeout: Duration) -> Result<Verdict, CliError> {
     let began = Instant::now();
     let mut shown = String::new();
     loop {
-        let request = within("look at the JobRequest", requests.get(name)).await?;
+        let request = answer("get the JobRequest", requests.get(name)).await?;
         let state = state(&request);
         if state != shown {
             print(&format!("  {state}\n"))?;
@@ -105,7 +100,7 @@ async fn follow(requests: &Api<JobRequest>, name: &str, timeout: Duration) -> Re
             ))?;
             return Ok(Verdict::Invalid);
         }
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 
@@ -156,11 +151,4 @@ fn conditions(request: &JobRequest) -> String {
         })
         .collect();
     lines.concat()
-}
-
-async fn within<T>(what: &str, call: impl Future<Output = Result<T, kube::Error>>) -> Result<T, String> {
-    match tokio::time::timeout(DEADLINE, call).await {
-        Ok(answer) => answer.map_err(|error| format!("could not {what}: {error}")),
-        Err(_) => Err(format!("could not {what}: no answer within {} s", DEADLINE.as_secs())),
-    }
 }

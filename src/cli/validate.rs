@@ -3,9 +3,10 @@
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
+use super::error::CliError;
 use super::input::Input;
 use super::outcome::Verdict;
-use super::output::{count, print, say};
+use super::output::{count, json, print, say};
 use crate::manifest::{Diagnostic, Inspected, Row};
 
 /// What is judged.
@@ -44,13 +45,10 @@ struct Judged<'a> {
 }
 
 /// Judges everything, and shows the result.
-pub(super) fn run(arguments: &Arguments) -> Result<Verdict, String> {
+pub(super) fn run(arguments: &Arguments) -> Result<Verdict, CliError> {
     let inspected = arguments.input.inspect(1)?;
     match arguments.output {
-        Format::Json => {
-            let json = serde_json::to_string_pretty(&report(&inspected));
-            print(&(json.map_err(|error| format!("could not write JSON: {error}"))? + "\n"))?;
-        }
+        Format::Json => print(&json("the result", &report(&inspected))?)?,
         Format::Text => {
             say(&inspected.diagnostics.iter().map(Diagnostic::text).collect::<String>());
             let verdicts: Vec<_> = (inspected.documents.iter())

@@ -8,7 +8,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
 
-use super::failed;
+use crate::cli::error::CliError;
 
 /// Flags of the log.
 #[derive(Debug, Args)]
@@ -51,9 +51,8 @@ impl Log {
 }
 
 impl LogArguments {
-    pub(super) fn start(&self) -> Result<Log, String> {
-        let filter = EnvFilter::try_new(directives(&self.log_level))
-            .map_err(failed("understand --log-level; try info, debug or jobrequest=debug"))?;
+    pub(super) fn start(&self) -> Result<Log, CliError> {
+        let filter = EnvFilter::try_new(directives(&self.log_level))?;
         let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
         let lines = match self.log_format {
             Format::Text => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),

@@ -10,20 +10,20 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::registry::LookupSpan;
 
-use super::failed;
+use crate::cli::error::CliError;
 
 /// Sends spans in batches, from a thread of its own.
 pub(super) struct Traces(SdkTracerProvider);
 
 impl Traces {
     /// To the collector at this address.
-    pub(super) fn to(endpoint: &str) -> Result<Self, String> {
+    pub(super) fn to(endpoint: &str) -> Result<Self, CliError> {
         let exporter = SpanExporter::builder()
             .with_http()
             .with_protocol(Protocol::HttpBinary)
             .with_endpoint(format!("{}/v1/traces", endpoint.trim_end_matches('/')))
             .build()
-            .map_err(failed("make an exporter of traces; check --otlp-endpoint"))?;
+            .map_err(|error| CliError::Traces(Box::new(error)))?;
         let resource = Resource::builder()
             .with_service_name("jobrequest")
             .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))

@@ -2,6 +2,7 @@
 
 use super::report::{Explanation, Place, Report};
 use crate::api::template_ref::TemplateRef;
+use crate::cli::error::CliError;
 use crate::cli::input::Options;
 use crate::compile::{Origin, Provenance, provenance};
 use crate::manifest::{Document, Inspection, Part, Request};
@@ -10,7 +11,7 @@ use crate::manifest::{Document, Inspection, Part, Request};
 ///
 /// # Errors
 /// Something cannot be read at all, or holds no JobRequest.
-pub(super) fn explain(files: &[String], options: &Options) -> Result<Report, String> {
+pub(super) fn explain(files: &[String], options: &Options) -> Result<Report, CliError> {
     let inspected = options.inspect(files, 1)?;
     let namespace = options.namespace.as_deref();
     let requests: Vec<_> = (inspected.documents.iter())
@@ -20,7 +21,7 @@ pub(super) fn explain(files: &[String], options: &Options) -> Result<Report, Str
         })
         .collect();
     if requests.is_empty() && inspected.diagnostics.is_empty() {
-        return Err("found no JobRequest to explain; templates alone decide nothing".to_owned());
+        return Err(CliError::NoRequests);
     }
     Ok(Report { requests, diagnostics: inspected.diagnostics, passed_over: inspected.passed_over })
 }

@@ -4,7 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::report::{Explanation, Report};
-use crate::cli::cluster::{Cluster, Connection};
+use crate::cli::cluster::{self, Cluster, Connection};
+use crate::cli::error::CliError;
 use crate::compile::{Builtin, Identity, Problem, Template, compile, provenance, select};
 use crate::reconcile::template::{ClusterJobTemplateView, JobTemplateView, StoredTemplate};
 use crate::reconcile::{StoredRequest, found_invalid, outdated};
@@ -17,32 +18,33 @@ pub(super) fn explain(
     names: &[String],
     namespace: Option<&str>,
     connection: &Connection,
-) -> Result<Report, String> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| format!("could not start the asynchronous runtime: {error}"))?;
-    let report = runtime.block_on(async {
+) -> Result<Report, CliError> {
+    let report = cluster::runtime()?.block_on(async {
         let cluster = Cluster::find(connection).await?;
         let namespace = namespace.unwrap_or(&cluster.namespace);
         let templates = templates(&cluster, namespace).await?;
         let mut report = Report::default();
         for name in names {
             let request: Option<StoredRequest> = cluster.get("JobRequest", namespace, name).await?;
-            let request =
-                request.ok_or_else(|| format!("namespace {namespace} has no JobRequest called {name}"))?;
+            let request = request.ok_or_else(|| CliError::NoSuchRequest {
+                namespace: namespace.to_owned(),
+                name: name.clone(),
+            })?;
             report.requests.push(one(&request, &templates));
         }
         Ok(report)
     });
-    report.map_err(|error: String| match names.iter().find(|name| Path::new(name).exists()) {
-        Some(name) => format!("{error}; write ./{name} for the file or folder of that name"),
+    report.map_err(|error: CliError| match names.iter().find(|name| Path::new(name).exists()) {
+        Some(name) => CliError::WithAdvice {
+            advice: format!("write ./{name} for the file or folder of that name"),
+            source: Box::new(error),
+        },
         None => error,
     })
 }
 
 /// The templates that may lie below requests of `namespace`.
-async fn templates(cluster: &Cluster, namespace: &str) -> Result<Vec<Arc<Template>>, String> {
+async fn templates(cluster: &Cluster, namespace: &str) -> Result<Vec<Arc<Template>>, CliError> {
     let own: Vec<JobTemplateView> = cluster.list("JobTemplate", namespace).await?;
     let all: Vec<ClusterJobTemplateView> = cluster.list_all("ClusterJobTemplate").await?;
     let own = own.into_iter().map(StoredTemplate::from);

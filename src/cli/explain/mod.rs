@@ -11,9 +11,10 @@ mod table;
 use clap::{Args, ValueEnum};
 
 use super::cluster::Connection;
+use super::error::CliError;
 use super::input::Options;
 use super::outcome::Verdict;
-use super::output::{count, print, say};
+use super::output::{count, json, print, say};
 use crate::manifest::Diagnostic;
 use report::{Explanation, Report};
 
@@ -56,7 +57,7 @@ enum Subject {
 }
 
 /// Explains everything that was named.
-pub(super) fn run(arguments: &Arguments) -> Result<Verdict, String> {
+pub(super) fn run(arguments: &Arguments) -> Result<Verdict, CliError> {
     let report = match subject(arguments)? {
         Subject::Files(files) => files::explain(&files, &arguments.options)?,
         Subject::Live(names) => {
@@ -68,19 +69,20 @@ pub(super) fn run(arguments: &Arguments) -> Result<Verdict, String> {
 }
 
 /// Files and names are told apart by their looks, never by what lies in the folder: a command means the same everywhere.
-fn subject(arguments: &Arguments) -> Result<Subject, String> {
+fn subject(arguments: &Arguments) -> Result<Subject, CliError> {
     let Arguments { words, options, .. } = arguments;
     let names: Vec<_> = words.iter().filter_map(|word| name(word)).collect();
+    let usage = |message: String| Err(CliError::Usage(message));
     let names_files = names.len() < words.len() || !options.filenames.is_empty();
     match (names.first(), names_files) {
-        (Some(name), true) => Err(format!(
+        (Some(name), true) => usage(format!(
             "{name} is the name of a JobRequest in the cluster, the rest are files; write ./{name} if it is a file, too"
         )),
-        (Some(name), false) if !options.templates.is_empty() => Err(format!(
+        (Some(name), false) if !options.templates.is_empty() => usage(format!(
             "--templates is for files, and {name} is the name of a JobRequest in the cluster, whose templates are there; write ./{name} if it is a file"
         )),
         (Some(_), false) => Ok(Subject::Live(names)),
-        (None, false) => Err(
+        (None, false) => usage(
             "nothing to explain: name JobRequests in the cluster, files or folders, or - for standard input"
                 .to_owned(),
         ),
@@ -96,12 +98,9 @@ fn name(word: &str) -> Option<String> {
     (bare != "-" && !bare.contains(['.', '/'])).then(|| bare.to_owned())
 }
 
-fn show(report: &Report, format: Format) -> Result<(), String> {
+fn show(report: &Report, format: Format) -> Result<(), CliError> {
     match format {
-        Format::Json => {
-            let json = serde_json::to_string_pretty(&report.rows());
-            print(&(json.map_err(|error| format!("could not write JSON: {error}"))? + "\n"))
-        }
+        Format::Json => print(&json("the explanation", &report.rows())?),
         Format::Text => {
             let tables: Vec<_> = report.requests.iter().map(table::text).collect();
             print(&tables.join("\n"))?;
