@@ -7,6 +7,7 @@
 mod cluster;
 mod controller;
 mod crds;
+mod duration;
 mod error;
 mod explain;
 mod files;

@@ -11,6 +11,7 @@ use kube::{Api, Client, Config, ResourceExt};
 use serde_json::json;
 
 use super::cluster::{answer, runtime};
+use super::duration::duration;
 use super::error::CliError;
 use super::outcome::Verdict;
 use super::output::print;
@@ -29,9 +30,9 @@ pub(super) struct Arguments {
     /// Image whose program knows --version: the operator's own
     #[arg(long)]
     image: String,
-    /// Seconds until it gives up
-    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
-    timeout: u64,
+    /// How long it waits for the end
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = duration)]
+    timeout: Duration,
 }
 
 /// Valid when the run completed.
@@ -46,7 +47,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Verdict, CliError> {
                 .await?;
         let name = created.name_any();
         print(&format!("jobrequest/{name} created in namespace {}\n", arguments.namespace))?;
-        let outcome = follow(&requests, &name, Duration::from_secs(arguments.timeout)).await;
+        let outcome = follow(&requests, &name, arguments.timeout).await;
         // Also after a failure: what it says has been printed.
         answer("delete the JobRequest", requests.delete(&name, &DeleteParams::background())).await?;
         print(&format!("jobrequest/{name} deleted\n"))?;
@@ -64,7 +65,7 @@ fn request(arguments: &Arguments) -> Result<JobRequest, CliError> {
         "spec": {
             "alias": "self-test",
             "description": "Made by `jobrequest self-test`, and deleted by it",
-            "settings": {"backoffLimit": 0, "activeDeadlineSeconds": arguments.timeout},
+            "settings": {"backoffLimit": 0, "activeDeadlineSeconds": arguments.timeout.as_secs()},
             "podSecurity": "restricted",
             "containers": [{
                 "name": "main",

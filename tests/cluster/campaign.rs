@@ -445,13 +445,13 @@ async fn go_through_by_single_writes(cx: &Cluster, workload: Workload, gate: &Se
 
 /// An operator behind a proxy.
 fn start(cx: &Cluster, at: &Requests, workload: Workload, proxy: &Proxy) -> Operator {
-    let namespace = format!("--lease-namespace={}", at.namespace.name());
+    let namespace = format!("--leader-elect-resource-namespace={}", at.namespace.name());
     let alone = [
         "--leader-elect",
         &namespace,
-        "--lease-duration=4",
-        "--lease-renew-deadline=3",
-        "--lease-retry-period=1",
+        "--leader-elect-lease-duration=4s",
+        "--leader-elect-renew-deadline=3s",
+        "--leader-elect-retry-period=1s",
     ];
     let arguments: &[&str] = if workload.deletes { &alone } else { &[] };
     Operator::start_with(cx, &at.namespace, arguments, &[("KUBECONFIG", proxy.kubeconfig())])

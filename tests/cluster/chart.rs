@@ -133,12 +133,12 @@ async fn self_test_tells_what_is_wrong(cx: Arc<Cluster>) {
         (output.status.code(), text)
     };
 
-    let (code, text) = self_test("2").await;
+    let (code, text) = self_test("2s").await;
     assert_eq!(code, Some(1), "{text}");
     assert!(text.contains("no status yet") && text.contains("is the operator at work?"), "{text}");
 
     let _operator = Operator::start(&cx, &at.namespace, &[]);
-    let (code, text) = self_test("60").await;
+    let (code, text) = self_test("60s").await;
     assert_eq!(code, Some(0), "{text}");
     for words in ["created in namespace", "Completed", "Ready                True", "deleted"] {
         assert!(text.contains(words), "no `{words}` in:\n{text}");
@@ -151,7 +151,7 @@ async fn self_test_tells_what_is_wrong(cx: Arc<Cluster>) {
     });
     let collection = format!("/apis/jobrequest.dev/v1alpha1/namespaces/{}/jobtemplates", at.namespace.name());
     send(&at.client, Method::POST, &collection, &policy).await.unwrap();
-    let (code, text) = self_test("60").await;
+    let (code, text) = self_test("60s").await;
     assert_eq!(code, Some(1), "{text}");
     assert!(text.contains("Rejected") && text.contains("registry.example.com/**"), "{text}");
 

@@ -22,20 +22,20 @@ pub(crate) fn tests() -> Vec<Test> {
 }
 
 /// Shorter than by default, in the same proportion.
-const DURATION: &str = "4";
+const DURATION: &str = "4s";
 
 /// A replica for the Requests' namespace, with its Lease in it. It is ready when this returns.
 async fn replica(cx: &Cluster, at: &Requests) -> Operator {
     let arguments = [
         "--leader-elect",
-        "--lease-namespace",
+        "--leader-elect-resource-namespace",
         at.namespace.name(),
-        "--lease-duration",
+        "--leader-elect-lease-duration",
         DURATION,
-        "--lease-renew-deadline",
-        "3",
-        "--lease-retry-period",
-        "1",
+        "--leader-elect-renew-deadline",
+        "3s",
+        "--leader-elect-retry-period",
+        "1s",
     ];
     let operator = Operator::start(cx, &at.namespace, &arguments);
     operator.is_ready().await;
@@ -113,7 +113,7 @@ async fn takes_over(cx: Arc<Cluster>) {
     at.create("two", spec(&json!({}), &json!({}))).await;
     begins_to_lead(&second).await;
     println!(
-        "figure: takeover after SIGKILL, lease duration {DURATION} s: {:.1} s (duration + retry period)",
+        "figure: takeover after SIGKILL, lease duration {DURATION}: {:.1} s (duration + retry period)",
         killed.elapsed().as_secs_f64()
     );
     at.until_phase("one", 1, "Completed").await;
@@ -187,7 +187,13 @@ async fn was_paused_at_any_moment(cx: Arc<Cluster>) {
 async fn forbidden(cx: Arc<Cluster>) {
     let at = Requests::new(&cx, "no-lease").await;
     // No Lease can be made in a namespace which is not there.
-    let arguments = ["--leader-elect=true", "--lease-namespace", "there-is-none", "--lease-name", "mine"];
+    let arguments = [
+        "--leader-elect=true",
+        "--leader-elect-resource-namespace",
+        "there-is-none",
+        "--leader-elect-resource-name",
+        "mine",
+    ];
     let operator = Operator::start(&cx, &at.namespace, &arguments);
     operator.is_ready().await;
     eventually(DEADLINE, "it tells what is in the way", async || {
@@ -202,7 +208,8 @@ async fn forbidden(cx: Arc<Cluster>) {
     assert!(!leads(&operator).await);
     assert!(operator.stop().await.success());
 
-    let arguments = ["--leader-elect", "--lease-duration", "5", "--lease-renew-deadline", "5"];
+    let arguments =
+        ["--leader-elect", "--leader-elect-lease-duration", "5s", "--leader-elect-renew-deadline", "5s"];
     let mut refused = Operator::start(&cx, &at.namespace, &arguments);
     assert_eq!(refused.exited().await.code(), Some(2));
     assert!(refused.log().contains("shorter than the lease duration"), "{}", refused.log());

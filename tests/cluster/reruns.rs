@@ -35,7 +35,11 @@ const RERUN: &str = "jobrequest.dev/rerun";
 /// Flags of an operator which knows that it is alone: its deletes need not wait for creates of others.
 fn alone(at: &Requests) -> [String; 3] {
     let namespace = at.namespace.name();
-    ["--leader-elect".to_owned(), format!("--lease-namespace={namespace}"), "--lease-name=alone".to_owned()]
+    [
+        "--leader-elect".to_owned(),
+        format!("--leader-elect-resource-namespace={namespace}"),
+        "--leader-elect-resource-name=alone".to_owned(),
+    ]
 }
 
 fn start(cx: &Cluster, at: &Requests) -> Operator {

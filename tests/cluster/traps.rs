@@ -304,7 +304,7 @@ async fn wiped_while_suspended(cx: Arc<Cluster>) {
 async fn wiped_while_replacing(cx: Arc<Cluster>) {
     let at = Requests::new(&cx, "wiped-swap").await;
     let witness = Witness::of(&at).await;
-    let lease = format!("--lease-namespace={}", at.namespace.name());
+    let lease = format!("--leader-elect-resource-namespace={}", at.namespace.name());
     let _operator = Operator::start(&cx, &at.namespace, &["--leader-elect", &lease]);
     let slow = json!({"run-seconds": "forever", "terminate-seconds": "4"});
     at.create("slow", spec(&slow, &json!({"runPolicy": {"whileActive": "Replace"}}))).await;

@@ -2,13 +2,13 @@
 //!
 //! Takes flags or environment variables; wires the edges: the operator, HTTP, the log.
 
+mod election;
 mod log;
 #[cfg(feature = "otel")]
 mod traces;
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
 
 use clap::Args;
 use kube::config::{Config, KubeConfigOptions};
@@ -18,7 +18,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing::info;
 
 use super::error::CliError;
-use crate::controller::{Election, Operator, Settings, Times};
+use crate::controller::{Operator, Settings};
 use crate::http::{Told, register_process_metrics, serve as serve_http};
 
 /// Flags of the operator; each has an environment variable.
@@ -37,57 +37,9 @@ pub(super) struct Arguments {
     #[arg(long, env = "JOBREQUEST_HTTP_ADDRESS", value_name = "HOST:PORT", default_value = "127.0.0.1:0")]
     http_address: String,
     #[command(flatten)]
-    election: ElectionArguments,
+    election: election::ElectionArguments,
     #[command(flatten)]
     log: log::LogArguments,
-}
-
-/// Flags of the leader election.
-#[derive(Debug, Args)]
-struct ElectionArguments {
-    /// Of several replicas let one lead, by a Lease; the others stand by
-    #[arg(
-        long,
-        env = "JOBREQUEST_LEADER_ELECT",
-        value_name = "BOOL",
-        default_value_t = false,
-        num_args = 0..=1,
-        require_equals = true,
-        default_missing_value = "true"
-    )]
-    leader_elect: bool,
-    /// Name of the Lease; operators which watch different namespaces need different ones
-    #[arg(long, env = "JOBREQUEST_LEASE_NAME", value_name = "NAME", default_value = "jobrequest")]
-    lease_name: String,
-    /// Namespace of the Lease [default: the one it runs in, or that of the kubeconfig's context]
-    #[arg(long, env = "JOBREQUEST_LEASE_NAMESPACE", value_name = "NAMESPACE")]
-    lease_namespace: Option<String>,
-    /// A replica takes over when the leader has not renewed the Lease for so long
-    #[arg(long, env = "JOBREQUEST_LEASE_DURATION", value_name = "SECONDS", default_value_t = 15)]
-    lease_duration: u16,
-    /// The leader stops to act when it could not renew the Lease for so long; below the duration
-    #[arg(long, env = "JOBREQUEST_LEASE_RENEW_DEADLINE", value_name = "SECONDS", default_value_t = 10)]
-    lease_renew_deadline: u16,
-    /// Pause between two renewals, and between two looks of a standby; below the renew deadline
-    #[arg(long, env = "JOBREQUEST_LEASE_RETRY_PERIOD", value_name = "SECONDS", default_value_t = 2)]
-    lease_retry_period: u16,
-}
-
-impl ElectionArguments {
-    fn election(&self, own_namespace: &str) -> Result<Option<Election>, CliError> {
-        if !self.leader_elect {
-            return Ok(None);
-        }
-        let seconds = |seconds: u16| Duration::from_secs(u64::from(seconds));
-        let times = Times::new(
-            seconds(self.lease_duration),
-            seconds(self.lease_renew_deadline),
-            seconds(self.lease_retry_period),
-        )
-        .map_err(CliError::LeaseTimes)?;
-        let namespace = self.lease_namespace.clone().unwrap_or_else(|| own_namespace.to_owned());
-        Ok(Some(Election { namespace, name: self.lease_name.clone(), times }))
-    }
 }
 
 /// Runs until SIGTERM or SIGINT.
