@@ -108,7 +108,7 @@ spelled! {
         /// The API server forbids the Job for now (quota, admission policy, webhook); tried again.
         JobForbidden,
         /// A Job of the run's name is still going: of a deleted JobRequest of the same name, or being deleted.
-        PredecessorGoing,
+        PredecessorTerminating,
         /// The Job may not make pods: quota, Pod Security, a policy or a webhook; or their service account is missing.
         PodsForbidden,
         /// No container has started yet, and nothing is known to be in the way.

@@ -142,7 +142,7 @@ fn is_of_run(job: &JobView, request: &StoredRequest, run: &Run) -> bool {
 fn name_taken(inputs: &Inputs<'_>, newest: &Run) -> Move {
     let Inputs { observed, request, records, judged, .. } = *inputs;
     let held = |message: String| {
-        let standing = Standing::Waiting(Reason::PredecessorGoing, message);
+        let standing = Standing::Waiting(Reason::PredecessorTerminating, message);
         Move::stay(inputs, standing, Next::After(NAME_HELD))
     };
     let name = &newest.job_name;

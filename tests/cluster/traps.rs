@@ -80,7 +80,7 @@ async fn a_terminating_job_of_another_is_waited_for(cx: Arc<Cluster>) {
     let _operator = Operator::start(&cx, &at.namespace, &[]);
     at.create("waits", spec(&json!({}), &json!({}))).await;
     let status = at.until_phase("waits", 1, "Waiting").await;
-    assert_eq!(condition(&status, "Ready"), "False PredecessorGoing");
+    assert_eq!(condition(&status, "Ready"), "False PredecessorTerminating");
     let ready = status["conditions"].as_array().unwrap().iter().find(|it| it["type"] == "Ready").unwrap();
     let message = ready["message"].as_str().unwrap();
     assert!(message.contains("waits-1") && !message.contains("JobRequest"), "it was nobody's: {message}");
@@ -243,7 +243,7 @@ async fn made_again_while_the_old_job_is_going(cx: Arc<Cluster>) {
         at.create(name, spec(&json!({}), &json!({}))).await;
         if name == "background" {
             let status = at.until_phase(name, 1, "Waiting").await;
-            assert_eq!(condition(&status, "Ready"), "False PredecessorGoing");
+            assert_eq!(condition(&status, "Ready"), "False PredecessorTerminating");
             merge_into_job(&at, &job_name, json!({"metadata": {"finalizers": null}})).await;
         }
         let status = at.until_phase(name, 1, "Completed").await;
