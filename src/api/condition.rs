@@ -1,5 +1,5 @@
-//! Condition types, reasons and phases. They are enums: nothing else in the program spells them, and no user's
-//! text becomes one of them.
+//! Condition types, reasons and phases. They are enums: nothing else in the program spells them, and no text
+//! of a user becomes one of them.
 
 use std::fmt;
 
@@ -35,15 +35,15 @@ macro_rules! spelled {
 spelled! {
     /// Types of the conditions on a JobRequest.
     ConditionType {
-        /// The spec can be compiled into a Job which the API server takes.
+        /// The spec can be compiled into a Job that the API server accepts.
         Accepted,
         /// Summary for tools: the newest run has completed, or the request rests as its spec says.
         Ready,
-        /// Work goes on; absent when not true.
+        /// The operator is working on it; absent when not true.
         Reconciling,
-        /// It will not get better without a change; absent when not true.
+        /// It will not make progress without a change; absent when not true.
         Stalled,
-        /// The newest run has ended, well or not.
+        /// The newest run has ended, whatever its result.
         Finished,
         /// The Job is suspended.
         Suspended,
@@ -55,9 +55,9 @@ spelled! {
         Complete,
         /// Mirrored: the Job has failed.
         Failed,
-        /// The templates in force are not those which the newest run was made with; absent when not true.
+        /// The templates have changed since the newest run was created; absent when not true.
         TemplateOutdated,
-        /// The spec has changed and runPolicy.onSpecChange holds it until a rerun is asked for; absent when not true.
+        /// The spec has changed and runPolicy.onSpecChange holds it until a rerun is requested; absent when not true.
         PendingChanges,
         /// On a template: it is the default of its scope.
         InForce,
@@ -65,17 +65,18 @@ spelled! {
 }
 
 spelled! {
-    /// Where the newest run stands, for people; no code branches on it.
+    /// The state of the newest run, for people; no code branches on it.
     Phase {
-        /// Seen; no run yet.
+        /// Observed; no run yet.
         Pending,
-        /// No Job yet (creation is forbidden, or a predecessor's Job is still going), or a Job that may not make pods.
+        /// No Job yet (creation is forbidden, or a predecessor's Job is still terminating), or a Job that is not
+        /// allowed to create pods.
         Waiting,
-        /// The Job exists; no container has started yet: pods are being made, scheduled, or pull their images.
+        /// The Job exists; no container has started yet: pods are being created, scheduled, or pulling images.
         Updating,
         /// A container has started.
         Running,
-        /// Suspended, by the spec or by somebody else.
+        /// Suspended, by the spec or by someone else.
         Suspended,
         /// The newest run has completed.
         Completed,
@@ -87,17 +88,17 @@ spelled! {
 }
 
 spelled! {
-    /// Reasons which the operator itself gives. Reasons of the Job's own conditions are mirrored as they are.
+    /// Reasons that the operator itself gives. Reasons of the Job's own conditions are mirrored unchanged.
     Reason {
         /// Accepted: the spec compiles.
         Valid,
-        /// Accepted: the spec compiles, with numbers cut by policies; the message lists all of them.
+        /// Accepted: the spec compiles, with numbers reduced or raised by policies; the message lists all of them.
         Clamped,
-        /// Accepted: the spec compiles, and policies warn of it; the message lists what they say.
+        /// Accepted: the spec compiles, and policies warn about it; the message lists their warnings.
         PolicyWarning,
         /// Accepted: the merged spec breaks rules or policies; the message lists all of them.
         InvalidSpec,
-        /// Accepted: the API server found the compiled Job invalid; the message is its own, word for word.
+        /// Accepted: the API server found the compiled Job invalid; the message is its own, unchanged.
         JobInvalid,
         /// Accepted: the stored object does not fit the schema.
         Unreadable,
@@ -105,19 +106,20 @@ spelled! {
         Pending,
         /// A run is reserved, its Job is being created.
         Creating,
-        /// The API server forbids the Job for now (quota, admission policy, webhook); tried again.
+        /// The API server forbids the Job for now (quota, admission policy, webhook); the operator retries.
         JobForbidden,
-        /// A Job of the run's name is still going: of a deleted JobRequest of the same name, or being deleted.
+        /// A Job with the run's name is still terminating, such as that of a deleted JobRequest of the same name.
         PredecessorTerminating,
-        /// The Job may not make pods: quota, Pod Security, a policy or a webhook; or their service account is missing.
+        /// The Job is not allowed to create pods (quota, Pod Security, a policy or a webhook), or their service account
+        /// is missing.
         PodsForbidden,
-        /// No container has started yet, and nothing is known to be in the way.
+        /// No container has started yet, and nothing is known to block it.
         Starting,
-        /// No node takes the pod.
+        /// No node fits the pod.
         Unschedulable,
         /// An image cannot be pulled.
         ImagePullFailed,
-        /// A container cannot be made: a ConfigMap, Secret or key is missing, or its settings do not work.
+        /// A container cannot be created: a ConfigMap, Secret or key is missing, or its settings do not work.
         ContainerConfigError,
         /// The pod's volumes or sandbox cannot be set up.
         ContainerCreateFailed,
@@ -125,17 +127,17 @@ spelled! {
         Running,
         /// Suspended in the spec.
         Suspended,
-        /// Suspended by somebody else, for example a queue.
+        /// Suspended by someone else, for example a queue.
         Queued,
         /// The newest run has completed.
         Completed,
         /// The newest run has failed.
         Failed,
-        /// The Job was deleted by somebody before its result was seen.
+        /// The Job was deleted by someone before its result was observed.
         Lost,
         /// The newest run has not ended.
         NotFinished,
-        /// A template was made, edited or deleted since the newest run; the next run takes it as it is then.
+        /// A template was created, edited or deleted since the newest run; the next run uses it as it is then.
         TemplatesChanged,
         /// On a template: it breaks rules; the message lists all of them.
         InvalidTemplate,
@@ -143,7 +145,7 @@ spelled! {
         Default,
         /// On a template: another one is the default instead.
         Superseded,
-        /// The active run is being stopped, a newer one takes its place.
+        /// The active run is being stopped for a newer one.
         Replacing,
         /// The newest run was stopped for a newer one.
         Replaced,
@@ -161,7 +163,7 @@ spelled! {
         Succeeded,
         /// The Job failed.
         Failed,
-        /// The Job was deleted before its result was seen.
+        /// The Job was deleted before its result was observed.
         Lost,
         /// The operator stopped it for a newer run.
         Replaced,
@@ -171,7 +173,7 @@ spelled! {
 spelled! {
     /// Why the operator stops a run.
     Stop {
-        /// A newer run takes its place.
+        /// For a newer run.
         Replace,
         /// No container had started in time.
         StartDeadline,
@@ -179,9 +181,9 @@ spelled! {
 }
 
 spelled! {
-    /// What kind of failure it was.
+    /// The kind of a failure.
     FailureCategory {
-        /// A container exited with another code than 0, or could not run its command.
+        /// A container exited with a non-zero code, or could not run its command.
         AppError,
         /// A container used more memory than its limit.
         OOMKilled,
@@ -189,9 +191,9 @@ spelled! {
         ImagePull,
         /// A ConfigMap, Secret, key, volume claim or service account is missing, or the container's settings do not work.
         ConfigMissing,
-        /// No node takes the pod.
+        /// No node fits the pod.
         Unschedulable,
-        /// The Job may not make pods: quota, Pod Security, a policy or a webhook.
+        /// The Job is not allowed to create pods: quota, Pod Security, a policy or a webhook.
         PodsForbidden,
         /// activeDeadlineSeconds has passed.
         Deadline,
@@ -203,21 +205,21 @@ spelled! {
         NodeLost,
         /// A rule of the Job's own policies ended the run.
         PolicyRule,
-        /// The Job was deleted before its result was seen.
+        /// The Job was deleted before its result was observed.
         Lost,
-        /// None of these could be told.
+        /// The cause could not be determined.
         Unknown,
     }
 }
 
 spelled! {
-    /// Why a run was made.
+    /// Why a run was created.
     Trigger {
         /// The JobRequest was created.
         Created,
         /// The spec changed.
         SpecChange,
-        /// A rerun was asked for.
+        /// A rerun was requested.
         Rerun,
         /// A template changed, and runPolicy.onTemplateChange is Rerun.
         TemplateChange,
@@ -235,13 +237,13 @@ spelled! {
         Failed,
         /// The spec was rejected.
         Rejected,
-        /// A rerun was asked for, and waits.
+        /// A rerun was requested, and waits.
         RerunRequested,
-        /// Policies have cut numbers of the spec.
+        /// Policies have changed numbers of the spec.
         Clamped,
-        /// A Job was gone before its result was seen.
+        /// A Job was gone before its result was observed.
         Lost,
-        /// The name of a run's Job was taken by a foreign Job; the next number is used.
+        /// The name of a run's Job was taken by a Job that is not the operator's; the next number is used.
         NameTaken,
     }
 }

@@ -17,7 +17,7 @@ pub struct Container {
     #[serde(default = "main_container")]
     #[schemars(schema_with = "rules::dns_label")]
     pub name: String,
-    /// Image to run, for example perl:5.24.4. Required in the end, by this request or a template.
+    /// Image to run, for example perl:5.24.4. Required after merging: set it here or in a template.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "rules::image")]
     pub image: Option<String>,
@@ -32,7 +32,7 @@ pub struct Container {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "rules::arguments")]
     pub args: Option<Vec<String>>,
-    /// Folder the program starts in. Default: the image's.
+    /// Working directory of the program. Default: the image's.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub working_dir: Option<String>,
@@ -44,12 +44,12 @@ pub struct Container {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub env: Option<Vec<EnvVar>>,
-    /// ConfigMaps and Secrets whose keys all become environment variables; of equal names the later source wins,
-    /// and env wins over all.
+    /// ConfigMaps and Secrets whose keys all become environment variables; if a name occurs twice, the later source
+    /// wins, and env wins over all of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32), extend("x-kubernetes-list-type" = "atomic"))]
     pub env_from: Option<Vec<EnvFrom>>,
-    /// A size preset of the templates in scope, by name; it lies below `resources`. Default: none.
+    /// A size preset of the templates in scope, by name; `resources` take precedence over it. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "rules::dns_label")]
     pub quota: Option<String>,
@@ -153,7 +153,7 @@ pub struct EnvVar {
 }
 
 impl EnvVar {
-    /// The members of the choice: a layer that sets one drops the others of lower layers.
+    /// The members of the choice: a layer that sets one drops the others of lower-precedence layers.
     pub const SOURCES: &[&str] = &["value", "configRef"];
 }
 
@@ -178,7 +178,7 @@ pub struct KeyRef {
     /// Key within the object.
     #[schemars(schema_with = "rules::config_key")]
     pub key: String,
-    /// True: the container starts also when the object or key is missing. Default: false.
+    /// True: the container also starts when the object or key is missing. Default: false.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub optional: Option<bool>,
 }
@@ -189,7 +189,7 @@ pub struct KeyRef {
 pub struct EnvFrom {
     /// The object.
     pub config_ref: ObjectRef,
-    /// Put before each name. Default: none.
+    /// Prefix of each name. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "rules::env_prefix")]
     pub prefix: Option<String>,
@@ -204,7 +204,7 @@ pub struct ObjectRef {
     /// Name of the object.
     #[schemars(schema_with = "rules::dns_subdomain")]
     pub name: String,
-    /// True: the container starts also when the object is missing. Default: false.
+    /// True: the container also starts when the object is missing. Default: false.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub optional: Option<bool>,
 }
@@ -214,12 +214,12 @@ pub struct ObjectRef {
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = rules::requests_within_limits())]
 pub struct Resources {
-    /// What the scheduler keeps free for the container, for example cpu: 100m, memory: 128Mi. Write fractions as
+    /// What the scheduler reserves for the container, for example cpu: 100m, memory: 128Mi. Write fractions as
     /// 500m or "0.5": an unquoted 0.5 is refused. 0: no request. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "rules::quantity_map")]
     pub requests: Option<BTreeMap<String, Quantity>>,
-    /// What the container may use at most. Write fractions as 500m or "0.5". 0: no limit. Default: none.
+    /// Maximum that the container may use. Write fractions as 500m or "0.5". 0: no limit. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "rules::quantity_map")]
     pub limits: Option<BTreeMap<String, Quantity>>,
@@ -229,7 +229,7 @@ pub struct Resources {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Mount {
-    /// Name of a volume, declared here or by a template. Required in the end.
+    /// Name of a volume, declared here or by a template. Required after merging.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "rules::dns_label")]
     pub volume: Option<String>,

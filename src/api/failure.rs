@@ -1,4 +1,4 @@
-//! Why a run failed, or why it is stuck: what the status tells beyond the Job's own reason.
+//! Why a run failed or is stuck: what the status says beyond the Job's own reason.
 
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
@@ -9,7 +9,7 @@ use super::condition::FailureCategory;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Failure {
-    /// What kind of failure it is; a bounded word for programs and metrics.
+    /// The kind of failure; one of a fixed set, for programs and metrics.
     pub category: FailureCategory,
     /// The container that failed or is stuck.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -29,10 +29,10 @@ pub struct Failure {
     /// Number of the signal that ended it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signal: Option<i32>,
-    /// The native word nearest to the cause: of the container, the pod, or the event.
+    /// The native reason closest to the cause: of the container, the pod or the event.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// What happened, in a sentence: the kubelet's or scheduler's own words, or the last output of the container.
+    /// What happened, in a sentence: the message of the kubelet or the scheduler, or the last output of the container.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
     /// How many pods failed before the run did.

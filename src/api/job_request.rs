@@ -16,11 +16,11 @@ use super::status::JobRequestStatus;
 use super::template_ref::TemplateRef;
 use super::volume::Volume;
 
-/// Longest name of a JobRequest: the run number and the pods' suffixes follow it.
+/// Maximum length of a JobRequest's name: the run number and the pods' suffixes follow it.
 pub const MAX_NAME_LENGTH: usize = 52;
 
-/// Desired state of a JobRequest. Every field is optional here: what is needed in the end is checked after all
-/// layers are merged, so that a template may supply it.
+/// Desired state of a JobRequest. Every field is optional here: what is required is checked after all
+/// layers are merged, so that a template can supply it.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[kube(
     group = "jobrequest.dev",
@@ -35,8 +35,8 @@ pub const MAX_NAME_LENGTH: usize = 52;
     derive = "PartialEq",
     doc = "A Job that survives GitOps: every change of the spec becomes a run, and its result stays in the status.",
     selectable = ".status.phase",
-    printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase", description = "Where the newest run stands"),
-    printcolumn(name = "Completions", type_ = "string", json_path = ".status.completions", description = "Succeeded pods of those wanted"),
+    printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase", description = "State of the newest run"),
+    printcolumn(name = "Completions", type_ = "string", json_path = ".status.completions", description = "Succeeded of the desired pods"),
     printcolumn(name = "Run", type_ = "integer", json_path = ".status.run", description = "Number of the newest run"),
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason", description = "Why, in one word"),
     printcolumn(name = "Duration", type_ = "string", json_path = ".status.duration", description = "From start to end of the newest run"),
@@ -50,7 +50,7 @@ pub const MAX_NAME_LENGTH: usize = 52;
 #[x_kube(
     validation = Rule::new("!has(self.settings) || !has(self.settings.podFailurePolicy) || !has(self.restartPolicy) || self.restartPolicy == 'Never'")
         .field_path(".settings.podFailurePolicy")
-        .message("needs restartPolicy Never; set that, or leave podFailurePolicy out"),
+        .message("requires restartPolicy Never; set it, or remove podFailurePolicy"),
     validation = Rule::new("!has(self.containers) || !has(self.initContainers) || self.containers.all(c, !self.initContainers.exists(i, i.name == c.name))")
         .field_path(".initContainers")
         .message("a name is also used in containers; names are unique in the pod (without a name, a container is called main)")
@@ -64,7 +64,8 @@ pub struct JobRequestSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1000))]
     pub description: Option<String>,
-    /// A template that lies below this request, on top of the defaults. Default: none but the defaults.
+    /// A template whose values apply to this request, with precedence over the default templates. Default: the default
+    /// templates only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub template_ref: Option<TemplateRef>,
     /// Job settings: how many, how often, how long, what counts as failure or success.
@@ -73,11 +74,11 @@ pub struct JobRequestSpec {
     /// True: no run is started, and the Job of the active run is suspended; its pods are stopped. Default: false.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub suspend: Option<bool>,
-    /// What happens to a container that failed: Never (a new pod is made) or OnFailure (it is restarted in its
+    /// What happens to a container that failed: Never (a new pod is created) or OnFailure (it is restarted in its
     /// pod). Default: Never.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub restart_policy: Option<RestartPolicy>,
-    /// Containers of the pod, 1 to 16. Required in the end, by this request or a template.
+    /// Containers of the pod, 1 to 16. Required after merging: set them here or in a template.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub containers: Option<Vec<Container>>,
@@ -93,11 +94,11 @@ pub struct JobRequestSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "rules::dns_subdomain")]
     pub service_account_name: Option<String>,
-    /// restricted: the settings which that Pod Security Standard demands are compiled into the pod and all its
-    /// containers; baseline demands none. Default: baseline.
+    /// restricted: the settings that this Pod Security Standard requires are compiled into the pod and all its
+    /// containers; baseline requires none. Default: baseline.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pod_security: Option<PodSecurity>,
-    /// Volumes which containers can mount, at most 64.
+    /// Volumes that containers can mount, at most 64.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub volumes: Option<Vec<Volume>>,
@@ -117,8 +118,8 @@ pub struct JobRequestSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "rules::dns_subdomain")]
     pub node_name: Option<String>,
-    /// Any text of at most 253 characters. A value that was not handled before starts one run, at once or after the
-    /// active one (see runPolicy.whileActive). To ask without a change in Git, set the annotation
+    /// Any text of at most 253 characters. A value that differs from the last handled one starts one run, at once or
+    /// after the active one (see runPolicy.whileActive). To request a run without a change in Git, set the annotation
     /// jobrequest.dev/rerun in the same way. Default: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
@@ -126,17 +127,17 @@ pub struct JobRequestSpec {
     /// What starts a run, and how many Jobs of finished runs are kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub run_policy: Option<RunPolicy>,
-    /// Everything else a Job can have: a partial batch/v1 Job spec, merged last by the API's own merge keys. Not
-    /// what the operator owns: selector, manualSelector, managedBy, suspend, ttlSecondsAfterFinished and reserved
+    /// Everything else a Job can have: a partial batch/v1 Job spec, merged last by the API's own merge keys. It cannot
+    /// set what the operator owns: selector, manualSelector, managedBy, suspend, ttlSecondsAfterFinished and reserved
     /// labels and annotations.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "overrides_schema")]
     #[x_kube(
         validation = Rule::new("!has(self.selector) && !has(self.manualSelector)")
-            .message("selector and manualSelector belong to the Job controller; leave them out"),
+            .message("selector and manualSelector belong to the Job controller; remove them"),
         validation = Rule::new("!has(self.managedBy)")
             .field_path(".managedBy")
-            .message("would take the Job away from the Job controller; leave it out"),
+            .message("would take the Job away from the Job controller; remove it"),
         validation = Rule::new("!has(self.suspend)")
             .field_path(".suspend")
             .message("belongs to the operator; use spec.suspend"),
@@ -151,7 +152,7 @@ pub struct JobRequestSpec {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(transform = rules::undescribed)]
 pub enum RestartPolicy {
-    /// A new pod is made.
+    /// A new pod is created.
     Never,
     /// It is restarted in its pod.
     OnFailure,

@@ -1,5 +1,5 @@
-//! Names that the operator writes on objects: labels, annotations, the field manager, and the prefixes it keeps
-//! for itself.
+//! Names that the operator writes on objects: labels, annotations, the field manager, and the prefixes that it
+//! reserves.
 
 /// The API group of every kind.
 pub const GROUP: &str = "jobrequest.dev";
@@ -10,25 +10,25 @@ pub const API_VERSION: &str = "jobrequest.dev/v1alpha1";
 /// Who wrote a field, as server-side bookkeeping (`managedFields`) and events show it.
 pub const FIELD_MANAGER: &str = "jobrequest";
 
-/// Label on Jobs and pods; its value is [`FIELD_MANAGER`]. The operator watches only objects which carry it.
+/// Label on Jobs and pods; its value is [`FIELD_MANAGER`]. The operator watches only objects that have it.
 pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 /// Label on Jobs and pods: name of the JobRequest.
 pub const REQUEST: &str = "jobrequest.dev/request";
 /// Label on Jobs and pods, annotation on Jobs: number of the run.
 pub const RUN: &str = "jobrequest.dev/run";
 
-/// Annotation on Jobs: uid of the JobRequest. With [`RUN`] it is the Job's identity, also after somebody stripped
+/// Annotation on Jobs: uid of the JobRequest. With [`RUN`] it is the Job's identity, even after someone stripped
 /// its owner reference or labels.
 pub const REQUEST_UID: &str = "jobrequest.dev/request-uid";
 /// Annotation on Jobs: digest of the request's run-relevant fields, see `compile::digest`.
 pub const DIGEST: &str = "jobrequest.dev/digest";
-/// Annotation on Jobs: `metadata.generation` of the JobRequest which the Job was compiled from.
+/// Annotation on Jobs: `metadata.generation` of the JobRequest that the Job was compiled from.
 pub const GENERATION: &str = "jobrequest.dev/generation";
-/// Annotation on Jobs: the templates which the Job was compiled with, lowest layer first, as a JSON list of kind, name,
-/// uid and generation.
+/// Annotation on Jobs: the templates that the Job was compiled with, lowest precedence first, as a JSON list of kind,
+/// name, uid and generation.
 pub const TEMPLATES: &str = "jobrequest.dev/templates";
-/// Annotation on JobRequests: any new value asks for a run, as `spec.rerun` does, without a change in Git. On Jobs: the
-/// values of both doors which were handled with the run, as JSON.
+/// Annotation on JobRequests: any new value requests a run, as `spec.rerun` does, without a change in Git. On Jobs: the
+/// values of both sources that were handled with the run, as JSON.
 pub const RERUN: &str = "jobrequest.dev/rerun";
 /// Annotation on Jobs: `spec.alias`.
 pub const ALIAS: &str = "jobrequest.dev/alias";

@@ -10,7 +10,7 @@ use super::rules;
 #[serde(rename_all = "camelCase")]
 #[schemars(transform = rules::undescribed)]
 pub enum PodSecurity {
-    /// Demands no setting.
+    /// Requires no setting.
     Baseline,
     /// Non-root, no privilege escalation, no capabilities, the runtime's seccomp profile.
     Restricted,

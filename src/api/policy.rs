@@ -1,4 +1,4 @@
-//! What a run may be: the policy of a template.
+//! What a run is allowed to be: the policy of a template.
 
 use std::collections::BTreeMap;
 
@@ -44,14 +44,14 @@ const VOLUME_KINDS: [&str; 30] = [
     "vsphereVolume",
 ];
 
-/// What a run may be. Judged on the compiled Job, so that no field, preset or override gets round it. The policies of
-/// all layers count together: a run has to meet every one of them.
+/// What a run is allowed to be. It is judged on the compiled Job, so that no field, preset or override can bypass it.
+/// The policies of all layers count together: a run has to meet every one of them.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Policy {
     /// What happens to a run that breaks this policy: Deny (it is not started), Clamp (settings and containerMax are
-    /// cut to the bound, which the status shows; what cannot be cut is denied) or Warn (it is started, and the status
-    /// says what is wrong). Default: Deny.
+    /// set to the bound, which the status shows; what cannot be clamped is denied) or Warn (it is started, and the
+    /// status says what is wrong). Default: Deny.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub enforcement: Option<Enforcement>,
     /// Bounds of the Job settings. Default: none.
@@ -73,8 +73,8 @@ pub struct Policy {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "object_names")]
     pub priority_classes: Option<Vec<String>>,
-    /// Labels of nodes by which nodes may be chosen, in nodeSelector and node affinity, at most 128; a node picked
-    /// by name counts as metadata.name. An empty list allows none. Default: any.
+    /// Labels by which nodes may be selected, in nodeSelector and node affinity, at most 128; a node selected by name
+    /// counts as metadata.name. An empty list allows none. Default: any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "label_keys")]
     pub node_selector_keys: Option<Vec<String>>,
@@ -83,14 +83,14 @@ pub struct Policy {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "volume_kinds")]
     pub volumes: Option<Vec<String>>,
-    /// Pod Security Standard which the compiled pod must meet, as the API server of Kubernetes 1.37 judges it:
+    /// Pod Security Standard that the compiled pod must meet, as the API server of Kubernetes 1.37 judges it:
     /// baseline or restricted. Default: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pod_security: Option<PodSecurity>,
-    /// Whether layers nearer to the user may use overrides: Allow or Forbid. Default: Allow.
+    /// Whether higher-precedence layers may use overrides: Allow or Forbid. Default: Allow.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub overrides: Option<OverridesPolicy>,
-    /// Paths of fields, below spec, which layers nearer to the user may not change, for example restartPolicy or
+    /// Paths of fields below spec that higher-precedence layers must not change, for example restartPolicy or
     /// settings.backoffLimit; at most 128. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "paths")]
@@ -104,7 +104,7 @@ pub enum Enforcement {
     /// It is not started.
     #[default]
     Deny,
-    /// Numbers are cut to the bound; what cannot be cut is denied.
+    /// Numbers are set to the bound; what cannot be clamped is denied.
     Clamp,
     /// It is started, and the status says what is wrong.
     Warn,
@@ -114,10 +114,10 @@ pub enum Enforcement {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(transform = rules::undescribed)]
 pub enum OverridesPolicy {
-    /// They may.
+    /// They are allowed.
     #[default]
     Allow,
-    /// They may not.
+    /// They are refused.
     Forbid,
 }
 
@@ -153,17 +153,17 @@ pub struct SettingsPolicy {
     pub max_failed_indexes: Option<Bounds>,
 }
 
-/// The least and the most that a number may be.
+/// The minimum and the maximum of a number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("!has(self.min) || !has(self.max) || self.min <= self.max")
     .message("min is above max, so that nothing is allowed; lower min or raise max"))]
 pub struct Bounds {
-    /// The least that is allowed. Default: any.
+    /// Minimum allowed value. Default: any.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 2_147_483_647))]
     pub min: Option<i64>,
-    /// The most that is allowed. Default: any.
+    /// Maximum allowed value. Default: any.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 2_147_483_647))]
     pub max: Option<i64>,
@@ -173,19 +173,19 @@ pub struct Bounds {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ResourcesPolicy {
-    /// Most that one container may request or have as limit, by resource name, for example cpu: "4", memory: 8Gi;
+    /// Maximum that one container may have as request or limit, by resource name, for example cpu: "4", memory: 8Gi;
     /// init containers and sidecars too. A container without a limit of cpu, memory or ephemeral-storage exceeds
     /// any bound. 0 allows none at all. Write fractions as 500m or "0.5". Default: any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "rules::quantity_map")]
     pub container_max: Option<BTreeMap<String, Quantity>>,
-    /// Most that all pods of a run together may use, by resource name: what one pod counts in Kubernetes, by limits,
-    /// else requests, times parallelism. A container with neither exceeds any bound of cpu, memory or
-    /// ephemeral-storage. Never cut, also with enforcement Clamp. Default: any.
+    /// Maximum that all pods of a run may use together, by resource name: what Kubernetes counts for one pod, by its
+    /// limits or else requests, times parallelism. A container with neither exceeds any bound of cpu, memory or
+    /// ephemeral-storage. Never clamped, even with enforcement Clamp. Default: any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "rules::quantity_map")]
     pub run_max: Option<BTreeMap<String, Quantity>>,
-    /// True: every container needs limits of cpu and memory. Default: false.
+    /// True: every container needs limits for cpu and memory. Default: false.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub require_limits: Option<bool>,
 }
@@ -196,7 +196,7 @@ pub struct ResourcesPolicy {
 pub struct ImagesPolicy {
     /// Patterns of images, at most 128, for example registry.example.com/**. * stands for anything within a part of
     /// the path, ** for any number of parts. Compared with the full reference, so perl is docker.io/library/perl;
-    /// without tag and digest, unless the pattern has one. An empty list allows none. Default: any.
+    /// its tag and digest are ignored, unless the pattern has one. An empty list allows none. Default: any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "image_patterns")]
     pub allow: Option<Vec<String>>,
@@ -208,7 +208,7 @@ pub struct ImagesPolicy {
     pub require_digest: Option<bool>,
 }
 
-/// An allow-list: at most 128 texts, none twice.
+/// An allow-list: at most 128 strings, without duplicates.
 fn allow_list(items: &Schema) -> Schema {
     json_schema!({
         "type": "array",
@@ -237,7 +237,7 @@ fn image_patterns(_: &mut SchemaGenerator) -> Schema {
         "x-kubernetes-validations": [
             {
                 "rule": r"self.matches('^[^\\s/]+(/[^\\s/]+)*$')",
-                "message": "must be a pattern of images such as registry.example.com/**, without white space and empty parts"
+                "message": "must be a pattern of images such as registry.example.com/**, without white space or empty parts"
             },
             {
                 "rule": "!self.matches('[^/][*][*]|[*][*][^/:@]')",

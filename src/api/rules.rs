@@ -17,14 +17,14 @@ const LABEL_VALUE: &str = "^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$";
 /// a way to keep the API server busy, and no amount needs them.
 const QUANTITY: &str = "^[+]?([0-9]+([.][0-9]*)?|[.][0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][-+]?[0-9]{1,2})?$";
 
-/// A key `k` which neither the operator nor Kubernetes keeps. Exactly these prefixes: their subdomains, such as
+/// A key `k` that neither the operator nor Kubernetes reserves. Exactly these prefixes: their subdomains, such as
 /// `app.kubernetes.io/`, are the user's.
 const UNRESERVED: &str = "!k.matches('^(jobrequest[.]dev|(batch[.])?kubernetes[.]io|k8s[.]io)/') && k != 'app.kubernetes.io/managed-by'";
 
-/// Longest value of a variable, an argument or an annotation.
-const VALUE_LENGTH: u32 = 32_768;
+/// Maximum length of the value of a variable, an argument or an annotation.
+const MAX_VALUE_LENGTH: u32 = 32_768;
 
-/// A string of at most `length` characters which `rule` accepts; `message` follows the field's path.
+/// A string of at most `length` characters that `rule` accepts; `message` follows the field's path.
 fn text(length: u32, rule: &str, message: &str) -> Schema {
     json_schema!({
         "type": "string",
@@ -74,7 +74,7 @@ pub(super) fn request_name() -> Rule {
 
 /// Name for people: any text of 1 to 63 characters that is not blank.
 pub(super) fn alias(_: &mut SchemaGenerator) -> Schema {
-    text(63, "size(self.trim()) > 0", "must not be blank; leave it out for none")
+    text(63, "size(self.trim()) > 0", "must not be blank; remove it for none")
 }
 
 /// Reference of an image.
@@ -96,7 +96,7 @@ pub(super) fn env_name(_: &mut SchemaGenerator) -> Schema {
     matching(253, "^[ -<>-~]+$", "must be printable ASCII characters without '='")
 }
 
-/// What is put before names of environment variables; may be empty.
+/// Prefix of the names of environment variables; may be empty.
 pub(super) fn env_prefix(_: &mut SchemaGenerator) -> Schema {
     matching(253, "^[ -<>-~]*$", "must be printable ASCII characters without '='")
 }
@@ -142,12 +142,12 @@ pub(super) fn label_key(_: &mut SchemaGenerator) -> Schema {
     )
 }
 
-/// Where an emptyDir lies.
+/// Where an emptyDir is stored.
 pub(super) fn medium(_: &mut SchemaGenerator) -> Schema {
     matching(
         63,
         "^(Memory|HugePages(-[0-9]+[KMG]i)?)?$",
-        "must be Memory, HugePages or HugePages-SIZE, for example HugePages-2Mi; leave it out for the node's disk",
+        "must be Memory, HugePages or HugePages-SIZE, for example HugePages-2Mi; remove it for the node's disk",
     )
 }
 
@@ -160,7 +160,7 @@ pub(super) fn indexes(_: &mut SchemaGenerator) -> Schema {
     )
 }
 
-/// Status of a pod condition, True where nothing is said.
+/// Status of a pod condition, True by default.
 pub(super) fn condition_status(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "string", "enum": ["True", "False", "Unknown"], "default": "True"})
 }
@@ -171,7 +171,7 @@ pub(super) fn arguments(_: &mut SchemaGenerator) -> Schema {
         "type": "array",
         "maxItems": 256,
         "x-kubernetes-list-type": "atomic",
-        "items": {"type": "string", "maxLength": VALUE_LENGTH}
+        "items": {"type": "string", "maxLength": MAX_VALUE_LENGTH}
     })
 }
 
@@ -232,7 +232,7 @@ fn label_value() -> Value {
 }
 
 fn any_value() -> Value {
-    json!({"type": "string", "maxLength": VALUE_LENGTH})
+    json!({"type": "string", "maxLength": MAX_VALUE_LENGTH})
 }
 
 /// Keys of a map are well-formed qualified names. The message names the first that is not.
@@ -247,12 +247,12 @@ fn unreserved_keys() -> Value {
     key_rule(
         UNRESERVED,
         "is reserved",
-        "the prefixes jobrequest.dev/, batch.kubernetes.io/, kubernetes.io/ and k8s.io/ and the key app.kubernetes.io/managed-by are not yours; choose another key",
+        "the prefixes jobrequest.dev/, batch.kubernetes.io/, kubernetes.io/ and k8s.io/ and the key app.kubernetes.io/managed-by are reserved for the operator and Kubernetes; choose another key",
     )
 }
 
-/// The message names the first key that breaks the rule; without an expression, as in tools that do not evaluate
-/// it, the plain message stands.
+/// The message names the first key that breaks the rule; tools that do not evaluate
+/// the expression show the plain message.
 fn key_rule(accepted: &str, verdict: &str, advice: &str) -> Value {
     let literal = advice.replace('\'', "\\'");
     json!({
@@ -282,12 +282,12 @@ fn quantity_schema() -> Schema {
         "maxLength": 64,
         "x-kubernetes-validations": [{
             "rule": format!("string(self).matches('{QUANTITY}')"),
-            "message": "must be an amount such as 2, 500m, \"0.5\", 64Mi or 2Gi, and not negative"
+            "message": "must be a quantity such as 2, 500m, \"0.5\", 64Mi or 2Gi, and not negative"
         }]
     })
 }
 
-/// No request is above its limit, where both are written and the limit is not 0. Amounts which another rule refuses
+/// No request is above its limit, where both are set and the limit is not 0. Amounts that another rule refuses
 /// are left to that rule.
 pub(super) fn requests_within_limits() -> Rule {
     Rule::new(
@@ -296,7 +296,7 @@ pub(super) fn requests_within_limits() -> Rule {
     .message("a request is above its limit; lower the request, raise the limit, or set the limit to 0 for none")
 }
 
-/// Takes the description off a type, so that the one of the field which has it is shown.
+/// Removes the description of a type, so that the one of its field is shown.
 pub(super) fn undescribed(schema: &mut Schema) {
     schema.remove("description");
 }

@@ -1,4 +1,4 @@
-//! The life of runs: what starts one, what happens while one is active, how many Jobs stay.
+//! The lifecycle of runs: what starts one, what happens while one is active, how many Jobs are kept.
 
 use kube::KubeSchema;
 use schemars::JsonSchema;
@@ -6,23 +6,23 @@ use serde::{Deserialize, Serialize};
 
 use super::rules;
 
-/// Jobs of succeeded, and of failed, runs that are kept when nothing else is said.
+/// Default number of Jobs that are kept of succeeded, and of failed, runs.
 pub const DEFAULT_HISTORY_LIMIT: i32 = 3;
 
 /// What starts a run, and how many Jobs of finished runs are kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RunPolicy {
-    /// What a change of the spec does when no run is active: Rerun (a run of the new spec) or Hold (nothing until a
-    /// rerun is asked for; the condition PendingChanges is true meanwhile). Default: Rerun.
+    /// What a change of the spec does when no run is active: Rerun (start a run of the new spec) or Hold (wait
+    /// until a rerun is requested; the condition PendingChanges is true meanwhile). Default: Rerun.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub on_spec_change: Option<OnSpecChange>,
-    /// What a change or a rerun does while a run is active: Wait (one run after it, of the newest spec) or Replace
-    /// (the active run is stopped, its pods are waited for, then the new one starts). Default: Wait.
+    /// What a change or a rerun does while a run is active: Wait (start one run of the newest spec after it) or
+    /// Replace (stop the active run, wait until its pods are gone, then start the new one). Default: Wait.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub while_active: Option<WhileActive>,
-    /// What an edit of a template does which lies below this request: Ignore (the next run takes it) or Rerun.
-    /// Default: Ignore.
+    /// What an edit of a template that applies to this request does: Ignore (the next run uses it) or Rerun (start a
+    /// run). Default: Ignore.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub on_template_change: Option<OnTemplateChange>,
     /// How many Jobs of succeeded runs are kept, newest first, 0 to 10. The records stay in status.runs. Default: 3.
@@ -36,7 +36,7 @@ pub struct RunPolicy {
 }
 
 impl RunPolicy {
-    /// The same with every default written down.
+    /// The same with every default filled in.
     #[must_use]
     pub fn with_defaults(&self) -> Self {
         Self {
@@ -60,7 +60,7 @@ impl RunPolicy {
         self.while_active == Some(WhileActive::Replace)
     }
 
-    /// An edit of a template asks for a run.
+    /// An edit of a template requests a run.
     #[must_use]
     pub fn follows_templates(&self) -> bool {
         self.on_template_change == Some(OnTemplateChange::Rerun)
@@ -73,7 +73,7 @@ impl RunPolicy {
 pub enum OnSpecChange {
     /// A run of the new spec.
     Rerun,
-    /// Nothing until a rerun is asked for.
+    /// Nothing until a rerun is requested.
     Hold,
 }
 
@@ -91,8 +91,8 @@ pub enum WhileActive {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(transform = rules::undescribed)]
 pub enum OnTemplateChange {
-    /// The next run takes it.
+    /// The next run uses it.
     Ignore,
-    /// A run of its own.
+    /// A run is started.
     Rerun,
 }

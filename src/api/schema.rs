@@ -1,4 +1,4 @@
-//! From Rust types to CustomResourceDefinitions: what the derived schema says too much, and what it cannot say.
+//! From Rust types to CustomResourceDefinitions: removes what the derived schema has too much, adds what it lacks.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceDefinition, JSON, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,

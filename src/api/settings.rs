@@ -1,4 +1,5 @@
-//! Job settings: how often, how long, how many, and what counts as failure or success. Native shapes and rules.
+//! Job settings: how many pods, how many retries, how long, and what counts as failure or success. Native shapes and
+//! rules.
 
 use kube::KubeSchema;
 use schemars::JsonSchema;
@@ -6,23 +7,22 @@ use serde::{Deserialize, Serialize};
 
 use super::rules;
 
-/// Settings of the Job. Absent fields take the value which the docs name as default; the API server has the last
-/// word on all of them.
+/// Settings of the Job. Absent fields have the documented default; the API server validates all of them.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("!has(self.successPolicy) || !has(self.completionMode) || self.completionMode == 'Indexed'")
         .field_path(".successPolicy")
-        .message("needs completionMode Indexed; set that, or leave successPolicy out"),
+        .message("requires completionMode Indexed; set it, or remove successPolicy"),
     validation = Rule::new("!has(self.backoffLimitPerIndex) || !has(self.completionMode) || self.completionMode == 'Indexed'")
         .field_path(".backoffLimitPerIndex")
-        .message("needs completionMode Indexed; set that, or leave backoffLimitPerIndex out"),
+        .message("requires completionMode Indexed; set it, or remove backoffLimitPerIndex"),
     validation = Rule::new("!has(self.completions) || !has(self.completionMode) || self.completionMode != 'WorkQueue'")
         .field_path(".completions")
-        .message("a WorkQueue has no completions; leave them out, or choose another completionMode"),
+        .message("a WorkQueue has no completions; remove them, or choose another completionMode"),
     validation = Rule::new("!has(self.podFailurePolicy) || !has(self.podReplacementPolicy) || self.podReplacementPolicy == 'Failed'")
         .field_path(".podReplacementPolicy")
-        .message("must be Failed beside a podFailurePolicy; set it so or leave it out")
+        .message("must be Failed when podFailurePolicy is set; set it to Failed, or remove it")
 )]
 pub struct Settings {
     /// How many failed pods are replaced before the run fails. Default: 6.
@@ -33,7 +33,7 @@ pub struct Settings {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 2_147_483_647))]
     pub completions: Option<i32>,
-    /// How many pods run at once, at most; 0 holds the run. Default: 1.
+    /// Maximum number of pods that run at once; 0 pauses the run. Default: 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 2_147_483_647))]
     pub parallelism: Option<i32>,
@@ -42,14 +42,14 @@ pub struct Settings {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 2_147_483_647))]
     pub active_deadline_seconds: Option<i64>,
-    /// Seconds after the Job's start within which a container must have started; else the run is stopped and fails
-    /// with StartDeadlineExceeded and the cause. Suspended time does not count. 0 means no deadline. Default: no
+    /// Seconds after the Job's start within which a container must have started; otherwise the run is stopped and
+    /// fails with StartDeadlineExceeded and the cause. Suspended time does not count. 0 means no deadline. Default: no
     /// deadline.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 2_147_483_647))]
     pub start_deadline_seconds: Option<i64>,
-    /// Seconds after its end at which the operator deletes the Job and its pods; the result stays in status.runs.
-    /// The Job itself carries no TTL. Not before 2 minutes after the run's Job was recorded. Default: never.
+    /// Seconds after the end of a run until the operator deletes its Job and pods; the result stays in status.runs.
+    /// The Job itself has no TTL. Never sooner than 2 minutes after the run's Job was recorded. Default: never.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 2_147_483_647))]
     pub ttl_seconds_after_finished: Option<i32>,
@@ -57,12 +57,12 @@ pub struct Settings {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 2_147_483_647))]
     pub ttl_seconds_after_failed: Option<i32>,
-    /// What completions count: NonIndexed (any pods), Indexed (one success an index), WorkQueue (native: completions
-    /// left out; done when a pod succeeded and all have ended). Default: NonIndexed.
+    /// What completions count: NonIndexed (any pods), Indexed (one success per index), WorkQueue (completions of the
+    /// Job are unset; done when a pod has succeeded and all have ended). Default: NonIndexed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub completion_mode: Option<CompletionMode>,
-    /// How many failed pods of one index are replaced before that index fails; Indexed only. Default: one common
-    /// backoffLimit.
+    /// How many failed pods of one index are replaced before that index fails; Indexed only. Default: one
+    /// backoffLimit for all.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 2_147_483_647))]
     pub backoff_limit_per_index: Option<i32>,
@@ -76,8 +76,8 @@ pub struct Settings {
     /// When the run has succeeded although not all indexes have; Indexed only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub success_policy: Option<SuccessPolicy>,
-    /// When a pod is replaced: TerminatingOrFailed (as soon as it is going) or Failed (when it has ended). Default:
-    /// TerminatingOrFailed; Failed with podFailurePolicy.
+    /// When a pod is replaced: TerminatingOrFailed (as soon as it is terminating) or Failed (when it has ended).
+    /// Default: TerminatingOrFailed; Failed with podFailurePolicy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pod_replacement_policy: Option<PodReplacementPolicy>,
 }
@@ -137,7 +137,7 @@ pub enum PodFailureAction {
     Ignore,
     /// The pod is counted towards backoffLimit.
     Count,
-    /// The index fails without further tries.
+    /// The index fails without further retries.
     FailIndex,
     /// The run fails.
     FailJob,

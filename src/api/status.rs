@@ -1,4 +1,4 @@
-//! What the operator tells: phase, conditions, counts and the records of runs.
+//! What the operator reports: phase, conditions, counts and the records of runs.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::KubeSchema;
@@ -9,17 +9,17 @@ use super::failure::Failure;
 use super::run_policy::RunPolicy;
 use super::template_ref::TemplateKind;
 
-/// Most records of runs that are kept.
+/// Maximum number of records of runs that are kept.
 pub const MAX_RUNS: usize = 25;
 
 /// Observed state of a JobRequest, written by the operator only.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct JobRequestStatus {
-    /// metadata.generation which this status speaks of; -1: not looked at yet.
+    /// metadata.generation that this status describes; -1: not observed yet.
     #[serde(default = "unobserved")]
     pub observed_generation: i64,
-    /// Where the newest run stands, for people. Programs read the conditions.
+    /// State of the newest run, for people. Programs read the conditions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub phase: Option<Phase>,
     /// Accepted, Ready, Reconciling, Stalled, Finished, Suspended and the Job's own conditions, mirrored.
@@ -32,13 +32,13 @@ pub struct JobRequestStatus {
     /// Name of the newest run's Job.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub job_name: Option<String>,
-    /// Succeeded pods of those wanted, for example 2/4; a WorkQueue shows the number only.
+    /// Succeeded of the desired pods, for example 2/4; a WorkQueue shows the number only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub completions: Option<String>,
     /// Pods that must succeed; absent for a WorkQueue.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub desired: Option<i32>,
-    /// Pods that run or wait.
+    /// Pods that are pending or running.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub active: Option<i32>,
     /// Pods that are ready.
@@ -53,7 +53,7 @@ pub struct JobRequestStatus {
     /// When the newest run's Job was started or last resumed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub start_time: Option<Time>,
-    /// When the newest run ended, also if it failed.
+    /// When the newest run ended, whatever its result.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub end_time: Option<Time>,
     /// From start to end, for example 1m23s.
@@ -62,16 +62,16 @@ pub struct JobRequestStatus {
     /// The job settings in force, defaults included.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub settings: Option<EffectiveSettings>,
-    /// What starts a run and how many Jobs stay, defaults included.
+    /// What starts a run and how many Jobs are kept, defaults included.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub run_policy: Option<RunPolicy>,
-    /// The rerun tokens which were handled last, one for each door.
+    /// The rerun tokens that were handled last, one for each source.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_handled_rerun: Option<HandledRerun>,
-    /// Why the newest run failed, or what keeps it from getting on.
+    /// Why the newest run failed, or what keeps it from making progress.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
-    /// Where each value comes from that the user did not write, at most 64; `jobrequest explain` tells all.
+    /// The origin of each value that the user did not write, at most 64; `jobrequest explain` lists all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "atomic"))]
     pub defaulted: Vec<Defaulted>,
@@ -105,17 +105,17 @@ pub(super) const fn unobserved() -> i64 {
     -1
 }
 
-/// The settings that a run gets, with all defaults.
+/// The settings of a run, with all defaults.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct EffectiveSettings {
-    /// How many failed pods are replaced.
+    /// How many failed pods are replaced before the run fails.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backoff_limit: Option<i32>,
     /// How many pods must succeed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub completions: Option<i32>,
-    /// How many pods run at once.
+    /// Maximum number of pods that run at once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parallelism: Option<i32>,
     /// Deadline in seconds; absent: none.
@@ -124,15 +124,15 @@ pub struct EffectiveSettings {
     /// Seconds within which a container must have started; absent: no deadline.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub start_deadline_seconds: Option<i64>,
-    /// Seconds a completed run's Job is kept; absent: for ever.
+    /// Seconds a completed run's Job is kept; absent: forever.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ttl_seconds_after_finished: Option<i32>,
-    /// Seconds a failed run's Job is kept; absent: for ever.
+    /// Seconds a failed run's Job is kept; absent: forever.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ttl_seconds_after_failed: Option<i32>,
 }
 
-/// Rerun tokens, one for each door. A value longer than 253 bytes is kept by its beginning and its hash.
+/// Rerun tokens, one for each source. A value longer than 253 bytes is stored as its beginning and its hash.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HandledRerun {
@@ -144,16 +144,16 @@ pub struct HandledRerun {
     pub annotation: Option<String>,
 }
 
-/// Most entries of `defaulted` that are kept.
+/// Maximum number of entries in `defaulted`.
 pub const MAX_DEFAULTED: usize = 64;
 
-/// A value which the user did not write.
+/// A value that the user did not write.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Defaulted {
     /// The field, for example settings.backoffLimit or containers[main].resources.limits.cpu.
     pub path: String,
-    /// The layer which decided it: builtin, ClusterJobTemplate/NAME, JobTemplate/NAME, or quota NAME, overrides or
+    /// The layer that decided it: builtin, ClusterJobTemplate/NAME, JobTemplate/NAME, or quota NAME, overrides or
     /// policy of one of them.
     pub origin: String,
 }
@@ -183,26 +183,26 @@ pub struct Run {
     /// uid of its Job; absent while the run is only reserved.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub job_uid: Option<String>,
-    /// Why the run was made.
+    /// Why the run was created.
     pub trigger: Trigger,
-    /// The rerun token that asked for it; absent when nothing but a change did.
+    /// The rerun token that requested it; absent if a change alone did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token: Option<String>,
-    /// The operator has decided to stop it, and why; written before anything is done about it.
+    /// Why the operator decided to stop it; recorded before it acts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stop: Option<Stop>,
     /// Digest of the fields that it ran with; provisional while the run is only reserved.
     pub digest: String,
     /// metadata.generation that it ran with; provisional while the run is only reserved.
     pub generation: i64,
-    /// The templates that it ran with, lowest layer first; provisional while the run is only reserved.
+    /// The templates that it ran with, lowest precedence first; provisional while the run is only reserved.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 3), extend("x-kubernetes-list-type" = "atomic"))]
     pub templates: Vec<TemplatePin>,
     /// When its Job was started or last resumed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub start_time: Option<Time>,
-    /// When it ended, also if it failed.
+    /// When it ended, whatever its result.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub end_time: Option<Time>,
     /// From start to end, for example 1m23s.
@@ -217,13 +217,13 @@ pub struct Run {
     /// Pods that failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failed: Option<i32>,
-    /// How it ended; absent while it has not. Written once.
+    /// How it ended; absent until then. Written once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub result: Option<RunResult>,
     /// The Job's own reason, for example DeadlineExceeded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// What happened, in words; at most 1 KiB for the newest run, 256 bytes for older ones.
+    /// What happened, in a sentence; at most 1 KiB for the newest run, 256 bytes for older ones.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
     /// Why it failed.
@@ -253,7 +253,7 @@ pub(super) fn condition_list(_: &mut schemars::SchemaGenerator) -> schemars::Sch
                 "status": {"type": "string", "enum": ["True", "False", "Unknown"], "description": "True, False or Unknown."},
                 "reason": {"type": "string", "minLength": 1, "maxLength": 1024, "description": "Why, in one word."},
                 "message": {"type": "string", "maxLength": 32_768, "description": "Why, in a sentence."},
-                "observedGeneration": {"type": "integer", "format": "int64", "description": "metadata.generation which the condition speaks of."},
+                "observedGeneration": {"type": "integer", "format": "int64", "description": "metadata.generation that the condition describes."},
                 "lastTransitionTime": {"type": "string", "format": "date-time", "description": "When the status last changed."}
             }
         }

@@ -1,5 +1,5 @@
-//! The platform team's half: what lies below every JobRequest in scope. One spec, two kinds: JobTemplate in a
-//! namespace, ClusterJobTemplate for the cluster.
+//! Templates: defaults, size presets and policies that the platform team applies to every JobRequest in scope. One
+//! spec, two kinds: JobTemplate in a namespace, ClusterJobTemplate for the cluster.
 
 #![allow(clippy::duplicated_attributes)] // columns of the same type
 
@@ -17,7 +17,7 @@ use super::container::Container;
 use super::policy::Policy;
 use super::{rules, status};
 
-/// Fields of a JobRequest which no template can supply: they are about one request.
+/// Fields of a JobRequest that no template can supply: they are about one request.
 pub const OWN_FIELDS: [&str; 5] = ["alias", "description", "templateRef", "suspend", "rerun"];
 
 /// Defaults, size presets and limits for JobRequests.
@@ -69,28 +69,28 @@ pub struct JobTemplateSpec {
     /// the newest counts (equally old: the first by name); the others say so in their status. Default: false.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub default: Option<bool>,
-    /// Any part of a JobRequest's spec: what a request in scope gets where it says nothing itself.
+    /// Any part of a JobRequest's spec: the values that a request in scope gets where it sets none itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "base_schema")]
     pub base: Option<JobRequestSpec>,
-    /// Lies below every container of every request in scope, init containers and sidecars included, whatever
-    /// its name.
+    /// Inherited by every container of every request in scope, init containers and sidecars included, whatever its
+    /// name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "container_defaults_schema")]
     pub container_defaults: Option<Container>,
-    /// Size presets by name, at most 64: a container takes one by `quota: NAME`.
+    /// Size presets by name, at most 64: a container selects one by `quota: NAME`. This is no ResourceQuota.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "quotas_schema")]
     pub quotas: Option<BTreeMap<String, Quota>>,
     /// Whether the last output of a container that failed is kept as its termination message
-    /// (terminationMessagePolicy FallbackToLogsOnError), from where it gets into status, conditions and events. False:
+    /// (terminationMessagePolicy FallbackToLogsOnError), which is shown in status, conditions and events. False:
     /// only what a program itself writes to its termination log, for programs whose output may hold secrets. The
-    /// nearest template that says it wins. Default: true.
+    /// template with the highest precedence that sets it wins. Default: true.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub capture_messages: Option<bool>,
-    /// What a run may be; judged on the compiled Job, so that no field, preset or override gets round it. The
-    /// policies of all templates below a request count together: a namespace's can tighten the cluster's, never
-    /// loosen it. Default: anything Kubernetes allows.
+    /// What a run is allowed to be; judged on the compiled Job, so that no field, preset or override can bypass it.
+    /// The policies of all templates that apply to a request count together: a namespace's can tighten the cluster's,
+    /// never loosen it. Default: anything Kubernetes allows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub policy: Option<Policy>,
 }
@@ -104,11 +104,11 @@ pub struct Quota {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1000))]
     pub description: Option<String>,
-    /// What the scheduler keeps free for the container, for example cpu: 250m. 0: no request. Default: none.
+    /// What the scheduler reserves for the container, for example cpu: 250m. 0: no request. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "rules::quantity_map")]
     pub requests: Option<BTreeMap<String, Quantity>>,
-    /// What the container may use at most. 0: no limit. Default: none.
+    /// Maximum that the container may use. 0: no limit. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "rules::quantity_map")]
     pub limits: Option<BTreeMap<String, Quantity>>,
@@ -118,7 +118,7 @@ pub struct Quota {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TemplateStatus {
-    /// metadata.generation which this status speaks of; -1: not looked at yet.
+    /// metadata.generation that this status describes; -1: not observed yet.
     #[serde(default = "status::unobserved")]
     pub observed_generation: i64,
     /// Ready: the template is valid. Stalled: it is not, and requests in scope are rejected. InForce: it is the
@@ -126,7 +126,7 @@ pub struct TemplateStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "status::condition_list")]
     pub conditions: Vec<Condition>,
-    /// How many JobRequests use it, by name or as a default; brought up to date at most once a minute.
+    /// How many JobRequests use it, by name or as a default; updated at most once a minute.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub requests: Option<i64>,
 }
@@ -135,7 +135,7 @@ fn base_schema(generator: &mut SchemaGenerator) -> Schema {
     without(generator.subschema_for::<JobRequestSpec>(), &OWN_FIELDS)
 }
 
-/// A container without what makes it one of its own.
+/// A container without what belongs to one container only.
 fn container_defaults_schema(generator: &mut SchemaGenerator) -> Schema {
     without(generator.subschema_for::<Container>(), &["name", "sidecar"])
 }

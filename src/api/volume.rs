@@ -13,7 +13,7 @@ use super::rules;
 #[x_kube(validation = Rule::new("[has(self.persistentVolumeClaim), has(self.emptyDir), has(self.configRef)].filter(x, x).size() == 1")
     .message("set exactly one of persistentVolumeClaim, emptyDir and configRef"))]
 pub struct Volume {
-    /// Name which mounts use, a DNS label of at most 63 characters.
+    /// Name that mounts refer to, a DNS label of at most 63 characters.
     #[schemars(schema_with = "rules::dns_label")]
     pub name: String,
     /// An existing volume, by its claim in the namespace of the JobRequest.
@@ -28,7 +28,7 @@ pub struct Volume {
 }
 
 impl Volume {
-    /// The members of the choice: a layer that sets one drops the others of lower layers.
+    /// The members of the choice: a layer that sets one drops the others of lower-precedence layers.
     pub const SOURCES: &[&str] = &["persistentVolumeClaim", "emptyDir", "configRef"];
 }
 
@@ -53,7 +53,7 @@ pub struct EmptyDirSource {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "rules::medium")]
     pub medium: Option<String>,
-    /// Most that it may hold, for example 64Mi; a pod that exceeds it is evicted. Default: no bound.
+    /// Maximum size, for example 64Mi; a pod that exceeds it is evicted. Default: no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "rules::quantity")]
     pub size_limit: Option<Quantity>,
@@ -68,11 +68,11 @@ pub struct ConfigSource {
     /// Name of the object, in the namespace of the JobRequest.
     #[schemars(schema_with = "rules::dns_subdomain")]
     pub name: String,
-    /// Only these keys, each at its path. Default: all keys, each a file of its name.
+    /// Only these keys, each at its path. Default: all keys, each as a file with the key's name.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["path"]))]
     pub items: Option<Vec<KeyToPath>>,
-    /// True: the pod starts also when the object or a listed key is missing. Default: false.
+    /// True: the pod also starts when the object or a listed key is missing. Default: false.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub optional: Option<bool>,
     /// Permission bits of the files, 0 to 0777 (511). YAML reads 0644 as octal; JSON needs 420. Default: 0644.
