@@ -50,7 +50,7 @@ pub const MAX_NAME_LENGTH: usize = 52;
 #[x_kube(
     validation = Rule::new("!has(self.settings) || !has(self.settings.podFailurePolicy) || !has(self.restartPolicy) || self.restartPolicy == 'Never'")
         .field_path(".settings.podFailurePolicy")
-        .message("requires restartPolicy Never; set it, or remove podFailurePolicy"),
+        .message("requires restartPolicy Never; set it, or leave podFailurePolicy out"),
     validation = Rule::new("!has(self.containers) || !has(self.initContainers) || self.containers.all(c, !self.initContainers.exists(i, i.name == c.name))")
         .field_path(".initContainers")
         .message("a name is also used in containers; names are unique in the pod (without a name, a container is called main)")
@@ -134,10 +134,10 @@ pub struct JobRequestSpec {
     #[schemars(schema_with = "overrides_schema")]
     #[x_kube(
         validation = Rule::new("!has(self.selector) && !has(self.manualSelector)")
-            .message("selector and manualSelector belong to the Job controller; remove them"),
+            .message("selector and manualSelector belong to the Job controller; leave them out"),
         validation = Rule::new("!has(self.managedBy)")
             .field_path(".managedBy")
-            .message("would take the Job away from the Job controller; remove it"),
+            .message("would take the Job away from the Job controller; leave it out"),
         validation = Rule::new("!has(self.suspend)")
             .field_path(".suspend")
             .message("belongs to the operator; use spec.suspend"),

@@ -74,7 +74,7 @@ pub(super) fn request_name() -> Rule {
 
 /// Name for people: any text of 1 to 63 characters that is not blank.
 pub(super) fn alias(_: &mut SchemaGenerator) -> Schema {
-    text(63, "size(self.trim()) > 0", "must not be blank; remove it for none")
+    text(63, "size(self.trim()) > 0", "must not be blank; leave it out for none")
 }
 
 /// Reference of an image.
@@ -147,7 +147,7 @@ pub(super) fn medium(_: &mut SchemaGenerator) -> Schema {
     matching(
         63,
         "^(Memory|HugePages(-[0-9]+[KMG]i)?)?$",
-        "must be Memory, HugePages or HugePages-SIZE, for example HugePages-2Mi; remove it for the node's disk",
+        "must be Memory, HugePages or HugePages-SIZE, for example HugePages-2Mi; leave it out for the node's disk",
     )
 }
 

@@ -13,16 +13,16 @@ use super::rules;
 #[x_kube(
     validation = Rule::new("!has(self.successPolicy) || !has(self.completionMode) || self.completionMode == 'Indexed'")
         .field_path(".successPolicy")
-        .message("requires completionMode Indexed; set it, or remove successPolicy"),
+        .message("requires completionMode Indexed; set it, or leave successPolicy out"),
     validation = Rule::new("!has(self.backoffLimitPerIndex) || !has(self.completionMode) || self.completionMode == 'Indexed'")
         .field_path(".backoffLimitPerIndex")
-        .message("requires completionMode Indexed; set it, or remove backoffLimitPerIndex"),
+        .message("requires completionMode Indexed; set it, or leave backoffLimitPerIndex out"),
     validation = Rule::new("!has(self.completions) || !has(self.completionMode) || self.completionMode != 'WorkQueue'")
         .field_path(".completions")
-        .message("a WorkQueue has no completions; remove them, or choose another completionMode"),
+        .message("a WorkQueue has no completions; leave them out, or choose another completionMode"),
     validation = Rule::new("!has(self.podFailurePolicy) || !has(self.podReplacementPolicy) || self.podReplacementPolicy == 'Failed'")
         .field_path(".podReplacementPolicy")
-        .message("must be Failed when podFailurePolicy is set; set it to Failed, or remove it")
+        .message("must be Failed when podFailurePolicy is set; set it to Failed, or leave it out")
 )]
 pub struct Settings {
     /// How many failed pods are replaced before the run fails. Default: 6.

@@ -1,4 +1,4 @@
-//! The API server, as kubectl finds it: kubectl's flags in, a client and what it reads out.
+//! Access to the API server, configured as kubectl is: kubectl's flags in, a client and the objects it reads out.
 
 use std::fmt::Debug;
 use std::path::PathBuf;
@@ -16,7 +16,7 @@ use super::error::CliError;
 /// Maximum duration of one call.
 const CALL_DEADLINE: Duration = Duration::from_secs(10);
 
-/// Which cluster, as whom.
+/// Flags that select the cluster and the user.
 #[derive(Debug, Args)]
 pub(super) struct Connection {
     /// The kubeconfig to use [default: KUBECONFIG, else ~/.kube/config]
@@ -40,7 +40,7 @@ pub(super) struct Cluster {
 }
 
 impl Cluster {
-    /// Finds the cluster; nothing is asked yet.
+    /// Finds the cluster; it is not contacted yet.
     ///
     /// # Errors
     /// There is no usable kubeconfig.
@@ -54,7 +54,7 @@ impl Cluster {
         Ok(Self { client, namespace })
     }
 
-    /// An object, if it is there.
+    /// An object, if it exists.
     ///
     /// # Errors
     /// The API server gave no answer, or refused.

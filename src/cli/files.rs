@@ -7,25 +7,27 @@ use std::sync::Arc;
 
 use crate::manifest::Source;
 
-/// Longest file.
-const MAX_BYTES: u64 = 64 * 1024 * 1024;
+/// Maximum size of a file.
+const MAX_FILE_BYTES: u64 = 64 * 1024 * 1024;
 
-/// What cannot be read at all.
+/// A file or folder cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum FileError {
     #[error("could not read {0}")]
     Read(String, #[source] io::Error),
-    #[error("could not read {0}: it has more than {max} MiB", max = MAX_BYTES / 1024 / 1024)]
+    #[error("could not read {0}: it is larger than {max} MiB", max = MAX_FILE_BYTES / 1024 / 1024)]
     TooLong(String),
-    #[error("could not read {0}: only files, folders and - (standard input) can be read here, no addresses")]
+    #[error("could not read {0}: URLs are not supported; name files, folders, or - for standard input")]
     Address(String),
     #[error("nothing to read: name files or folders, or - for standard input")]
     Nothing,
-    #[error("the folder {0} has no file that ends in .yaml, .yml or .json; -R looks into its folders, too")]
+    #[error(
+        "the folder {0} has no file that ends in .yaml, .yml or .json; -R also reads the folders inside it"
+    )]
     EmptyFolder(String),
 }
 
-/// Reads everything that `names` names, in this order; a folder in order of its names.
+/// Reads all of `names` in this order; a folder in the order of its file names.
 pub(super) fn read(names: &[String], is_recursive: bool) -> Result<Vec<Arc<Source>>, FileError> {
     if names.is_empty() {
         return Err(FileError::Nothing);
@@ -56,14 +58,14 @@ pub(super) fn read(names: &[String], is_recursive: bool) -> Result<Vec<Arc<Sourc
     Ok(sources)
 }
 
-/// The files of a folder which kubectl would read.
+/// The files of a folder that kubectl would read.
 fn folder(path: &Path, is_recursive: bool, files: &mut Vec<PathBuf>) -> Result<(), FileError> {
     let failed = |error| FileError::Read(path.display().to_string(), error);
     let mut entries = fs::read_dir(path).map_err(failed)?.collect::<Result<Vec<_>, _>>().map_err(failed)?;
     entries.sort_by_key(fs::DirEntry::file_name);
     for entry in entries {
         let path = entry.path();
-        // A link to a folder is not followed, so that no folder is read twice or for ever.
+        // A link to a folder is not followed, so that no folder is read twice or endlessly.
         if entry.file_type().map_err(failed)?.is_dir() {
             if is_recursive {
                 folder(&path, is_recursive, files)?;
@@ -85,10 +87,10 @@ fn open(path: &Path, number: usize) -> Result<Arc<Source>, FileError> {
 
 fn source(name: String, number: usize, from: impl Read) -> Result<Arc<Source>, FileError> {
     let mut bytes = Vec::new();
-    if let Err(error) = from.take(MAX_BYTES + 1).read_to_end(&mut bytes) {
+    if let Err(error) = from.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes) {
         return Err(FileError::Read(name, error));
     }
-    if u64::try_from(bytes.len()).is_ok_and(|length| length > MAX_BYTES) {
+    if u64::try_from(bytes.len()).is_ok_and(|length| length > MAX_FILE_BYTES) {
         return Err(FileError::TooLong(name));
     }
     Ok(Arc::new(Source::new(name, number, bytes)))

@@ -1,4 +1,4 @@
-//! What `render`, `validate` and `explain` read: their flags in, every judged document out.
+//! The input of `render`, `validate` and `explain`: their flags in, every document with its verdict out.
 
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
@@ -7,7 +7,7 @@ use super::error::CliError;
 use super::files;
 use crate::manifest::{self, Inspected};
 
-/// What is read, and how.
+/// The input.
 #[derive(Debug, Args)]
 pub(super) struct Input {
     /// Files or folders of YAML or JSON; - is standard input
@@ -17,25 +17,25 @@ pub(super) struct Input {
     options: Options,
 }
 
-/// How input is named and read by flags.
+/// Flags that select the input.
 #[derive(Debug, Args)]
 pub(super) struct Options {
     /// Files or folders of YAML or JSON, as kubectl takes them; - is standard input; may be repeated
     #[arg(short = 'f', long = "filename", value_name = "FILE")]
     pub(super) filenames: Vec<String>,
-    /// Read the folders in folders, too
+    /// Read folders recursively
     #[arg(short = 'R', long)]
     recursive: bool,
-    /// Files or folders with templates, which may also stand among the others; may be repeated
+    /// Files or folders with templates, which may also be among the other files; may be repeated
     #[arg(long, value_name = "FILE")]
     pub(super) templates: Vec<String>,
-    /// Namespace of objects that name none
+    /// Namespace of objects that set none
     #[arg(short, long, value_parser = NonEmptyStringValueParser::new())]
     pub(super) namespace: Option<String>,
 }
 
 impl Input {
-    /// Reads and judges everything that was named; Jobs are of run `run`.
+    /// Reads and judges everything that the arguments name; Jobs are of run `run`.
     ///
     /// # Errors
     /// Something cannot be read at all, or holds nothing to judge.
@@ -45,7 +45,7 @@ impl Input {
 }
 
 impl Options {
-    /// The same, of `files` and those which the flags name.
+    /// The same for `files` and those that the flags name.
     ///
     /// # Errors
     /// Something cannot be read at all, or holds nothing to judge.

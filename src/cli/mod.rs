@@ -1,7 +1,7 @@
-//! The command line: what was typed, and what it means.
+//! The command line: parses arguments and runs the command.
 //!
-//! [`run`] takes parsed [`Arguments`] and returns the exit code: 0 ok, 1 invalid, 2 could not do it. Results go to
-//! stdout, everything else to stderr. `render`, `validate` and `explain` need no cluster: [`files`] reads what
+//! [`run`] takes parsed [`Arguments`] and returns the exit code: 0 ok, 1 invalid, 2 could not do it. Results go
+//! to stdout, everything else to stderr. `render`, `validate` and `explain` need no cluster: [`files`] reads what
 //! [`input`] names, and [`crate::manifest`] judges it. [`cluster`] reads the same from an API server.
 
 mod cluster;
@@ -38,17 +38,17 @@ enum Command {
     Controller(controller::Arguments),
     /// Print the CustomResourceDefinitions as YAML
     Crds,
-    /// Print the Jobs which the controller would create, without a cluster
+    /// Print the Jobs that the controller would create, without a cluster
     Render(render::Arguments),
-    /// Run one JobRequest on the cluster, show its states, and delete it: does all of it work?
+    /// Run one JobRequest on the cluster, show its states and delete it: a test of the whole installation
     SelfTest(self_test::Arguments),
-    /// Say what the API server and the operator would refuse, without a cluster
+    /// Report what the API server and the operator would refuse, without a cluster
     Validate(validate::Arguments),
-    /// Tell where each value of a JobRequest comes from, of files or of one in the cluster
+    /// Show where each value of a JobRequest comes from, in files or in the cluster
     Explain(explain::Arguments),
 }
 
-/// Does what was typed.
+/// Runs the command.
 #[must_use]
 pub fn run(arguments: &Arguments) -> ExitCode {
     let outcome = match &arguments.command {

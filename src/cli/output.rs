@@ -1,4 +1,4 @@
-//! Text to stdout, where a reader that has seen enough is no failure.
+//! Text to stdout and stderr. A reader that closes the pipe early is no failure.
 
 use std::io::{self, ErrorKind, Write};
 
@@ -27,7 +27,7 @@ pub(super) fn json(what: &'static str, value: &impl Serialize) -> Result<String,
     serde_json::to_string_pretty(value).map(|text| text + "\n").map_err(|error| CliError::Json(what, error))
 }
 
-/// Says `text` on stderr; when nobody listens, nothing can be done about it.
+/// Prints `text` to stderr; a failure to do so is ignored, as it cannot be reported.
 pub(super) fn say(text: &str) {
     let _ = io::stderr().lock().write_all(text.as_bytes());
 }

@@ -1,4 +1,4 @@
-//! `jobrequest render`: the Jobs which the controller would create.
+//! `jobrequest render`: the Jobs that the controller would create.
 
 use clap::{Args, ValueEnum};
 use serde_json::json;
@@ -9,7 +9,7 @@ use super::outcome::Verdict;
 use super::output::{count, json, print, say};
 use crate::manifest::Diagnostic;
 
-/// What is shown.
+/// Arguments of `render`.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     #[command(flatten)]
@@ -17,7 +17,7 @@ pub(super) struct Arguments {
     /// Number of the run whose Job is shown
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(i32).range(1..))]
     run: i32,
-    /// How it is shown: one document a Job, or one object (a List of several Jobs)
+    /// Output format: one document per Job, or one object (a List if there are several Jobs)
     #[arg(short, long, value_enum, default_value_t = Format::Yaml)]
     output: Format,
 }
@@ -28,7 +28,7 @@ enum Format {
     Json,
 }
 
-/// Prints all Jobs to stdout, or none and every problem to stderr.
+/// Prints all Jobs to stdout; if there is any problem, no Job, and every problem to stderr.
 pub(super) fn run(arguments: &Arguments) -> Result<Verdict, CliError> {
     let inspected = arguments.input.inspect(arguments.run)?;
     if !inspected.diagnostics.is_empty() {

@@ -1,7 +1,7 @@
-//! `jobrequest self-test`: one JobRequest from its creation to its end, on the real cluster. `helm test` calls it.
+//! `jobrequest self-test`: runs one JobRequest on a real cluster, from its creation to its end. `helm test` calls it.
 //!
-//! Takes a namespace and an image; shows each state on stdout, deletes the JobRequest again. What it needs from the
-//! cluster is all that a user needs: the CRD, admission, an operator at work, a node that runs a pod.
+//! Takes a namespace and an image; prints each state to stdout and deletes the JobRequest afterwards. It needs from the
+//! cluster what a user needs: the CRD, admission, a running operator, a node that runs a pod.
 
 use std::time::{Duration, Instant};
 
@@ -21,21 +21,21 @@ use crate::api::{JobRequest, labels};
 /// Pause between two polls.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What is run, and where.
+/// Arguments of `self-test`.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// Namespace of the JobRequest
     #[arg(short, long, default_value = "default")]
     namespace: String,
-    /// Image whose program knows --version: the operator's own
+    /// Image whose entrypoint accepts --version: the operator's own
     #[arg(long)]
     image: String,
-    /// How long it waits for the end
+    /// How long to wait for the run to finish
     #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = duration)]
     timeout: Duration,
 }
 
-/// Valid when the run completed.
+/// Runs the self-test; valid if the run completed.
 pub(super) fn run(arguments: &Arguments) -> Result<Verdict, CliError> {
     runtime()?.block_on(async {
         let advice = "set KUBECONFIG, or run in one";
@@ -48,14 +48,14 @@ pub(super) fn run(arguments: &Arguments) -> Result<Verdict, CliError> {
         let name = created.name_any();
         print(&format!("jobrequest/{name} created in namespace {}\n", arguments.namespace))?;
         let outcome = follow(&requests, &name, arguments.timeout).await;
-        // Also after a failure: what it says has been printed.
+        // Even after a failure, whose cause has been printed.
         answer("delete the JobRequest", requests.delete(&name, &DeleteParams::background())).await?;
         print(&format!("jobrequest/{name} deleted\n"))?;
         outcome
     })
 }
 
-/// Meets the Pod Security Standard restricted, a quota and a limit range: it is to run in any namespace.
+/// Meets the Pod Security Standard restricted, a quota and a limit range, so that it runs in any namespace.
 fn request(arguments: &Arguments) -> Result<JobRequest, CliError> {
     let amount = json!({"cpu": "100m", "memory": "32Mi"});
     let request = json!({
@@ -64,7 +64,7 @@ fn request(arguments: &Arguments) -> Result<JobRequest, CliError> {
         "metadata": {"generateName": "self-test-"},
         "spec": {
             "alias": "self-test",
-            "description": "Made by `jobrequest self-test`, and deleted by it",
+            "description": "Created by `jobrequest self-test`, and deleted by it",
             "settings": {"backoffLimit": 0, "activeDeadlineSeconds": arguments.timeout.as_secs()},
             "podSecurity": "restricted",
             "containers": [{
@@ -78,7 +78,7 @@ fn request(arguments: &Arguments) -> Result<JobRequest, CliError> {
     serde_json::from_value(request).map_err(|error| CliError::Json("the JobRequest", error))
 }
 
-/// Shows every state until the end, or until `timeout`.
+/// Prints every state until the run finishes, or until `timeout`.
 async fn follow(requests: &Api<JobRequest>, name: &str, timeout: Duration) -> Result<Verdict, CliError> {
     let began = Instant::now();
     let mut shown = String::new();
@@ -96,7 +96,7 @@ async fn follow(requests: &Api<JobRequest>, name: &str, timeout: Duration) -> Re
         if began.elapsed() >= timeout {
             print(&conditions(&request))?;
             print(&format!(
-                "not at its end after {} s; is the operator at work? Look at its log, and at its Lease\n",
+                "did not finish within {} s; is the operator running? Check its log and its Lease\n",
                 timeout.as_secs()
             ))?;
             return Ok(Verdict::Invalid);
@@ -123,7 +123,7 @@ fn state(request: &JobRequest) -> String {
     }
 }
 
-/// The verdict, once there is one about the spec as it is.
+/// The verdict, once there is one about the current spec.
 fn verdict(request: &JobRequest) -> Option<Verdict> {
     let status = request.status.as_ref()?;
     let is_current = Some(status.observed_generation) == request.metadata.generation;
@@ -142,7 +142,7 @@ fn verdict(request: &JobRequest) -> Option<Verdict> {
     }
 }
 
-/// All conditions, one a line.
+/// All conditions, one per line.
 fn conditions(request: &JobRequest) -> String {
     let conditions = request.status.iter().flat_map(|status| &status.conditions);
     let lines: Vec<_> = conditions

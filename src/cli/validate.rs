@@ -9,12 +9,12 @@ use super::outcome::Verdict;
 use super::output::{count, json, print, say};
 use crate::manifest::{Diagnostic, Inspected, Row};
 
-/// What is judged.
+/// Arguments of `validate`.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     #[command(flatten)]
     input: Input,
-    /// How the result is shown
+    /// Output format
     #[arg(short, long, value_enum, default_value_t = Format::Text)]
     output: Format,
 }
@@ -44,7 +44,7 @@ struct Judged<'a> {
     valid: bool,
 }
 
-/// Judges everything, and shows the result.
+/// Judges every document and prints the result.
 pub(super) fn run(arguments: &Arguments) -> Result<Verdict, CliError> {
     let inspected = arguments.input.inspect(1)?;
     match arguments.output {

@@ -1,4 +1,4 @@
-//! What is wrong, where it was written, and how that looks.
+//! What is wrong, where it was written, and how it is shown.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use super::printable::printable;
 use super::source::Source;
 use super::yaml::{Position, ReadError};
 
-/// Most characters of a line that are quoted.
+/// Maximum number of characters of a line that are quoted.
 const MAX_QUOTED_CHARACTERS: usize = 100;
 
 /// One problem of one document.
@@ -61,7 +61,7 @@ impl Diagnostic {
         }
     }
 
-    /// For people: place, words, the line and a caret below.
+    /// For people: the position, the message, the line and a caret below it.
     #[must_use]
     pub fn text(&self) -> String {
         let Position { line, column } = self.at;
@@ -85,7 +85,7 @@ impl Diagnostic {
     }
 }
 
-/// As wide as the character is on a terminal.
+/// Spaces as wide as the character is on a terminal.
 fn blank(character: char) -> &'static str {
     if character.width() == Some(2) { "  " } else { " " }
 }

@@ -91,8 +91,8 @@ impl Documents {
         let text = |key: &str| node.text(key).filter(|text| !text.is_empty()).map(ToOwned::to_owned);
         let (api_version, kind) = match (text("apiVersion"), text("kind")) {
             (Some(api_version), Some(kind)) => (api_version, kind),
-            (None, _) => return self.refuse(source, node.at, "apiVersion is missing, or not a text"),
-            (_, None) => return self.refuse(source, node.at, "kind is missing, or not a text"),
+            (None, _) => return self.refuse(source, node.at, "apiVersion is missing or is not a string"),
+            (_, None) => return self.refuse(source, node.at, "kind is missing or is not a string"),
         };
         if kind.ends_with("List")
             && let Content::Map(entries) = node.content.clone()
@@ -101,7 +101,7 @@ impl Documents {
             match items.value.content {
                 Content::List(items) => items.into_iter().for_each(|item| self.object(source, item)),
                 Content::Scalar(Value::Null) => {}
-                _ => self.refuse(source, items.value.at, "items of a List are a list"),
+                _ => self.refuse(source, items.value.at, "items of a List must be a list"),
             }
             return;
         }

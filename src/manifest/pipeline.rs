@@ -37,7 +37,7 @@ pub struct Inspection {
 /// A JobRequest, and what becomes of it.
 #[derive(Debug)]
 pub struct Request {
-    /// Its namespace: its own, or the one that was asked for.
+    /// Its namespace: its own, or the requested one.
     pub namespace: Option<String>,
     /// Its spec.
     pub spec: JobRequestSpec,

@@ -1,4 +1,4 @@
-//! Templates of the input: what lies below its requests.
+//! The templates in the input, and those that apply to a request.
 
 use std::sync::Arc;
 
@@ -9,14 +9,14 @@ use crate::api::template_ref::{TemplateKind, TemplateRef};
 use crate::api::{JobRequest, JobTemplateSpec};
 use crate::compile::{Builtin, Layers, Template, select};
 
-/// A template, and the namespace whose requests it is for; none: all.
+/// A template, and the namespace to whose requests it applies; none: all namespaces.
 #[derive(Debug)]
 pub(super) struct Scoped {
     namespace: Option<String>,
     pub(super) template: Arc<Template>,
 }
 
-/// The template that a document holds; `value` is the document with defaults, `namespace` that of objects which name
+/// The template that a document holds; `value` is the document with defaults, `namespace` that of objects that set
 /// none.
 pub(super) fn template(document: &Document, value: &Value, namespace: Option<&str>) -> Option<Scoped> {
     let kind = match document.kind.as_str() {
@@ -43,7 +43,7 @@ pub(super) fn template(document: &Document, value: &Value, namespace: Option<&st
     })
 }
 
-/// What the templates of the input put below a request of `namespace`.
+/// The layers that the templates of the input put below a request of `namespace`.
 pub(super) fn layers_for(request: &JobRequest, namespace: Option<&str>, templates: &[Scoped]) -> Layers {
     let namespace = namespace.unwrap_or_default();
     let in_scope: Vec<_> = templates

@@ -135,7 +135,7 @@ async fn self_test_tells_what_is_wrong(cx: Arc<Cluster>) {
 
     let (code, text) = self_test("2s").await;
     assert_eq!(code, Some(1), "{text}");
-    assert!(text.contains("no status yet") && text.contains("is the operator at work?"), "{text}");
+    assert!(text.contains("no status yet") && text.contains("is the operator running?"), "{text}");
 
     let _operator = Operator::start(&cx, &at.namespace, &[]);
     let (code, text) = self_test("60s").await;

@@ -697,7 +697,7 @@ async fn rules(cx: Arc<Cluster>) {
             "amounts",
             json!({"resources": {"containerMax": {"cpu": 2, "memory": "1.5Gi"}}}),
             json!({"resources": {"runMax": {"cpu": "lots"}}}),
-            "must be an amount",
+            "must be a quantity",
         ),
         (
             "images",

@@ -152,7 +152,7 @@ pub(crate) fn rules() -> Vec<(&'static str, Value, Value, &'static str)> {
             "quantities",
             container(&json!({"resources": {"limits": {"cpu": "1.5"}}})),
             container(&json!({"resources": {"limits": {"cpu": "1..5"}}})),
-            "must be an amount",
+            "must be a quantity",
         ),
         (
             "fractions are quoted",

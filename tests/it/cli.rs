@@ -151,7 +151,7 @@ fn hostile_inputs_end_in_a_message() {
         (
             "a text of 10 MB",
             format!("{HEAD}  alias: {}\n", "x".repeat(10_000_000)).into(),
-            "API server takes no object",
+            "API server accepts no object",
         ),
         (
             "a million values",

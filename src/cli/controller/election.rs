@@ -63,7 +63,7 @@ pub(super) struct ElectionArguments {
 }
 
 impl ElectionArguments {
-    /// The election that was asked for, if any; `own_namespace` is the one of the kubeconfig or the pod.
+    /// The requested election, if any; `own_namespace` is the one of the kubeconfig or the pod.
     ///
     /// # Errors
     /// The times do not keep two leaders apart.

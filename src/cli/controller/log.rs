@@ -1,4 +1,4 @@
-//! What the operator logs, how, and, when built with the feature `otel`, where its traces go.
+//! What the operator logs and how, and, if built with the feature `otel`, where it sends traces.
 
 use std::io::IsTerminal;
 
@@ -16,7 +16,7 @@ pub(super) struct LogArguments {
     /// What is logged: error, warn, info, debug, trace, or a filter such as jobrequest=debug
     #[arg(long, env = "JOBREQUEST_LOG_LEVEL", default_value = "info")]
     log_level: String,
-    /// How log lines look
+    /// Format of log lines
     #[arg(long, env = "JOBREQUEST_LOG_FORMAT", value_enum, default_value_t = Format::Text)]
     log_format: Format,
     /// Where traces are sent, as OTLP over HTTP, for example http://collector:4318 [default: nowhere]
@@ -29,11 +29,11 @@ pub(super) struct LogArguments {
 enum Format {
     /// Lines for people
     Text,
-    /// One JSON object a line
+    /// One JSON object per line
     Json,
 }
 
-/// What must be ended with the process.
+/// What must be shut down with the process.
 pub(super) struct Log {
     #[cfg(feature = "otel")]
     traces: Option<super::traces::Traces>,

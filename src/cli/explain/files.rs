@@ -1,4 +1,4 @@
-//! Requests of files, and where each of their values was written.
+//! Requests in files, and where each of their values was written.
 
 use super::report::{Explanation, Place, Report};
 use crate::api::template_ref::TemplateRef;
@@ -7,7 +7,7 @@ use crate::cli::input::Options;
 use crate::compile::{Origin, Provenance, provenance};
 use crate::manifest::{Document, Inspection, Part, Request};
 
-/// Explains every JobRequest of `files` and of those which `options` name.
+/// Explains every JobRequest in `files` and in those that `options` name.
 ///
 /// # Errors
 /// Something cannot be read at all, or holds no JobRequest.
@@ -70,7 +70,7 @@ fn one(
     explanation
 }
 
-/// Where in a template a value of a request may stand.
+/// Where in a template a value of a request may be written.
 fn in_template(path: &str) -> Vec<String> {
     let mut paths = vec![format!("spec.base.{path}")];
     let is_of_container = path.starts_with("containers[") || path.starts_with("initContainers[");

@@ -1,4 +1,4 @@
-//! Requests of a cluster, with the templates that lie below them there.
+//! Requests in a cluster, with the templates that apply to them there.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,10 +10,10 @@ use crate::compile::{Builtin, Identity, Problem, Template, compile, provenance, 
 use crate::reconcile::template::{ClusterJobTemplateView, JobTemplateView, StoredTemplate};
 use crate::reconcile::{StoredRequest, found_invalid, outdated};
 
-/// Explains the JobRequests called `names`.
+/// Explains the JobRequests named `names`.
 ///
 /// # Errors
-/// There is no such JobRequest, or the API server cannot be asked.
+/// There is no such JobRequest, or the API server cannot be reached.
 pub(super) fn explain(
     names: &[String],
     namespace: Option<&str>,
@@ -43,7 +43,7 @@ pub(super) fn explain(
     })
 }
 
-/// The templates that may lie below requests of `namespace`.
+/// The templates that may apply to requests of `namespace`.
 async fn templates(cluster: &Cluster, namespace: &str) -> Result<Vec<Arc<Template>>, CliError> {
     let own: Vec<JobTemplateView> = cluster.list("JobTemplate", namespace).await?;
     let all: Vec<ClusterJobTemplateView> = cluster.list_all("ClusterJobTemplate").await?;

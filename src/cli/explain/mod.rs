@@ -1,7 +1,7 @@
 //! `jobrequest explain`: where each value of a JobRequest comes from.
 //!
 //! Takes files as `render` does, or names of JobRequests in a cluster; shows every value with the layer that decided it
-//! and what that overrode, then what policies changed, and whether the newest run had the templates of today.
+//! and what that overrode, then what policies changed, and whether the newest run used the current templates.
 
 mod files;
 mod live;
@@ -18,11 +18,11 @@ use super::output::{count, json, print, say};
 use crate::manifest::Diagnostic;
 use report::{Explanation, Report};
 
-/// What is explained.
+/// Arguments of `explain`.
 #[derive(Debug, Args)]
 #[command(
     after_help = "When to use it: before you push, to see what the templates add to a JobRequest and who set a value; \
-    in the cluster, when a run is not what you wrote, or when TemplateOutdated shows.\n\n\
+    in the cluster, when a run differs from what you wrote, or when TemplateOutdated is True.\n\n\
     Examples:\n  \
     jobrequest explain pi.yaml --templates platform/\n  \
     kustomize build . | jobrequest explain -f -\n  \
@@ -35,7 +35,7 @@ pub(super) struct Arguments {
     words: Vec<String>,
     #[command(flatten)]
     options: Options,
-    /// How it is shown
+    /// Output format
     #[arg(short, long, value_enum, default_value_t = Format::Text)]
     output: Format,
     #[command(flatten)]
@@ -50,13 +50,13 @@ enum Format {
     Json,
 }
 
-/// What the words name.
+/// What the arguments name.
 enum Subject {
     Files(Vec<String>),
     Live(Vec<String>),
 }
 
-/// Explains everything that was named.
+/// Explains everything that the arguments name.
 pub(super) fn run(arguments: &Arguments) -> Result<Verdict, CliError> {
     let report = match subject(arguments)? {
         Subject::Files(files) => files::explain(&files, &arguments.options)?,
@@ -68,7 +68,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<Verdict, CliError> {
     Ok(if report.is_valid() { Verdict::Valid } else { Verdict::Invalid })
 }
 
-/// Files and names are told apart by their looks, never by what lies in the folder: a command means the same everywhere.
+/// Files and names are distinguished by syntax alone, never by what exists on disk, so that a command means the same
+/// everywhere.
 fn subject(arguments: &Arguments) -> Result<Subject, CliError> {
     let Arguments { words, options, .. } = arguments;
     let names: Vec<_> = words.iter().filter_map(|word| name(word)).collect();
@@ -76,10 +77,10 @@ fn subject(arguments: &Arguments) -> Result<Subject, CliError> {
     let names_files = names.len() < words.len() || !options.filenames.is_empty();
     match (names.first(), names_files) {
         (Some(name), true) => usage(format!(
-            "{name} is the name of a JobRequest in the cluster, the rest are files; write ./{name} if it is a file, too"
+            "{name} is the name of a JobRequest in the cluster, but the rest are files; write ./{name} if it is a file too"
         )),
         (Some(name), false) if !options.templates.is_empty() => usage(format!(
-            "--templates is for files, and {name} is the name of a JobRequest in the cluster, whose templates are there; write ./{name} if it is a file"
+            "--templates is for files, but {name} is the name of a JobRequest in the cluster, where its templates are; write ./{name} if it is a file"
         )),
         (Some(_), false) => Ok(Subject::Live(names)),
         (None, false) => usage(

@@ -1,4 +1,4 @@
-//! What is known of each request, as `-o json` shows it.
+//! The explanation of each request, as `-o json` shows it.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -12,7 +12,7 @@ use crate::manifest::{Diagnostic, Row, printable};
 #[derive(Debug, Default)]
 pub(super) struct Report {
     pub(super) requests: Vec<Explanation>,
-    /// What is wrong in files.
+    /// What is wrong in the files.
     pub(super) diagnostics: Vec<Diagnostic>,
     /// Objects of other API groups.
     pub(super) passed_over: usize,
@@ -29,19 +29,19 @@ pub(super) struct Explanation {
     /// Where it was written.
     #[serde(flatten)]
     pub(super) at: Option<Place>,
-    /// A Job can be made of it.
+    /// It can become a Job.
     pub(super) valid: bool,
-    /// The templates below it, lowest first.
+    /// The templates that apply to it, lowest precedence first.
     pub(super) templates: Vec<TemplatePin>,
     pub(super) fields: Vec<Field>,
-    /// Numbers that policies have cut.
+    /// Numbers that policies have clamped.
     pub(super) clamped: Vec<Clamp>,
-    /// What policies warn of.
+    /// What policies warn about.
     pub(super) warned: Vec<Problem>,
-    /// How the templates of today differ from those of the newest run.
+    /// How the current templates differ from those of the newest run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) template_outdated: Option<String>,
-    /// Why no Job can be made of it. Of files it is told among all problems, with line and column.
+    /// Why it cannot become a Job. For files this is among all problems, with line and column.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) problems: Vec<Problem>,
 }
@@ -59,22 +59,22 @@ pub(super) struct Field {
     pub(super) path: String,
     pub(super) value: Value,
     pub(super) origin: String,
-    /// What lower layers said, the nearest first.
-    pub(super) overrode: Vec<Said>,
+    /// What lower-precedence layers set, the highest of them first.
+    pub(super) overrode: Vec<Overridden>,
     /// Where the value was written.
     #[serde(flatten)]
     pub(super) at: Option<Place>,
 }
 
-/// What a layer said.
+/// A value that a higher-precedence layer overrode.
 #[derive(Debug, Serialize)]
-pub(super) struct Said {
+pub(super) struct Overridden {
     pub(super) value: Value,
     pub(super) origin: String,
 }
 
 impl Explanation {
-    /// Explains `object` by what its layers came to; `locate` tells where a value was written.
+    /// Explains `object` by what its layers came to; `locate` finds where a value was written.
     pub(super) fn new(
         object: String,
         layers: &Layers,
@@ -93,7 +93,7 @@ impl Explanation {
                     value,
                     origin: origin.to_string(),
                     overrode: overrode
-                        .map(|(origin, value)| Said { value, origin: origin.to_string() })
+                        .map(|(origin, value)| Overridden { value, origin: origin.to_string() })
                         .collect(),
                     at,
                 }
@@ -113,7 +113,7 @@ impl Explanation {
         }
     }
 
-    /// A line a problem.
+    /// One line per problem.
     pub(super) fn problem_lines(&self) -> impl Iterator<Item = String> {
         self.problems
             .iter()
@@ -131,7 +131,7 @@ pub(super) struct Rows<'a> {
 }
 
 impl Report {
-    /// A Job can be made of every request, and nothing is wrong with anything else.
+    /// Every request can become a Job, and nothing else is wrong.
     pub(super) fn is_valid(&self) -> bool {
         self.diagnostics.is_empty() && self.requests.iter().all(|request| request.valid)
     }

@@ -1,4 +1,4 @@
-//! An explanation for people: a table, and what policies and templates have to say.
+//! An explanation for people: a table, then the notes of policies and templates.
 
 use std::fmt::Write as _;
 
@@ -8,10 +8,10 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 use super::report::{Explanation, Field, Place};
 use crate::manifest::printable;
 
-/// Columns of a terminal that a value takes at most; `-o json` shows all of it.
-const LONGEST: usize = 48;
-/// Between two columns of the table.
-const GAP: usize = 3;
+/// Maximum width of a value, in columns of a terminal; `-o json` shows all of it.
+const MAX_VALUE_WIDTH: usize = 48;
+/// Spaces between two columns of the table.
+const COLUMN_GAP: usize = 3;
 
 /// The whole of one request, ending in a line break.
 pub(super) fn text(explanation: &Explanation) -> String {
@@ -51,7 +51,8 @@ pub(super) fn text(explanation: &Explanation) -> String {
 fn table(fields: &[Field]) -> String {
     let mut lines = vec![["FIELD", "VALUE", "ORIGIN", "OVERRODE", "WRITTEN AT"].map(ToOwned::to_owned)];
     lines.extend(fields.iter().map(|field| {
-        let overrode = field.overrode.iter().map(|said| format!("{} ({})", shown(&said.value), said.origin));
+        let overrode =
+            field.overrode.iter().map(|lower| format!("{} ({})", shown(&lower.value), lower.origin));
         [
             printable(&field.path),
             shown(&field.value),
@@ -60,8 +61,8 @@ fn table(fields: &[Field]) -> String {
             field.at.as_ref().map(place).unwrap_or_default(),
         ]
     }));
-    // A column that has nothing to say is left out.
-    let is_told = [0, 1, 2, 3, 4].map(|column| {
+    // An empty column is left out.
+    let is_shown = [0, 1, 2, 3, 4].map(|column| {
         column < 4 || lines.iter().skip(1).any(|line| line.get(column).is_some_and(|cell| !cell.is_empty()))
     });
     let widths = [0, 1, 2, 3, 4].map(|column| {
@@ -70,9 +71,9 @@ fn table(fields: &[Field]) -> String {
     let mut text = String::new();
     for line in &lines {
         let mut shown = String::new();
-        for ((cell, width), _) in line.iter().zip(widths).zip(is_told).filter(|(_, is_told)| *is_told) {
+        for ((cell, width), _) in line.iter().zip(widths).zip(is_shown).filter(|(_, is_shown)| *is_shown) {
             shown += cell;
-            shown += &" ".repeat(width.saturating_sub(cell.width()) + GAP);
+            shown += &" ".repeat(width.saturating_sub(cell.width()) + COLUMN_GAP);
         }
         text += shown.trim_end();
         text.push('\n');
@@ -84,21 +85,21 @@ fn place(at: &Place) -> String {
     format!("{}:{}", printable(&at.file), at.line)
 }
 
-/// A text as it is, if nobody could take it for something else; anything else as JSON. Not longer than [`LONGEST`].
+/// A string as it is, if it is unambiguous; anything else as JSON. Not wider than [`MAX_VALUE_WIDTH`].
 fn shown(value: &Value) -> String {
     let text = match value {
         Value::String(text) if is_plain(text) => text.clone(),
         value => value.to_string(),
     };
     let text = printable(&text);
-    if text.width() <= LONGEST {
+    if text.width() <= MAX_VALUE_WIDTH {
         return text;
     }
     let mut cut = String::new();
     let mut width = 0;
     for character in text.chars() {
         width += character.width().unwrap_or_default();
-        if width >= LONGEST {
+        if width >= MAX_VALUE_WIDTH {
             break;
         }
         cut.push(character);
@@ -119,8 +120,8 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn texts_cannot_be_taken_for_something_else() {
-        for (value, words) in [
+    fn strings_are_unambiguous() {
+        for (value, text) in [
             (json!("perl:5"), "perl:5"),
             (json!("计算圆周率"), "计算圆周率"),
             (json!(""), r#""""#),
@@ -131,15 +132,15 @@ mod tests {
             (json!(1), "1"),
             (json!(["a", "b"]), r#"["a","b"]"#),
         ] {
-            assert_eq!(shown(&value), words);
+            assert_eq!(shown(&value), text);
         }
     }
 
     #[test]
-    fn columns_are_counted_as_a_terminal_does() {
+    fn width_is_counted_as_a_terminal_does() {
         let long = "计".repeat(40);
         let cut = shown(&json!(long));
-        assert!(cut.ends_with('…') && cut.width() <= LONGEST, "{cut}");
-        assert_eq!(shown(&json!("x".repeat(LONGEST))), "x".repeat(LONGEST));
+        assert!(cut.ends_with('…') && cut.width() <= MAX_VALUE_WIDTH, "{cut}");
+        assert_eq!(shown(&json!("x".repeat(MAX_VALUE_WIDTH))), "x".repeat(MAX_VALUE_WIDTH));
     }
 }

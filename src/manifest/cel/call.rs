@@ -5,7 +5,7 @@ use super::quantity::Quantity;
 use super::regex::regex;
 use super::value::Value;
 
-/// A function that is known here.
+/// A supported function.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Function {
     Size,
@@ -32,7 +32,7 @@ pub(super) enum Function {
 }
 
 impl Function {
-    /// The function of this name which takes so many arguments, its target among them.
+    /// The function of this name with this number of arguments, its target among them.
     pub(super) fn named(name: &str, arguments: usize, is_method: bool) -> Result<Self, CelError> {
         Ok(match (name, arguments, is_method) {
             ("size", 1, _) => Self::Size,

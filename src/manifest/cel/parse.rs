@@ -1,4 +1,4 @@
-//! Tokens of CEL into an expression, with macros and constant regular expressions worked out.
+//! Tokens of CEL into an expression, with macros and constant regular expressions resolved.
 
 use super::ast::{Expression, Operator, Quantifier};
 use super::call::Function;
@@ -6,7 +6,7 @@ use super::error::CelError;
 use super::lex::Token;
 use super::regex::regex;
 
-/// By how tightly they bind.
+/// In order of precedence, the lowest first.
 const OPERATORS: [&[(&str, Operator)]; 3] = [
     &[
         ("==", Operator::Equal),

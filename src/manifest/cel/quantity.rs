@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-/// Smallest power of ten that an amount keeps; what is finer is rounded up.
+/// Smallest power of ten of an amount; anything finer is rounded up.
 const NANO: i64 = -9;
 
 /// An amount: 0.d1d2d3... times ten to the power of `exponent`.
@@ -123,7 +123,7 @@ fn scale(suffix: &str) -> Option<(u32, i64)> {
     })
 }
 
-/// Multiplies in place; returns how many digits came in front.
+/// Multiplies in place; returns how many leading digits were added.
 fn multiply(digits: &mut Vec<u8>, factor: u32) -> i64 {
     let mut carry = 0;
     for digit in digits.iter_mut().rev() {

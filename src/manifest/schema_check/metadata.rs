@@ -1,4 +1,4 @@
-//! `metadata`, which the API server checks by its own type instead of a schema.
+//! Checks `metadata`, which the API server validates by its own type instead of a schema.
 
 use serde_json::{Map, Value};
 
@@ -6,8 +6,8 @@ use super::suggest::{did_you_mean, quoted};
 use super::{Patterns, Violation};
 use crate::manifest::yaml::{Part, Step};
 
-/// Fields of ObjectMeta which are a text.
-const TEXTS: [&str; 8] = [
+/// Fields of ObjectMeta that are strings.
+const STRING_FIELDS: [&str; 8] = [
     "name",
     "generateName",
     "namespace",
@@ -17,8 +17,8 @@ const TEXTS: [&str; 8] = [
     "creationTimestamp",
     "deletionTimestamp",
 ];
-/// The others.
-const OTHERS: [&str; 7] = [
+/// The other fields of ObjectMeta.
+const OTHER_FIELDS: [&str; 7] = [
     "labels",
     "annotations",
     "finalizers",
@@ -27,12 +27,12 @@ const OTHERS: [&str; 7] = [
     "generation",
     "deletionGracePeriodSeconds",
 ];
-/// Fields of an owner reference, the first four of them required.
-const OWNER: [&str; 6] = ["apiVersion", "kind", "name", "uid", "controller", "blockOwnerDeletion"];
-/// Most bytes of all annotations.
-const ANNOTATIONS: usize = 256 * 1024;
+/// Fields of an owner reference; the first four are required.
+const OWNER_FIELDS: [&str; 6] = ["apiVersion", "kind", "name", "uid", "controller", "blockOwnerDeletion"];
+/// Maximum size of all annotations together.
+const MAX_ANNOTATIONS_BYTES: usize = 256 * 1024;
 
-/// Checks `metadata`; `namespace` is the one that was asked for.
+/// Checks `metadata`; `namespace` is the requested one.
 pub(super) fn check(
     metadata: Option<&Value>,
     is_namespaced: bool,
@@ -68,12 +68,13 @@ impl Check<'_> {
 
     fn fields(&mut self, metadata: &Map<String, Value>, is_namespaced: bool, namespace: Option<&str>) {
         for (key, value) in metadata {
-            if TEXTS.contains(&key.as_str()) {
+            if STRING_FIELDS.contains(&key.as_str()) {
                 if !value.is_string() && !value.is_null() {
                     self.wrong(&[key], "must be of type string; put it in quotes");
                 }
-            } else if !OTHERS.contains(&key.as_str()) {
-                let similar = did_you_mean(key, TEXTS.into_iter().chain(OTHERS)).unwrap_or_default();
+            } else if !OTHER_FIELDS.contains(&key.as_str()) {
+                let similar =
+                    did_you_mean(key, STRING_FIELDS.into_iter().chain(OTHER_FIELDS)).unwrap_or_default();
                 self.report(&[key], Part::Key, format!("unknown field {}{similar}", quoted(key)));
             }
         }
@@ -86,17 +87,14 @@ impl Check<'_> {
         }
         match text("namespace") {
             Some(_) if !is_namespaced => {
-                self.wrong(&["namespace"], "not allowed: the kind has no namespaces");
+                self.wrong(&["namespace"], "not allowed: objects of this kind have no namespace");
             }
             Some(own) if own.len() > 63 || !self.patterns.label.is_match(own) => {
                 self.wrong(&["namespace"], "must be at most 63 lower-case letters, digits and '-'");
             }
             Some(own) if namespace.is_some_and(|namespace| namespace != own) => {
                 let asked = namespace.unwrap_or_default();
-                self.wrong(
-                    &["namespace"],
-                    format!("does not match the namespace that was asked for: {asked}"),
-                );
+                self.wrong(&["namespace"], format!("does not match the requested namespace {asked}"));
             }
             _ => {}
         }
@@ -119,7 +117,7 @@ impl Check<'_> {
     fn strings(&mut self, map: &str, entries: &Map<String, Value>) {
         let mut size = 0;
         for (key, value) in entries {
-            // Keys of annotations may be of upper case in their prefix.
+            // The prefix of an annotation's key may be in upper case.
             let well_formed = if map == "annotations" {
                 self.is_qualified(&key.to_lowercase())
             } else {
@@ -139,8 +137,11 @@ impl Check<'_> {
                 _ => self.wrong(&[map, key], "must be of type string; put it in quotes"),
             }
         }
-        if map == "annotations" && size > ANNOTATIONS {
-            self.wrong(&[map], format!("Too long: {size} bytes: may not be more than {ANNOTATIONS}"));
+        if map == "annotations" && size > MAX_ANNOTATIONS_BYTES {
+            self.wrong(
+                &[map],
+                format!("Too long: {size} bytes: may not be more than {MAX_ANNOTATIONS_BYTES}"),
+            );
         }
     }
 
@@ -187,17 +188,17 @@ impl Check<'_> {
                 self.wrong(&["ownerReferences", &index], "must be of type object");
                 continue;
             };
-            for key in owner.keys().filter(|key| !OWNER.contains(&key.as_str())) {
-                let similar = did_you_mean(key, OWNER.into_iter()).unwrap_or_default();
+            for key in owner.keys().filter(|key| !OWNER_FIELDS.contains(&key.as_str())) {
+                let similar = did_you_mean(key, OWNER_FIELDS.into_iter()).unwrap_or_default();
                 let message = format!("unknown field {}{similar}", quoted(key));
                 self.report(&["ownerReferences", &index, key], Part::Key, message);
             }
-            for (place, key) in OWNER.into_iter().enumerate() {
+            for (place, key) in OWNER_FIELDS.into_iter().enumerate() {
                 let path = ["ownerReferences", index.as_str(), key];
                 match owner.get(key) {
                     Some(Value::String(text)) if place < 4 && !text.is_empty() => {}
                     Some(Value::Bool(_) | Value::Null) | None if place >= 4 => {}
-                    _ if place < 4 => self.wrong(&path, "Required value: must be a text that is not empty"),
+                    _ if place < 4 => self.wrong(&path, "Required value: must be a non-empty string"),
                     _ => self.wrong(&path, "must be of type boolean"),
                 }
             }

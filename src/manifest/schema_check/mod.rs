@@ -1,4 +1,4 @@
-//! Documents against the schemas and rules of the CRDs, as the API server would judge them.
+//! Checks documents against the schemas and rules of the CRDs, as the API server would.
 
 mod error;
 mod metadata;
@@ -19,8 +19,8 @@ use super::yaml::{Part, Step};
 /// A document, checked.
 #[derive(Debug)]
 pub(super) struct Checked {
-    /// The document as the API server would store it, without values that cannot be read; nothing when too little
-    /// would be left.
+    /// The document as the API server would store it, without values that cannot be read; `None` if too little would be
+    /// left.
     pub(super) value: Option<Value>,
     /// Everything that is wrong with it.
     pub(super) violations: Vec<Violation>,
@@ -32,13 +32,13 @@ pub(super) struct Checked {
 #[derive(Clone, Debug)]
 pub(super) struct Violation {
     pub(super) path: Vec<Step>,
-    /// How the path is shown, where words for it are given.
+    /// How the path is shown, if not as Kubernetes writes it.
     pub(super) field: Option<String>,
     pub(super) part: Part,
     pub(super) message: String,
 }
 
-/// Names as Kubernetes wants them.
+/// Patterns of the names that Kubernetes accepts.
 #[derive(Debug)]
 struct Patterns {
     label: Regex,
@@ -70,7 +70,7 @@ pub(super) struct Checker {
 }
 
 impl Checker {
-    /// Compiles the schemas of [`crate::api::crds`]; documents are judged as if they were sent to `namespace`.
+    /// Compiles the schemas of [`crate::api::crds`]; documents are checked as if they were sent to `namespace`.
     ///
     /// # Errors
     /// A schema uses what is not supported here, which a test rules out.
@@ -121,7 +121,7 @@ impl Checker {
         );
         let metadata = if violations.is_empty() { value.get("metadata").map(typed) } else { None };
 
-        // The API server drops the status of what is created, but still refuses unknown fields in it.
+        // The API server drops the status of an object that is created, but still refuses unknown fields in it.
         let status = value.as_object_mut().and_then(|object| object.remove("status"));
         if let (Some(status), Some(schema)) = (&status, kind.schema.properties.get("status")) {
             let mut walk = Walk::default();
@@ -134,7 +134,7 @@ impl Checker {
         }
         prepare(&mut value, &kind.schema);
 
-        // Metadata has its own check; to the rules it shows its name, generated or not.
+        // Metadata has its own check; rules see only its name, generated or not.
         if let Some(object) = value.as_object_mut() {
             let name = visible(object.get("metadata"));
             object.insert("metadata".to_owned(), name);
@@ -151,7 +151,7 @@ impl Checker {
             _ => None,
         });
         let left_out: Vec<_> = left_out.collect();
-        // Without a whole list or map, the rest would say little.
+        // If a whole list or map is missing, compiling the rest is not worth it.
         let is_worth_compiling =
             misfits.iter().all(|path| is_scalar(&value, path)) && left_out.len() == misfits.len();
         let value = is_worth_compiling.then(|| structure::without(&value, misfits));
@@ -171,7 +171,7 @@ impl Checker {
                 path: step("apiVersion"),
                 field: None,
                 part: Part::Value,
-                message: format!("no version {api_version} of {kind}; write {}", known.api_version),
+                message: format!("unknown version {api_version} of {kind}; use {}", known.api_version),
             };
         }
         let similar = did_you_mean(&document.kind, self.kinds.iter().map(|kind| kind.name.as_str()));
@@ -179,12 +179,12 @@ impl Checker {
             path: step("kind"),
             field: None,
             part: Part::Value,
-            message: format!("no kind {kind} in {api_version}{}", similar.unwrap_or_default()),
+            message: format!("unknown kind {kind} in {api_version}{}", similar.unwrap_or_default()),
         }
     }
 }
 
-/// A single value that is not null stands at `path`.
+/// The value at `path` is a single one and not null.
 fn is_scalar(value: &Value, path: &[Step]) -> bool {
     let found = path.iter().try_fold(value, |value, step| match step {
         Step::Key(key) => value.get(key),
@@ -193,7 +193,7 @@ fn is_scalar(value: &Value, path: &[Step]) -> bool {
     matches!(found, Some(Value::Bool(_) | Value::Number(_) | Value::String(_)))
 }
 
-/// Metadata as Go reads it: null is an empty text in labels and annotations.
+/// Metadata as Go reads it: null in labels and annotations is an empty string.
 fn typed(metadata: &Value) -> Value {
     let mut metadata = metadata.clone();
     for map in ["labels", "annotations"] {
@@ -205,7 +205,7 @@ fn typed(metadata: &Value) -> Value {
     metadata
 }
 
-/// The name of an object, alone.
+/// Metadata with nothing but the name of the object.
 fn visible(metadata: Option<&Value>) -> Value {
     let text = |key: &str| {
         metadata
@@ -214,7 +214,7 @@ fn visible(metadata: Option<&Value>) -> Value {
             .filter(|text| !text.is_empty())
     };
     let name = text("name").map(ToOwned::to_owned).or_else(|| {
-        // What the API server makes of it: at most 63 characters, five of them its own.
+        // As the API server generates it: at most 63 characters, the last five its own.
         text("generateName").map(|base| base.chars().take(58).chain("xxxxx".chars()).collect())
     });
     Value::Object(Map::from_iter(name.map(|name| ("name".to_owned(), Value::String(name)))))

@@ -1,4 +1,4 @@
-//! The schema of a CRD, compiled once: patterns and rules are ready to run.
+//! The schema of a CRD, compiled once: patterns and rules are ready to evaluate.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use crate::manifest::yaml::Step;
 /// One node of a schema.
 #[derive(Debug, Default)]
 pub(super) struct Schema {
-    /// Names of JSON's types; none: any.
+    /// Names of JSON types; none: any.
     pub(super) types: Vec<&'static str>,
     pub(super) is_nullable: bool,
     pub(super) keeps_unknown: bool,
@@ -43,7 +43,7 @@ pub(super) struct Bounds {
     pub(super) max: Option<usize>,
 }
 
-/// What may not be twice in a list.
+/// What must be unique in a list.
 #[derive(Debug, Default)]
 pub(super) enum Unique {
     #[default]
@@ -60,7 +60,7 @@ pub(super) struct Rule {
     pub(super) program: Program,
     pub(super) message: String,
     pub(super) message_program: Option<Program>,
-    /// Where it points to, seen from its node.
+    /// The field it is about, relative to its node.
     pub(super) field: Vec<Step>,
 }
 

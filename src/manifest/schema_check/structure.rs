@@ -1,6 +1,6 @@
-//! One value against its schema: what the API server refuses, in its words where they help.
+//! Checks one value against its schema: what the API server refuses, with its message where that helps.
 //!
-//! [`prepare`] does first what the API server does first: nulls are dropped, defaults filled in.
+//! [`prepare`] does what the API server does first: drop nulls, fill in defaults.
 
 use std::collections::HashSet;
 
@@ -11,10 +11,10 @@ use super::schema::{Rule, Schema, Unique};
 use super::suggest::{did_you_mean, did_you_mean_field, quoted};
 use crate::manifest::yaml::{Part, Step};
 
-/// Most characters of a value that a message repeats.
-const SHOWN: usize = 60;
+/// Maximum number of characters of a value that a message repeats.
+const MAX_SHOWN_CHARACTERS: usize = 60;
 
-/// Drops nulls where null means nothing, and fills in defaults.
+/// Drops nulls that have no meaning, and fills in defaults.
 pub(super) fn prepare(value: &mut Value, schema: &Schema) {
     match value {
         Value::Object(map) => {
@@ -55,7 +55,7 @@ pub(super) struct Walk {
     path: Vec<Step>,
     /// Values that cannot be read as what the schema says.
     pub(super) misfits: Vec<Violation>,
-    /// Whatever else is wrong.
+    /// Everything else that is wrong.
     pub(super) violations: Vec<Violation>,
 }
 
@@ -82,7 +82,7 @@ impl Walk {
         }
     }
 
-    /// `value` without what was found in it since `before`; nothing when nothing was.
+    /// `value` without what was found in it since `before`; `None` if nothing was.
     fn without_wrong_parts(&self, value: &Value, before: usize) -> Option<Value> {
         let paths: Vec<_> = (self.misfits.get(before..).unwrap_or_default().iter())
             .filter_map(|misfit| misfit.path.get(self.path.len()..))
@@ -238,8 +238,8 @@ impl Walk {
         }
     }
 
-    /// Judges a rule. Where a part of the node is wrong, the rule counts as broken only if that part has no say in it:
-    /// `sound` is the node without it.
+    /// Evaluates a rule. If a part of the node is wrong, the rule counts as broken only if it also fails without that
+    /// part: `sound` is the node without it.
     fn rule(&mut self, value: &Value, sound: Option<&Value>, rule: &Rule) {
         if let Some(sound) = sound
             && (rule.program.holds(value) != Ok(false) || rule.program.holds(sound) != Ok(false))
@@ -271,9 +271,9 @@ impl Walk {
     }
 }
 
-/// `value` without what stands at `paths`.
+/// `value` without the values at `paths`.
 pub(super) fn without(value: &Value, mut paths: Vec<&[Step]>) -> Value {
-    // From the last member of a list to its first, so that those which are left keep their index.
+    // From the last member of a list to the first, so that the remaining ones keep their index.
     paths.sort_by_key(|path| std::cmp::Reverse(path.iter().map(index_of).collect::<Vec<_>>()));
     let mut sound = value.clone();
     for path in paths {
@@ -312,8 +312,8 @@ fn remove(value: &mut Value, path: &[Step]) {
 /// A value as a message repeats it.
 fn shown(value: &Value) -> String {
     let text = value.to_string();
-    if text.chars().nth(SHOWN).is_none() {
+    if text.chars().nth(MAX_SHOWN_CHARACTERS).is_none() {
         return text;
     }
-    text.chars().take(SHOWN).chain(['…']).collect()
+    text.chars().take(MAX_SHOWN_CHARACTERS).chain(['…']).collect()
 }

@@ -1,8 +1,8 @@
-//! Did you mean: the name that is nearest to a misspelt one, or ours for what Kubernetes calls otherwise.
+//! Did you mean: the name closest to a misspelled one, or the field here for one that Kubernetes names differently.
 
 use super::schema::Schema;
 
-/// Fields of Jobs and pods, and what they are called here. A sidecar's `restartPolicy` is not among them: it is a switch.
+/// Fields of Jobs and pods, and their names here. A sidecar's `restartPolicy` is not among them: it is a switch.
 const OF_KUBERNETES: [(&str, &str); 11] = [
     ("configMap", "configRef"),
     ("configMapKeyRef", "configRef"),
@@ -22,7 +22,7 @@ pub(super) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.escape_debug())
 }
 
-/// `; did you mean "name"?`, when one of `names` is near enough.
+/// `; did you mean "name"?`, if one of `names` is close enough.
 pub(super) fn did_you_mean<'a>(wrong: &str, names: impl Iterator<Item = &'a str>) -> Option<String> {
     if wrong.len() > 100 {
         return None;
@@ -35,13 +35,13 @@ pub(super) fn did_you_mean<'a>(wrong: &str, names: impl Iterator<Item = &'a str>
         .map(|(_, name)| format!("; did you mean {}?", quoted(name)))
 }
 
-/// The same for a field which the object of this schema does not have: by its name in Kubernetes, or one level deeper.
+/// The same for a field that the object of this schema lacks: by its name in Kubernetes, or one level deeper.
 pub(super) fn did_you_mean_field(wrong: &str, schema: &Schema) -> Option<String> {
     let fields = || schema.properties.keys().map(String::as_str);
     let of_kubernetes = OF_KUBERNETES.iter().filter(|(theirs, _)| *theirs == wrong);
     let ours = of_kubernetes.map(|(_, ours)| *ours).find(|ours| schema.properties.contains_key(*ours));
     let deeper = || {
-        // What has a field of its own need not be overridden, and nobody writes a status. A name may be that of anything.
+        // What has its own field need not be overridden, and nobody writes a status. A name can be that of anything.
         let is_apt =
             |parent: &str| !matches!(parent, "overrides" | "status") && wrong != "name" && wrong != "kind";
         let parents = schema.properties.iter().filter(|(parent, _)| is_apt(parent));

@@ -1,10 +1,10 @@
-//! A document as a tree whose every node knows where it was written.
+//! A document as a tree of nodes, each with the position where it was written.
 
 use std::fmt;
 
 use serde_json::{Map, Value};
 
-/// A place in a source, counted from 1; columns count characters.
+/// A position in a source, counted from 1; columns count characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position {
     /// The line.
@@ -48,7 +48,7 @@ pub struct Entry {
     pub key_at: Position,
     /// Its value.
     pub value: Node,
-    /// It came by a merge key, so that a key of the map itself may replace it.
+    /// It came from a merge key, so a key of the map itself may replace it.
     pub(super) is_merged: bool,
 }
 
@@ -109,7 +109,7 @@ impl Node {
         at
     }
 
-    /// The steps of a path in words, such as `spec.containers[pi].image`: members of lists by index, or by the value of
+    /// The steps of a written path, such as `spec.containers[pi].image`: members of lists by index, or by the value of
     /// one of their fields. Ends where the document ends; also returned is whether that is the end of the path.
     #[must_use]
     pub fn steps(&self, field: &str) -> (Vec<Step>, bool) {
@@ -149,7 +149,7 @@ impl Node {
         (steps, rest.is_empty())
     }
 
-    /// What a member of a list may be called between brackets.
+    /// The names of a list member that a path may use between brackets.
     fn names(&self, index: usize) -> Vec<String> {
         let mut names = vec![index.to_string()];
         match &self.content {
@@ -168,7 +168,7 @@ impl Node {
     }
 }
 
-/// Which part of an entry is meant: an unknown field is wrong in its key, most others in their value.
+/// The part of an entry that a violation is about: the key of an unknown field, the value of most others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
     /// The key.

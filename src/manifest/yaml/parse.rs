@@ -12,16 +12,16 @@ use super::node::{Content, Entry, Node, Position};
 use super::scalar::{self, Scalar};
 use super::split::Chunk;
 
-/// Longest document: the API server takes no larger request.
-pub(in crate::manifest) const MAX_BYTES: usize = 3 * 1024 * 1024;
-/// Deepest nesting, after aliases are followed.
+/// Maximum size of a document: the API server accepts no larger request.
+const MAX_DOCUMENT_BYTES: usize = 3 * 1024 * 1024;
+/// Maximum nesting, with aliases expanded.
 const MAX_DEPTH: usize = 128;
-/// Most values, after aliases are followed.
+/// Maximum number of values, with aliases expanded.
 const MAX_NODES: usize = 200_000;
-/// Most text in them.
-const MAX_TEXT: usize = 4 * MAX_BYTES;
-/// Longest key, in characters.
-const MAX_KEY: usize = 100_000;
+/// Maximum size of the text in them.
+const MAX_TEXT_BYTES: usize = 4 * MAX_DOCUMENT_BYTES;
+/// Maximum length of a key.
+const MAX_KEY_CHARACTERS: usize = 100_000;
 
 /// Why a document cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -29,7 +29,7 @@ const MAX_KEY: usize = 100_000;
 pub struct ReadError {
     /// Where.
     pub at: Position,
-    /// Why, in words.
+    /// Why.
     pub message: String,
 }
 
@@ -39,7 +39,7 @@ impl ReadError {
     }
 }
 
-/// A node that has an anchor, with what it weighs.
+/// A node that has an anchor, with its size.
 struct Anchored {
     node: Node,
     nodes: usize,
@@ -83,7 +83,7 @@ impl Entries {
         }
     }
 
-    /// A merge key: of several maps the first wins. As in go-yaml v2, keys that were written before are replaced.
+    /// A merge key: of several maps the first wins. As in go-yaml v2, keys written before it are replaced.
     fn merge(&mut self, at: Position, node: Node) -> Result<(), ReadError> {
         let needs_map = || ReadError::new(at, "a merge key needs a map, or a list of maps");
         let maps = match node.content {
@@ -113,16 +113,14 @@ pub(super) fn parse(chunk: &Chunk<'_>) -> Result<Option<Node>, ReadError> {
         let shown: String = behind.chars().take(40).collect();
         return Err(ReadError::new(
             Position { line: start.line.saturating_sub(1).max(1), column: 4 },
-            format!(
-                "nothing but a comment may follow '---' on its line, kubectl reads it so; found '{shown}'"
-            ),
+            format!("only a comment may follow '---' on the same line, as for kubectl; found '{shown}'"),
         ));
     }
-    if chunk.text.len() > MAX_BYTES {
+    if chunk.text.len() > MAX_DOCUMENT_BYTES {
         return Err(ReadError::new(
             start,
             format!(
-                "the document has {} bytes; the API server takes no object of more than {MAX_BYTES}",
+                "the document has {} bytes; the API server accepts no object larger than {MAX_DOCUMENT_BYTES}",
                 chunk.text.len()
             ),
         ));
@@ -138,7 +136,7 @@ pub(super) fn parse(chunk: &Chunk<'_>) -> Result<Option<Node>, ReadError> {
         block_scalar_eof_without_line_feed: true,
         flow_nesting_limit: MAX_DEPTH,
         block_nesting_limit: MAX_DEPTH,
-        simple_key_max_lookahead: MAX_KEY,
+        simple_key_max_lookahead: MAX_KEY_CHARACTERS,
     };
     let parser = Parser::new_from_str_with_options(chunk.text, options);
     Builder { chunk, frames: Vec::new(), anchors: HashMap::new(), nodes: 0, text: 0, root: None }.read(parser)
@@ -170,7 +168,7 @@ impl<'a> Builder<'a, '_> {
                     if documents > 1 {
                         return Err(ReadError::new(
                             at,
-                            "a second document without '---' before it, which kubectl would pass over",
+                            "a second document without '---' before it, which kubectl would ignore",
                         ));
                     }
                     if version.is_some_and(|version| (version.major, version.minor) != (1, 1)) {
@@ -198,7 +196,7 @@ impl<'a> Builder<'a, '_> {
         Ok(self.root)
     }
 
-    /// Refuses what kubectl reads otherwise.
+    /// Refuses what kubectl reads differently.
     fn dialect(&self, span: &Span, style: ScalarStyle) -> Result<(), String> {
         let Some((written, after)) = span
             .byte_range()
@@ -232,11 +230,11 @@ impl<'a> Builder<'a, '_> {
     fn count(&mut self, at: Position, nodes: usize, text: usize) -> Result<(), ReadError> {
         self.nodes = self.nodes.saturating_add(nodes);
         self.text = self.text.saturating_add(text);
-        if self.nodes > MAX_NODES || self.text > MAX_TEXT {
+        if self.nodes > MAX_NODES || self.text > MAX_TEXT_BYTES {
             return Err(ReadError::new(
                 at,
                 format!(
-                    "the document has more than {MAX_NODES} values or {MAX_TEXT} bytes of text, aliases followed"
+                    "the document has more than {MAX_NODES} values or {MAX_TEXT_BYTES} bytes of text, with aliases expanded"
                 ),
             ));
         }
@@ -313,7 +311,7 @@ impl<'a> Builder<'a, '_> {
 
     fn alias(&mut self, at: Position, id: usize) -> Result<(), ReadError> {
         let Some(anchored) = self.anchors.get(&id) else {
-            return Err(ReadError::new(at, "the alias stands inside of what it refers to"));
+            return Err(ReadError::new(at, "the alias is inside the value that it refers to"));
         };
         if self.frames.len() + anchored.depth > MAX_DEPTH {
             return Err(too_deep(at));
@@ -369,7 +367,7 @@ fn too_deep(at: Position) -> ReadError {
     ReadError::new(at, format!("nested deeper than {MAX_DEPTH} levels"))
 }
 
-/// How many nodes, bytes of text and levels a node has.
+/// The number of nodes, bytes of text and levels of a node.
 fn weigh(node: &Node) -> (usize, usize, usize) {
     let mut sum = (1, 0, 0);
     let mut add = |text: usize, child: &Node| {

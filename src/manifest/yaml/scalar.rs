@@ -1,7 +1,7 @@
 //! Plain scalars as kubectl reads them: YAML 1.1, the way go-yaml v2 resolves it.
 //!
 //! Takes the text of a scalar and its tag; returns what it means. `0644` is octal, `yes` a boolean, `1_000` a number,
-//! a date a string, and a whole floating-point number becomes a whole number, because JSON lies between.
+//! a date a string, and a whole floating-point number becomes an integer, because kubectl converts to JSON.
 
 use std::borrow::Cow;
 
@@ -13,7 +13,7 @@ pub(super) enum Scalar {
     Null,
     Bool(bool),
     Integer(Number),
-    /// Larger than an i64. The API server keeps it as a floating-point number.
+    /// Larger than an i64. The API server stores it as a floating-point number.
     Large(u64),
     Float(f64),
     Text(String),
@@ -23,7 +23,7 @@ impl Scalar {
     /// As a JSON value.
     ///
     /// # Errors
-    /// Infinity and not-a-number are none.
+    /// Infinity and NaN have none.
     pub(super) fn into_value(self) -> Result<Value, String> {
         Ok(match self {
             Self::Null => Value::Null,
@@ -38,8 +38,7 @@ impl Scalar {
                     .and_then(|value| format!("{value:.0}").parse::<i64>().ok());
                 let number = whole.map(Number::from).or_else(|| Number::from_f64(value));
                 Value::Number(
-                    number
-                        .ok_or("infinity and not-a-number are no values of JSON, which Kubernetes reads")?,
+                    number.ok_or("infinity and NaN are not valid in JSON, which Kubernetes stores")?,
                 )
             }
         })
@@ -48,7 +47,7 @@ impl Scalar {
     /// As the key of a map, which is always a string.
     ///
     /// # Errors
-    /// Null is none.
+    /// Null cannot be one.
     pub(super) fn into_key(self) -> Result<String, String> {
         Ok(match self {
             Self::Text(text) => text,

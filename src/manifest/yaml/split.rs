@@ -1,18 +1,18 @@
-//! One stream into documents, where kubectl cuts it: at lines that begin with `---`, whatever they stand in; a stream
-//! of JSON objects after each of them.
+//! Splits a stream into documents where kubectl does: at lines that begin with `---`, whatever they are part of; a
+//! stream of JSON objects after each object.
 
 use serde::de::IgnoredAny;
 
 /// A part of a source that holds at most one document.
 pub(super) struct Chunk<'a> {
     pub(super) text: &'a str,
-    /// How many lines stand before it.
+    /// The number of lines before it.
     pub(super) lines_before: usize,
-    /// How many characters stand before it in its first line.
+    /// The number of characters before it in its first line.
     pub(super) columns_before: usize,
     /// Whether kubectl reads it as JSON, which has other escapes and line breaks.
     pub(super) is_json: bool,
-    /// What stands behind the `---` above it, though nothing may.
+    /// What follows the `---` above it on the same line, though nothing may.
     pub(super) behind_separator: Option<&'a str>,
 }
 
@@ -53,7 +53,7 @@ fn yaml(text: &str) -> Vec<Chunk<'_>> {
     chunks
 }
 
-/// The objects of a stream of JSON, or nothing when it is something else.
+/// The objects of a stream of JSON, or `None` if it is something else.
 fn json(text: &str) -> Option<Vec<Chunk<'_>>> {
     let mut stream = serde_json::Deserializer::from_str(text).into_iter::<IgnoredAny>();
     let mut chunks = Vec::new();
