@@ -82,7 +82,7 @@ fn judge(
 ) -> (Option<Request>, Vec<Violation>) {
     let Checked { value, mut violations, left_out } = checked;
     let Some(value) = value else { return (None, violations) };
-    let (request, refusals) = operate(document, &value, templates, namespace, run);
+    let (request, refusals) = compile_document(document, &value, templates, namespace, run);
     let news: Vec<_> = refusals
         .into_iter()
         .filter(|refusal| !refusal.follows_from(&violations, &left_out))
@@ -134,7 +134,7 @@ impl Refusal {
 
 /// What the operator makes of a document: of a JobRequest its Job, or why it has none; of a template what is wrong
 /// with it by itself. `value` is the document with defaults.
-fn operate(
+fn compile_document(
     document: &Document,
     value: &Value,
     templates: &[Scoped],
