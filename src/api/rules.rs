@@ -247,7 +247,7 @@ fn unreserved_keys() -> Value {
     key_rule(
         UNRESERVED,
         "is reserved",
-        "the prefixes jobrequest.dev/, batch.kubernetes.io/, kubernetes.io/ and k8s.io/ and the key app.kubernetes.io/managed-by are reserved for the operator and Kubernetes; choose another key",
+        "the prefixes jobrequest.dev/, batch.kubernetes.io/, kubernetes.io/ and k8s.io/ and the key app.kubernetes.io/managed-by belong to the operator and Kubernetes; choose another key",
     )
 }
 

@@ -54,14 +54,14 @@ pub struct Request {
 pub fn inspect(documents: Documents, namespace: Option<&str>, run: i32) -> Result<Inspected, SchemaError> {
     let checker = Checker::new(namespace)?;
     let Documents { documents, passed_over, unreadable } = documents;
-    let checked: Vec<_> = documents.iter().map(|document| checker.check(document)).collect();
-    let templates: Vec<_> = (documents.iter().zip(&checked))
-        .filter_map(|(document, checked)| templates::template(document, checked.value.as_ref()?, namespace))
+    let results: Vec<_> = documents.iter().map(|document| checker.check(document)).collect();
+    let templates: Vec<_> = (documents.iter().zip(&results))
+        .filter_map(|(document, result)| templates::template(document, result.value.as_ref()?, namespace))
         .collect();
     let diagnostics = unreadable.into_iter().map(|(source, error)| Diagnostic::of_text(source, error));
     let mut inspected = Inspected { diagnostics: diagnostics.collect(), passed_over, documents: Vec::new() };
-    for (document, checked) in documents.into_iter().zip(checked) {
-        let (request, violations) = judge(&document, checked, &templates, namespace, run);
+    for (document, result) in documents.into_iter().zip(results) {
+        let (request, violations) = judge(&document, result, &templates, namespace, run);
         let problems = violations.len();
         let diagnostics = violations.into_iter().map(|violation| diagnostic(&document, violation));
         inspected.diagnostics.extend(diagnostics);

@@ -172,7 +172,7 @@ fn hostile_inputs_end_in_a_message() {
             format!("s: &s {text}\nl: [{}]\n{HEAD}", "*s, ".repeat(1000)).into(),
             "bytes of text",
         ),
-        ("an alias in itself", format!("x: &x [*x]\n{HEAD}").into(), "inside of what it refers to"),
+        ("an alias in itself", format!("x: &x [*x]\n{HEAD}").into(), "inside the value that it refers to"),
         ("a long key", format!("{HEAD}  {}: x\n", "k".repeat(200_000)).into(), "not YAML"),
         ("all bytes", (0..=255).collect(), "not UTF-8"),
         ("UTF-16", HEAD.encode_utf16().flat_map(u16::to_le_bytes).collect(), "error: "),

@@ -105,18 +105,14 @@ async fn listener(address: &str) -> Result<Option<TcpListener>, CliError> {
 }
 
 async fn config(arguments: &Arguments) -> Result<Config, CliError> {
-    let mut config = match &arguments.context {
-        Some(context) => {
-            let options =
-                KubeConfigOptions { context: Some(context.clone()), ..KubeConfigOptions::default() };
-            Config::from_kubeconfig(&options).await.map_err(|error| {
-                CliError::Kubeconfig("read the kubeconfig; set KUBECONFIG or check --context", error)
-            })?
-        }
-        None => {
-            let advice = "set KUBECONFIG, or run in one";
-            Config::infer().await.map_err(|source| CliError::NoCluster { advice, source })?
-        }
+    let mut config = if let Some(context) = &arguments.context {
+        let options = KubeConfigOptions { context: Some(context.clone()), ..KubeConfigOptions::default() };
+        Config::from_kubeconfig(&options).await.map_err(|error| {
+            CliError::Kubeconfig("read the kubeconfig; set KUBECONFIG or check --context", error)
+        })?
+    } else {
+        let advice = "set KUBECONFIG, or run in one";
+        Config::infer().await.map_err(|source| CliError::NoCluster { advice, source })?
     };
     let agent = concat!("jobrequest/", env!("CARGO_PKG_VERSION"));
     config.headers.push((http::header::USER_AGENT, http::HeaderValue::from_static(agent)));
