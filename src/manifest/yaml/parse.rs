@@ -7,9 +7,9 @@ use std::collections::HashMap;
 use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput, StructureStyle};
 use serde_json::Value;
 
-use super::go_yaml;
+use super::go_yaml::{self, Difference};
 use super::node::{Content, Entry, Node, Position};
-use super::scalar::{self, Scalar};
+use super::scalar::{self, Scalar, ScalarError};
 use super::split::Chunk;
 
 /// Maximum size of a document: the API server accepts no larger request.
@@ -125,11 +125,11 @@ pub(super) fn parse(chunk: &Chunk<'_>) -> Result<Option<Node>, ReadError> {
             ),
         ));
     }
-    if let Some((byte, message)) = go_yaml::character(chunk.text, chunk.is_json) {
+    if let Some((byte, difference)) = go_yaml::character(chunk.text, chunk.is_json) {
         let before = chunk.text.get(..byte).unwrap_or_default();
         let line = before.matches('\n').count();
         let column = before.rsplit('\n').next().unwrap_or_default().chars().count();
-        return Err(ReadError::new(position(chunk, line + 1, column), message));
+        return Err(ReadError::new(position(chunk, line + 1, column), difference.to_string()));
     }
     let options = granit_parser::options! {
         emit_comments: false,
@@ -177,7 +177,8 @@ impl<'a> Builder<'a, '_> {
                 }
                 Event::Scalar(text, style, anchor, tag) => {
                     if !self.chunk.is_json {
-                        self.dialect(&span, style).map_err(|message| ReadError::new(at, message))?;
+                        self.check_dialect(&span, style)
+                            .map_err(|difference| ReadError::new(at, difference.to_string()))?;
                     }
                     let tag = tag.as_deref().map(|tag| tag.core_suffix().unwrap_or("other").to_owned());
                     self.scalar(at, &text, style, anchor, tag.as_deref())?;
@@ -197,7 +198,7 @@ impl<'a> Builder<'a, '_> {
     }
 
     /// Refuses what kubectl reads differently.
-    fn dialect(&self, span: &Span, style: ScalarStyle) -> Result<(), String> {
+    fn check_dialect(&self, span: &Span, style: ScalarStyle) -> Result<(), Difference> {
         let Some((written, after)) = span
             .byte_range()
             .and_then(|range| Some((self.chunk.text.get(range.clone())?, self.chunk.text.get(range.end..)?)))
@@ -285,7 +286,7 @@ impl<'a> Builder<'a, '_> {
     ) -> Result<(), ReadError> {
         self.count(at, 1, text.len())?;
         let is_plain = matches!(style, ScalarStyle::Plain);
-        let wrong = |message| ReadError::new(at, message);
+        let wrong = |error: ScalarError| ReadError::new(at, error.to_string());
         let is_key = self.expects_key();
         if is_key && is_plain && tag.is_none() && text == "<<" {
             return self.key(Key::Merge(at));

@@ -19,12 +19,27 @@ pub(super) enum Scalar {
     Text(String),
 }
 
+/// A scalar has no form in JSON, which kubectl converts to.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum ScalarError {
+    #[error("infinity and NaN are not valid in JSON, which Kubernetes stores")]
+    NotFinite,
+    #[error("{0} cannot be a key; put it in quotes")]
+    LargeKey(u64),
+    #[error("null cannot be a key; put it in quotes")]
+    NullKey,
+    #[error("the tag !!binary is not supported; write the text itself")]
+    Binary,
+    #[error("'{text}' is not a !!{tag}")]
+    TagMismatch { text: String, tag: String },
+}
+
 impl Scalar {
     /// As a JSON value.
     ///
     /// # Errors
     /// Infinity and NaN have none.
-    pub(super) fn into_value(self) -> Result<Value, String> {
+    pub(super) fn into_value(self) -> Result<Value, ScalarError> {
         Ok(match self {
             Self::Null => Value::Null,
             Self::Bool(value) => Value::Bool(value),
@@ -37,9 +52,7 @@ impl Scalar {
                     .filter(|value| value.fract() == 0.0 && value.abs() < 1e21)
                     .and_then(|value| format!("{value:.0}").parse::<i64>().ok());
                 let number = whole.map(Number::from).or_else(|| Number::from_f64(value));
-                Value::Number(
-                    number.ok_or("infinity and NaN are not valid in JSON, which Kubernetes stores")?,
-                )
+                Value::Number(number.ok_or(ScalarError::NotFinite)?)
             }
         })
     }
@@ -48,14 +61,14 @@ impl Scalar {
     ///
     /// # Errors
     /// Null cannot be one.
-    pub(super) fn into_key(self) -> Result<String, String> {
+    pub(super) fn into_key(self) -> Result<String, ScalarError> {
         Ok(match self {
             Self::Text(text) => text,
             Self::Bool(value) => value.to_string(),
             Self::Integer(value) => value.to_string(),
             Self::Float(value) => float_key(value),
-            Self::Large(value) => return Err(format!("{value} cannot be a key; put it in quotes")),
-            Self::Null => return Err("null cannot be a key; put it in quotes".to_owned()),
+            Self::Large(value) => return Err(ScalarError::LargeKey(value)),
+            Self::Null => return Err(ScalarError::NullKey),
         })
     }
 }
@@ -64,10 +77,10 @@ impl Scalar {
 ///
 /// # Errors
 /// The text cannot be what the tag says.
-pub(super) fn resolve(text: &str, tag: Option<&str>) -> Result<Scalar, String> {
+pub(super) fn resolve(text: &str, tag: Option<&str>) -> Result<Scalar, ScalarError> {
     let tag = match tag {
         Some("str" | "timestamp") => return Ok(Scalar::Text(text.to_owned())),
-        Some("binary") => return Err("the tag !!binary is not supported; write the text itself".to_owned()),
+        Some("binary") => return Err(ScalarError::Binary),
         tag => tag,
     };
     let found = plain(text);
@@ -80,7 +93,10 @@ pub(super) fn resolve(text: &str, tag: Option<&str>) -> Result<Scalar, String> {
         // Any other tag, such as !vault, makes a string.
         (Some(_), _) => return Ok(Scalar::Text(text.to_owned())),
     };
-    if fits { Ok(found) } else { Err(format!("'{text}' is not a !!{}", tag.unwrap_or_default())) }
+    if fits {
+        return Ok(found);
+    }
+    Err(ScalarError::TagMismatch { text: text.to_owned(), tag: tag.unwrap_or_default().to_owned() })
 }
 
 /// Resolves a scalar without quotes and tag.
