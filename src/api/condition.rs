@@ -195,6 +195,8 @@ spelled! {
         Unschedulable,
         /// The Job is not allowed to create pods: quota, Pod Security, a policy or a webhook.
         PodsForbidden,
+        /// The API server refuses the Job itself for now: quota, policy, webhook, a namespace that is terminating.
+        JobForbidden,
         /// activeDeadlineSeconds has passed.
         Deadline,
         /// startDeadlineSeconds has passed.
@@ -209,6 +211,47 @@ spelled! {
         Lost,
         /// The cause could not be determined.
         Unknown,
+    }
+}
+
+spelled! {
+    /// What keeps a Job, its pods or their containers from being created or started: finer than the category, and the
+    /// same however the messages about it alternate.
+    Obstacle {
+        /// An image's name is not valid.
+        ImageName,
+        /// The node does not have the image, and imagePullPolicy is Never.
+        ImageNotPresent,
+        /// An image cannot be pulled.
+        ImagePull,
+        /// A ConfigMap, Secret or key that a container or volume refers to is missing.
+        ConfigMissing,
+        /// The node cannot create the container with its settings.
+        ContainerSettings,
+        /// The program cannot be started in the image.
+        Command,
+        /// The PersistentVolumeClaim is missing.
+        ClaimMissing,
+        /// The PersistentVolumeClaim has no volume yet.
+        ClaimUnbound,
+        /// No node fits the pod.
+        NoNodeFits,
+        /// The node cannot attach or mount a volume.
+        VolumeMount,
+        /// The node cannot create the pod's sandbox.
+        Sandbox,
+        /// The network of the node is not ready.
+        Network,
+        /// A ResourceQuota is used up, or demands requests or limits.
+        Quota,
+        /// The namespace's Pod Security level forbids the pod.
+        PodSecurity,
+        /// The ServiceAccount is missing.
+        ServiceAccountMissing,
+        /// A webhook or admission policy refuses it.
+        Admission,
+        /// The API server refuses it for another reason; see the message.
+        Refused,
     }
 }
 

@@ -3,7 +3,7 @@
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
-use super::condition::FailureCategory;
+use super::condition::{FailureCategory, Obstacle};
 
 /// The cause of a failure, captured while the pods still exist.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
@@ -11,6 +11,9 @@ use super::condition::FailureCategory;
 pub struct Failure {
     /// The kind of failure; one of a fixed set, for programs and metrics.
     pub category: FailureCategory,
+    /// What kept the Job, its pods or their containers from being created or started; absent if something else failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub obstacle: Option<Obstacle>,
     /// The container that failed or is stuck.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub container: Option<String>,

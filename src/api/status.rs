@@ -68,6 +68,10 @@ pub struct JobRequestStatus {
     /// The rerun tokens that were handled last, one for each source.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_handled_rerun: Option<HandledRerun>,
+    /// What asked for the run that waits until the active one has ended, or until spec.suspend is false; absent if none
+    /// waits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pending_trigger: Option<Trigger>,
     /// Why the newest run failed, or what keeps it from making progress.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
@@ -202,6 +206,9 @@ pub struct Run {
     /// When its Job was started or last resumed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub start_time: Option<Time>,
+    /// True: one of its containers has started since the Job was started or last resumed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub containers_started: Option<bool>,
     /// When it ended, whatever its result.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub end_time: Option<Time>,

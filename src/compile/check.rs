@@ -64,26 +64,30 @@ pub(super) fn check(name: &str, merged: Merged, mut problems: Vec<Problem>) -> R
 fn settings(merged: &Merged, problems: &mut Vec<Problem>) {
     let settings = &merged.settings;
     let indexed = settings.completion_mode == Some(CompletionMode::Indexed);
-    let mut problem = |field: &str, message: &str| {
-        problems.push(Problem::new(format!("spec.settings.{field}"), message));
-    };
+    let of = |field: &str, message: &str| Problem::new(format!("spec.settings.{field}"), message);
+    let needs = |field: &str, message: &str, missing| of(field, message).without(missing);
+    let mode = "spec.settings.completionMode";
     if settings.completions.is_some() && settings.completion_mode == Some(CompletionMode::WorkQueue) {
-        problem(
+        problems.push(of(
             "completions",
             "a WorkQueue has no completions; leave them out, or set settings.completionMode: NonIndexed",
-        );
+        ));
     }
     if settings.success_policy.is_some() && !indexed {
-        problem("successPolicy", "needs completionMode Indexed; set settings.completionMode: Indexed");
+        let message = "needs completionMode Indexed; set settings.completionMode: Indexed";
+        problems.push(needs("successPolicy", message, mode));
     }
     if settings.backoff_limit_per_index.is_some() && !indexed {
-        problem("backoffLimitPerIndex", "needs completionMode Indexed; set settings.completionMode: Indexed");
+        let message = "needs completionMode Indexed; set settings.completionMode: Indexed";
+        problems.push(needs("backoffLimitPerIndex", message, mode));
     }
     if settings.max_failed_indexes.is_some() && settings.backoff_limit_per_index.is_none() {
-        problem("maxFailedIndexes", "needs backoffLimitPerIndex; set it too, or leave maxFailedIndexes out");
+        let message = "needs backoffLimitPerIndex; set it too, or leave maxFailedIndexes out";
+        problems.push(needs("maxFailedIndexes", message, "spec.settings.backoffLimitPerIndex"));
     }
     if settings.pod_failure_policy.is_some() && merged.restart_policy != RestartPolicy::Never {
-        problem("podFailurePolicy", "needs restartPolicy Never; set it so, or leave podFailurePolicy out");
+        let message = "needs restartPolicy Never; set it so, or leave podFailurePolicy out";
+        problems.push(needs("podFailurePolicy", message, "spec.restartPolicy"));
     }
 }
 

@@ -11,12 +11,21 @@ pub struct Problem {
     pub field: String,
     /// What is wrong and what to do, a sentence without its full stop.
     pub message: String,
+    /// Path of the field whose absence makes it a problem, where that is not `field`.
+    #[serde(skip)]
+    pub missing: Option<&'static str>,
 }
 
 impl Problem {
     /// A problem of `field`.
     pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { field: field.into(), message: message.into() }
+        Self { field: field.into(), message: message.into(), missing: None }
+    }
+
+    /// It is a problem only because the field at this path is absent.
+    #[must_use]
+    pub fn without(self, missing: &'static str) -> Self {
+        Self { missing: Some(missing), ..self }
     }
 }
 

@@ -8,7 +8,7 @@ use super::diagnostic::Diagnostic;
 use super::document::{Document, Documents};
 use super::schema_check::{Checked, Checker, SchemaError, Violation};
 use super::templates::{self, Scoped, layers_for};
-use super::yaml::{Part, Path};
+use super::yaml::{Part, Path, Step};
 use crate::api::{JobRequest, JobRequestSpec};
 use crate::compile::{Compiled, Identity, Layers, Problem, check_template, compile};
 
@@ -98,6 +98,8 @@ fn judge(
 struct Refusal {
     violation: Violation,
     origin: Origin,
+    /// The field whose absence is the cause, where that is another one.
+    missing: Option<Vec<Step>>,
 }
 
 /// What a refusal is about.
@@ -116,19 +118,18 @@ impl Refusal {
         // compile names members of lists by their key, which reads better.
         let field = Some(problem.field.clone());
         let violation = Violation { path, field, part: Part::Value, message: problem.message.clone() };
-        Self { violation, origin: if is_whole { Origin::Field } else { Origin::Absent } }
+        let missing = problem.missing.map(|missing| document.node.steps(missing).0);
+        Self { violation, origin: if is_whole { Origin::Field } else { Origin::Absent }, missing }
     }
 
     /// The schema has reported the cause in `violations`, or it is one of the fields that were `left_out` for it.
-    fn follows_from(&self, violations: &[Violation], left_out: &[String]) -> bool {
+    fn follows_from(&self, violations: &[Violation], left_out: &[Vec<Step>]) -> bool {
         let is_reported = match self.origin {
             Origin::Reading => !violations.is_empty(),
             Origin::Field => violations.iter().any(|violation| violation.path == self.violation.path),
             Origin::Absent => false,
         };
-        let field = self.violation.field.as_deref().unwrap_or_default();
-        is_reported
-            || left_out.iter().any(|name| self.violation.message.contains(name) || field.ends_with(name))
+        is_reported || left_out.contains(self.missing.as_ref().unwrap_or(&self.violation.path))
     }
 }
 
@@ -155,7 +156,7 @@ fn compile_document(
             let (path, _) = document.node.steps(&error.path().to_string());
             let message = error.into_inner().to_string();
             let violation = Violation { path, field: None, part: Part::Value, message };
-            return (None, vec![Refusal { violation, origin: Origin::Reading }]);
+            return (None, vec![Refusal { violation, origin: Origin::Reading, missing: None }]);
         }
     };
     let identity = Identity {

@@ -8,6 +8,7 @@ use super::planned::{Next, Plan};
 use super::record::Records;
 use crate::api::JobRequestStatus;
 use crate::api::condition::Reason;
+use crate::api::failure::Failure;
 use crate::api::run_policy::RunPolicy;
 use crate::api::status::TemplatePin;
 
@@ -45,8 +46,14 @@ pub(super) enum Standing {
     Due,
     /// A run is due or reserved, and held by `suspend`.
     Held,
-    /// A run is reserved, and something outside is in the way.
-    Waiting(Reason, String),
+    /// A run is reserved, and something outside is blocking it.
+    Waiting {
+        reason: Reason,
+        /// What it waits for, in a sentence.
+        message: String,
+        /// The obstacle, where it counts as one.
+        failure: Option<Box<Failure>>,
+    },
     /// The Job exists and has not ended.
     Live(Box<JobView>),
     /// The newest run has ended, and no other is due.

@@ -10,7 +10,6 @@ use super::event::Event;
 use super::judge::{Judged, Sound, judge, policy};
 use super::observed::{Clock, Observed};
 use super::planned::{Next, Plan};
-use super::text::bounded;
 use super::{clean_up, record, run, status};
 use crate::api::JobRequestStatus;
 use crate::api::condition::{ConditionType, EventReason};
@@ -68,14 +67,14 @@ pub fn plan(observed: &Observed, layers: &Layers, clock: Clock) -> Plan {
             return plan;
         }
     }
-    plan.events.extend(verdict_event(&stored, &judged));
+    plan.events.extend(verdict_event(&stored, &judged, request.generation()));
     plan.events.extend(status::rerun_event(&stored, &described));
     plan.status = Some(Box::new(described));
     plan
 }
 
-/// The event of a verdict which the stored status does not tell yet.
-fn verdict_event(stored: &JobRequestStatus, judged: &Judged<'_>) -> Option<Event> {
+/// The event of a verdict, once for each reason and generation.
+fn verdict_event(stored: &JobRequestStatus, judged: &Judged<'_>, generation: i64) -> Option<Event> {
     let (reason, message, event) = match judged {
         Err(rejection) => (rejection.reason, rejection.message.clone(), EventReason::Rejected),
         Ok(Sound { compiled: Some(compiled), .. }) if !compiled.clamped.is_empty() => {
@@ -84,8 +83,8 @@ fn verdict_event(stored: &JobRequestStatus, judged: &Judged<'_>) -> Option<Event
         }
         Ok(_) => return None,
     };
-    let accepted = stored.condition(ConditionType::Accepted);
-    let is_told = accepted
-        .is_some_and(|accepted| accepted.reason == reason.as_str() && accepted.message == bounded(&message));
-    (!is_told).then(|| Event::new(event, &message))
+    let is_recorded = stored.condition(ConditionType::Accepted).is_some_and(|accepted| {
+        accepted.reason == reason.as_str() && accepted.observed_generation == Some(generation)
+    });
+    (!is_recorded).then(|| Event::new(event, &message))
 }

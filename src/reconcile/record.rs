@@ -115,6 +115,7 @@ fn blank(request: &StoredRequest, number: i32, trigger: Trigger) -> Run {
         generation: request.generation(),
         templates: Vec::new(),
         start_time: None,
+        containers_started: None,
         end_time: None,
         duration: None,
         desired: None,
@@ -265,7 +266,7 @@ fn shorten(mut run: Run) -> Run {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::condition::FailureCategory;
+    use crate::api::condition::{FailureCategory, Obstacle};
     use crate::api::failure::Failure;
     use crate::api::template_ref::TemplateKind;
 
@@ -289,6 +290,7 @@ mod tests {
             result: Some(RunResult::Failed),
             failure: Some(Failure {
                 category: FailureCategory::PodsForbidden,
+                obstacle: Some(Obstacle::ServiceAccountMissing),
                 container: text(63),
                 is_init: Some(true),
                 pod: text(253),

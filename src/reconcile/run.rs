@@ -17,10 +17,10 @@ use super::judge::Sound;
 use super::observed::{Clock, Creation, JobView, Observed, StoredRequest};
 use super::planned::{Change, Next, Plan, Read};
 use super::record::{self, Records, Reservation, record_progress};
-use super::status::waits_prefix;
 use super::stop::{Stopping, stop};
 use crate::api::JobRequestStatus;
-use crate::api::condition::{ConditionType, EventReason, Reason, RunResult, Stop, Trigger};
+use crate::api::condition::{EventReason, FailureCategory, Reason, RunResult, Stop, Trigger};
+use crate::api::failure::Failure;
 use crate::api::status::{Run, TemplatePin};
 
 /// How old an answer may be when a create that rests on it is sent. Rule 6.
@@ -85,7 +85,7 @@ fn reserved(inputs: &Inputs<'_>, newest: &Run) -> Move {
         Some(Creation::NameTaken) => return name_taken(inputs, newest),
         Some(Creation::Forbidden(message)) => {
             let pause = forbidden_pause(observed.memory.forbidden.map_or(0, |(count, _)| count));
-            let standing = Standing::Waiting(Reason::JobForbidden, message.clone());
+            let standing = forbidden(diagnosis::job_forbidden(message));
             return Move::stay(inputs, standing, Next::After(pause));
         }
         Some(Creation::Invalid(_)) | None => {}
@@ -103,7 +103,7 @@ fn reserved(inputs: &Inputs<'_>, newest: &Run) -> Move {
         return Move::stay(inputs, Standing::Due, Next::After(TEMPLATE_LAG));
     }
     if let Some((_, until)) = observed.memory.forbidden.filter(|(_, until)| clock.uptime < *until) {
-        let standing = waiting_as_before(inputs.stored, newest.number);
+        let standing = waiting_as_before(inputs.stored);
         return Move::stay(inputs, standing, Next::After(until.saturating_sub(clock.uptime)));
     }
     match observed.answers.request_at.map(|at| at.saturating_add(PERMIT)) {
@@ -142,7 +142,7 @@ fn is_of_run(job: &JobView, request: &StoredRequest, run: &Run) -> bool {
 fn name_taken(inputs: &Inputs<'_>, newest: &Run) -> Move {
     let Inputs { observed, request, records, judged, .. } = *inputs;
     let held = |message: String| {
-        let standing = Standing::Waiting(Reason::PredecessorTerminating, message);
+        let standing = Standing::Waiting { reason: Reason::PredecessorTerminating, message, failure: None };
         Move::stay(inputs, standing, Next::After(NAME_HELD))
     };
     let name = &newest.job_name;
@@ -227,6 +227,7 @@ fn live(inputs: &Inputs<'_>, records: &Records, job: &JobView, next: Next) -> Mo
     let records = records.with_newest(|newest| {
         record_progress(newest, job);
         diagnosis::capture(inputs, newest, job);
+        diagnosis::record_start(inputs, newest, job);
     });
     Move::record(inputs, records, Standing::Live(Box::new(job.clone())), next)
 }
@@ -346,11 +347,18 @@ pub(super) fn forbidden_pause(count: u32) -> Duration {
     first.saturating_mul(2_u32.saturating_pow(count.saturating_sub(1))).min(longest)
 }
 
-/// What the status says that run `number` waits for, while the pause lasts. Told without the words that the status
-/// puts before it, or they would be put there again with each look.
-fn waiting_as_before(stored: &JobRequestStatus, number: i32) -> Standing {
-    let ready = stored.condition(ConditionType::Ready);
-    let ready = ready.filter(|ready| ready.reason == Reason::JobForbidden.as_str());
-    let told = ready.and_then(|ready| ready.message.strip_prefix(&waits_prefix(number)));
-    told.map_or(Standing::Due, |told| Standing::Waiting(Reason::JobForbidden, told.to_owned()))
+/// The API server refuses the Job; the run waits, and it is tried again.
+fn forbidden(failure: Failure) -> Standing {
+    Standing::Waiting {
+        reason: Reason::JobForbidden,
+        message: diagnosis::sentence(&failure),
+        failure: Some(Box::new(failure)),
+    }
+}
+
+/// The obstacle that is recorded, while the pause lasts.
+fn waiting_as_before(stored: &JobRequestStatus) -> Standing {
+    let recorded = stored.failure.as_ref();
+    let recorded = recorded.filter(|failure| failure.category == FailureCategory::JobForbidden);
+    recorded.map_or(Standing::Due, |failure| forbidden(failure.clone()))
 }

@@ -86,7 +86,7 @@ fn start_deadline(inputs: &Inputs<'_>, newest: &Run, job: &JobView) -> Stopping 
         return no;
     };
     let own_pods = inputs.observed.pods.iter().filter(|pod| pod.is_controlled_by(job.uid()));
-    let has_started = diagnosis::run_has_started(inputs.stored, newest, job, own_pods);
+    let has_started = diagnosis::run_has_started(newest, job, own_pods);
     if newest.stop == Some(Stop::StartDeadline) {
         if has_started {
             let records = inputs.records.with_newest(|newest| {

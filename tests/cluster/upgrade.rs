@@ -113,6 +113,20 @@ async fn from_the_first_release(cx: Arc<Cluster>, helm: &'static str) {
         println!("figure: upgrade with {helm}: {} writes about the finished request {name} (0)", about(name));
         assert_eq!(about(name), 0, "{calls}");
     }
+    // What has not ended is described anew in the fields of today, once; and what waited has its run.
+    for (name, most) in
+        [("running", 1), ("pulling", 1), ("stopped", 1), ("suspended", 1), ("rejected", 1), ("waiting", 5)]
+    {
+        let statuses = calls.matching(|call| call.name == name && call.subresource == "status").writes();
+        println!(
+            "figure: upgrade with {helm}: {} status writes for {name} (at most {most})",
+            statuses.count()
+        );
+        assert!(statuses.count() <= most, "{statuses}");
+    }
+    let created =
+        calls.matching(|call| call.uri.contains("/jobs") && call.verb == "create" && call.code == 201);
+    assert_eq!(created.count(), 2, "new-1 and waiting-1 only: {created}");
     assert!(!operator.log().contains("ERROR"), "{}", operator.log());
 
     // And all of it is as alive as ever.

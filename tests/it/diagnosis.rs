@@ -2,7 +2,8 @@
 //! idea each. Those called `observed-` hold what a real kubelet wrote.
 //!
 //! `in.yaml` holds `now`, the status of the `job`, its `pods`, and where it matters: what the stored status told before
-//! (`phase`, `failure`, and of the `run` its `stop`, `message` and `failure`), the `events` about the Job or the `podEvents`
+//! (`phase`, of which Running means that containers had started, `failure`, and of the `run` its `stop`, `message` and
+//! `failure`), the `events` about the Job or the `podEvents`
 //! about the first pod that were answered, the pod that was `asked` about a second ago, the `settings`, and `gone: true` for
 //! a Job that is not there any more. `BLESS=1 cargo test --test it diagnosis::` writes what comes out; read the
 //! difference before you commit it.
@@ -72,6 +73,7 @@ fn observed(case: &Path) -> (Observed, Clock) {
     let run = json!({"number": 1, "jobName": "pi-1", "trigger": "Created", "generation": 1,
         "digest": digest(&parsed), "jobUid": JOB_UID});
     let phase = before["phase"].as_str().unwrap_or("Updating");
+    let run = if phase == "Running" { with(run, &json!({"containersStarted": true})) } else { run };
     let mut status = json!({"observedGeneration": 1, "phase": phase, "run": 1, "jobName": "pi-1",
         "conditions": [], "runs": [with(run, &before["run"])]});
     if before["failure"].is_object() {
@@ -211,8 +213,11 @@ fn every_category_is_explained() {
         assert!(section.contains("**What to do**"), "the section {category} says not what to do");
     }
     let lines = |text: &str| text.lines().map(|line| line.trim().to_owned()).collect::<Vec<_>>();
+    // A Job that is refused has no pods to explain: its case is one of plan.
+    let refused = root().join("tests/reconcile/row-waiting-create-forbidden");
     let outs: Vec<_> = golden::cases("diagnosis")
         .iter()
+        .chain([&refused])
         .map(|case| fs::read_to_string(case.join("out.yaml")).unwrap())
         .collect();
     for block in page.split("```yaml\nstatus:\n").skip(1) {

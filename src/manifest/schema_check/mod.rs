@@ -24,8 +24,8 @@ pub(super) struct Checked {
     pub(super) value: Option<Value>,
     /// Everything that is wrong with it.
     pub(super) violations: Vec<Violation>,
-    /// Names of the fields which `value` lacks though the document has them.
-    pub(super) left_out: Vec<String>,
+    /// Paths of the fields which `value` lacks though the document has them.
+    pub(super) left_out: Vec<Vec<Step>>,
 }
 
 /// What is wrong at a path.
@@ -146,14 +146,10 @@ impl Checker {
         }
 
         let misfits: Vec<_> = walk.misfits.iter().map(|misfit| misfit.path.as_slice()).collect();
-        let left_out = misfits.iter().filter_map(|path| match path.last() {
-            Some(Step::Key(key)) => Some(key.clone()),
-            _ => None,
-        });
-        let left_out: Vec<_> = left_out.collect();
+        let is_field = |path: &[Step]| matches!(path.last(), Some(Step::Key(_)));
         // If a whole list or map is missing, compiling the rest is not worth it.
-        let is_worth_compiling =
-            misfits.iter().all(|path| is_scalar(&value, path)) && left_out.len() == misfits.len();
+        let is_worth_compiling = misfits.iter().all(|path| is_field(path) && is_scalar(&value, path));
+        let left_out: Vec<_> = misfits.iter().map(|path| path.to_vec()).collect();
         let value = is_worth_compiling.then(|| structure::without(&value, misfits));
 
         let is_reported = |path: &[Step]| violations.iter().any(|violation| violation.path == path);

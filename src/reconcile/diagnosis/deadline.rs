@@ -4,14 +4,12 @@
 
 use k8s_openapi::jiff::Timestamp;
 
-use super::{Scene, blank, ended, in_pod, is_of_ended_pod, setup, waiting, words};
+use super::{Scene, blank, ended, hint, in_pod, is_of_ended_pod, setup, waiting, words};
 use crate::api::condition::FailureCategory;
 use crate::api::failure::Failure;
 use crate::reconcile::observed::{ContainerRole, ContainerState, ContainerView, PodView};
 use crate::reconcile::text::bounded_to;
 
-const LONGER: &str = "raise the deadline, or make the work shorter or more parallel";
-const CREATING: &str = "the node was still pulling the image or mounting volumes: kubectl describe pod tells which while it exists";
 /// What a container waits with that is being made.
 const CONTAINER_CREATING: &str = "ContainerCreating";
 /// Longest message, in bytes.
@@ -49,7 +47,7 @@ pub(super) fn interrupted(scene: &Scene<'_>, category: FailureCategory, at: Time
     } else {
         format!("no container had started{}", lasting(start, at))
     };
-    Failure { message: Some(message), hint: Some(LONGER.to_owned()), ..blank(category) }
+    Failure { message: Some(message), hint: Some(hint::DEADLINE.to_owned()), ..blank(category) }
 }
 
 /// "ImagePullBackOff for 280 s on pod x: ..."
@@ -82,11 +80,11 @@ fn at_work(pods: &[&PodView], at: Timestamp) -> Option<Failure> {
     if let Some((pod, container)) = find(is_running) {
         let lasting = lasting(running_since(container), at);
         let message = format!("container {} of pod {} had been running{lasting}", container.name, pod.name());
-        let failure = in_pod(FailureCategory::Deadline, pod, "DeadlineExceeded", &message, LONGER);
+        let failure = in_pod(FailureCategory::Deadline, pod, "DeadlineExceeded", &message, hint::DEADLINE);
         return Some(named(container, failure));
     }
     let (pod, container) = find(is_creating)?;
-    let failure = in_pod(FailureCategory::Unknown, pod, CONTAINER_CREATING, "", CREATING);
+    let failure = in_pod(FailureCategory::Unknown, pod, CONTAINER_CREATING, "", hint::STILL_CREATING);
     Some(named(container, waited(failure, pod.waits_since, at)))
 }
 

@@ -2,25 +2,10 @@
 
 use k8s_openapi::jiff::Timestamp;
 
-use super::waiting::COMMAND;
-use super::{blank, in_pod};
-use crate::api::condition::FailureCategory;
+use super::{blank, hint, in_pod};
+use crate::api::condition::{FailureCategory, Obstacle};
 use crate::api::failure::Failure;
 use crate::reconcile::observed::{ContainerRole, ContainerState, ContainerView, EndView, PodView};
-
-const APP: &str = "the program itself failed: its last output is in the message, the rest in kubectl logs while the pod exists";
-const SILENT: &str =
-    "the program itself failed and left no last words: see kubectl logs while the pod exists";
-const KILLED: &str =
-    "something outside the program killed it: a deletion, a failed probe, or a node that ran out of memory";
-const OOM: &str = "raise the memory limit of the container, or make the program use less";
-const UNKNOWN: &str = "look at the node: it could not tell how the container ended";
-const POD_DEADLINE: &str =
-    "raise the pod's own activeDeadlineSeconds (overrides.template.spec), or make the work shorter";
-const EVICTED: &str = "request what the pod really uses (memory, ephemeral-storage), or give it a higher priority; a podFailurePolicy rule can ignore DisruptionTarget";
-const DELETED: &str = "somebody or something deleted the pod; the audit log of the API server tells who";
-const NODE: &str = "look at the node; a podFailurePolicy rule that ignores DisruptionTarget keeps lost nodes from counting as failures";
-const REFUSED: &str = "the node refused the pod after it was scheduled there; look at the node";
 
 /// Why the newest failed pod failed. Those that are being deleted tell last: the Job controller stops the others when a
 /// run fails.
@@ -45,10 +30,10 @@ pub(super) fn of_pod(pod: &PodView) -> Option<(Option<Timestamp>, Failure)> {
     }
     if pod.is_failed && !pod.reason.is_empty() {
         let (category, hint) = match &*pod.reason {
-            "DeadlineExceeded" => (FailureCategory::Deadline, POD_DEADLINE),
+            "DeadlineExceeded" => (FailureCategory::Deadline, hint::POD_DEADLINE),
             // What a kubelet answers that does not take a pod.
-            _ if end.is_none() => (FailureCategory::Unschedulable, REFUSED),
-            _ => (FailureCategory::Unknown, UNKNOWN),
+            _ if end.is_none() => (FailureCategory::Unschedulable, hint::REFUSED_BY_NODE),
+            _ => (FailureCategory::Unknown, hint::END_UNKNOWN),
         };
         let failure = in_pod(category, pod, &pod.reason, &pod.message, hint);
         return Some((at, with_end(failure, end)));
@@ -56,7 +41,8 @@ pub(super) fn of_pod(pod: &PodView) -> Option<(Option<Timestamp>, Failure)> {
     if let Some((container, end)) = end {
         return Some((at, of_end(pod, container, end)));
     }
-    pod.is_failed.then(|| (at, in_pod(FailureCategory::Unknown, pod, "Failed", &pod.message, UNKNOWN)))
+    pod.is_failed
+        .then(|| (at, in_pod(FailureCategory::Unknown, pod, "Failed", &pod.message, hint::END_UNKNOWN)))
 }
 
 /// The pod was taken away: the condition says so, or, under older kubelets, its reason.
@@ -70,7 +56,7 @@ fn disrupted(pod: &PodView) -> Option<Failure> {
         _ if condition.is_some() => FailureCategory::Evicted,
         _ => return None,
     };
-    let hint = if category == FailureCategory::NodeLost { NODE } else { EVICTED };
+    let hint = if category == FailureCategory::NodeLost { hint::NODE_LOST } else { hint::EVICTED };
     let reason = if pod.reason.is_empty() { by } else { &*pod.reason };
     let message = match condition {
         Some(condition) if pod.message.is_empty() => &*condition.message,
@@ -95,16 +81,17 @@ fn first_to_fail(pod: &PodView) -> Option<(&ContainerView, &EndView)> {
 }
 
 fn of_end(pod: &PodView, container: &ContainerView, end: &EndView) -> Failure {
+    let command = hint::of(Obstacle::Command);
     let is_kill = matches!(end.exit_code, 137 | 143);
     let (category, hint) = match &*end.reason {
-        "OOMKilled" => (FailureCategory::OOMKilled, OOM),
-        "StartError" | "ContainerCannotRun" => (FailureCategory::AppError, COMMAND),
-        "ContainerStatusUnknown" if !pod.is_terminating() => (FailureCategory::Unknown, UNKNOWN),
-        _ if is_kill && pod.is_terminating() => (FailureCategory::Evicted, DELETED),
-        _ if is_kill => (FailureCategory::AppError, KILLED),
-        _ if matches!(end.exit_code, 126 | 127) => (FailureCategory::AppError, COMMAND),
-        _ if end.message.is_empty() => (FailureCategory::AppError, SILENT),
-        _ => (FailureCategory::AppError, APP),
+        "OOMKilled" => (FailureCategory::OOMKilled, hint::OUT_OF_MEMORY),
+        "StartError" | "ContainerCannotRun" => (FailureCategory::AppError, command),
+        "ContainerStatusUnknown" if !pod.is_terminating() => (FailureCategory::Unknown, hint::END_UNKNOWN),
+        _ if is_kill && pod.is_terminating() => (FailureCategory::Evicted, hint::POD_DELETED),
+        _ if is_kill => (FailureCategory::AppError, hint::KILLED),
+        _ if matches!(end.exit_code, 126 | 127) => (FailureCategory::AppError, command),
+        _ if end.message.is_empty() => (FailureCategory::AppError, hint::PROGRAM_FAILED_SILENTLY),
+        _ => (FailureCategory::AppError, hint::PROGRAM_FAILED),
     };
     let reason = if category == FailureCategory::Evicted { "Deleted" } else { &*end.reason };
     let failure = in_pod(category, pod, reason, &end.message, hint);
@@ -133,7 +120,7 @@ pub(super) fn unknown(native: &str) -> Failure {
     Failure {
         reason: Some(native.to_owned()),
         message: Some("the pods were gone before they could be asked why".to_owned()),
-        hint: Some("keep failed pods: restartPolicy Never does; look at kubectl get events".to_owned()),
+        hint: Some(hint::PODS_GONE.to_owned()),
         ..blank(FailureCategory::Unknown)
     }
 }

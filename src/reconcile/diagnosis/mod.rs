@@ -9,6 +9,7 @@
 
 mod deadline;
 mod ended;
+mod hint;
 pub(super) mod inquiry;
 mod refusal;
 mod setup;
@@ -19,11 +20,12 @@ use k8s_openapi::jiff::Timestamp;
 
 use inquiry::Look;
 
+pub(super) use refusal::of_job as job_forbidden;
+
 use super::course::Inputs;
 use super::observed::{ContainerState, JobConditionView, JobView, Observed, PodView};
 use super::text::{bounded_to, printable};
-use crate::api::JobRequestStatus;
-use crate::api::condition::{FailureCategory, Phase, Reason, RunResult, Stop};
+use crate::api::condition::{FailureCategory, Obstacle, Phase, Reason, RunResult, Stop};
 use crate::api::failure::Failure;
 use crate::api::status::Run;
 
@@ -65,7 +67,8 @@ struct Scene<'a> {
     before: Option<&'a Failure>,
     /// A container has started, by all that is known.
     has_started: bool,
-    /// The status said that it runs: the pods that the end of a run ends count as failed, whatever they did.
+    /// A container had started when the run was recorded last: the pods that the end of a run ends count as failed,
+    /// whatever they did.
     was_running: bool,
 }
 
@@ -73,9 +76,9 @@ impl<'a> Scene<'a> {
     fn of(inputs: &Inputs<'a>, run: &Run, job: &'a JobView) -> Self {
         let Inputs { observed, stored, .. } = *inputs;
         let pods: Vec<_> = observed.pods.iter().filter(|pod| pod.is_controlled_by(job.uid())).collect();
-        let has_started = run_has_started(stored, run, job, pods.iter().copied());
+        let has_started = run_has_started(run, job, pods.iter().copied());
         let before = stored.failure.as_ref().filter(|_| stored.run == Some(run.number));
-        let was_running = stored.run == Some(run.number) && stored.phase == Some(Phase::Running);
+        let was_running = run.containers_started == Some(true);
         Self { observed, job, pods, before, has_started, was_running }
     }
 
@@ -93,7 +96,7 @@ impl<'a> Scene<'a> {
     fn setup(&self) -> Option<(Cause, &'a PodView)> {
         let pod = setup::pending(&self.pods, self.before)?;
         if let Some(events) = inquiry::answer(self.observed, &setup::events_of(pod)) {
-            return Some((setup::told_by(pod, events, self.before)?, pod));
+            return Some((setup::told_by(pod, events)?, pod));
         }
         let told = self.before.filter(|before| setup::is_about(before, pod))?;
         Some((Cause { reason: waiting::reason_of(told)?, failure: told.clone() }, pod))
@@ -153,7 +156,6 @@ fn has_started<'a>(pods: impl IntoIterator<Item = &'a PodView>) -> bool {
 
 /// A container of `run`, whose `job` lives, has started at some time, by all that is known.
 pub(super) fn run_has_started<'a>(
-    stored: &JobRequestStatus,
     run: &Run,
     job: &JobView,
     own_pods: impl IntoIterator<Item = &'a PodView>,
@@ -162,7 +164,7 @@ pub(super) fn run_has_started<'a>(
     counted.iter().any(|count| count.is_some_and(|count| count > 0))
         || has_started(own_pods)
         // Pods vanish when they are replaced; what has started stays so, as long as the run is not suspended.
-        || (stored.phase == Some(Phase::Running) && stored.run == Some(run.number))
+        || run.containers_started == Some(true)
 }
 
 /// Whether to ask for events about `run`, whose `job` lives.
@@ -174,6 +176,17 @@ pub(super) fn look(inputs: &Inputs<'_>, run: &Run, job: &JobView) -> Look {
     puzzle.map_or(Look::No, |puzzle| inquiry::look(inputs.observed, puzzle, inputs.clock))
 }
 
+/// Records whether a container of `run`, whose `job` lives, has started. Resuming a Job starts it anew.
+pub(super) fn record_start(inputs: &Inputs<'_>, run: &mut Run, job: &JobView) {
+    // The pods that the end of a run ends count as failed, whatever they did.
+    if job.is_ending() {
+        return;
+    }
+    let pods = inputs.observed.pods.iter().filter(|pod| pod.is_controlled_by(job.uid()));
+    let has_started = job.spec.suspend != Some(true) && run_has_started(run, job, pods);
+    run.containers_started = has_started.then_some(true);
+}
+
 /// What is to be seen of `run`, whose `job` lives and is not suspended.
 pub(super) fn see(inputs: &Inputs<'_>, run: &Run, job: &JobView) -> Seen {
     let scene = Scene::of(inputs, run, job);
@@ -181,15 +194,14 @@ pub(super) fn see(inputs: &Inputs<'_>, run: &Run, job: &JobView) -> Seen {
         let failing = ended::newest(&scene.pods).or_else(|| scene.failed_before());
         let failing = failing.map(|failure| Failure { attempts: scene.attempts(), ..failure });
         let failure = run.failure.clone().or(failing);
-        let sentence =
-            run.failure.as_ref().map(|failure| words::sentence(failure, SENTENCE)).unwrap_or_default();
+        let sentence = run.failure.as_ref().map(sentence).unwrap_or_default();
         return Seen { phase: Phase::Running, reason: Reason::Running, sentence, failure };
     }
     let cause = scene.cause();
     let reason = cause.as_ref().map_or(Reason::Starting, |cause| cause.reason);
     let phase = if reason == Reason::PodsForbidden { Phase::Waiting } else { Phase::Updating };
     let failure = run.failure.clone().or(cause.map(|cause| cause.failure));
-    let sentence = failure.as_ref().map(|failure| words::sentence(failure, SENTENCE)).unwrap_or_default();
+    let sentence = failure.as_ref().map(sentence).unwrap_or_default();
     Seen { phase, reason, sentence, failure }
 }
 
@@ -278,7 +290,8 @@ fn by_policy(scene: &Scene<'_>, condition: &JobConditionView) -> Failure {
         category: FailureCategory::PolicyRule,
         reason: Some("PodFailurePolicy".to_owned()),
         message: Some(bounded_to(&message, SENTENCE)),
-        hint: Some("a FailJob rule of settings.podFailurePolicy says that trying again is of no use; mend the cause, then rerun".to_owned()),
+        hint: Some(hint::POLICY_RULE.to_owned()),
+        obstacle: None,
         ..failed.unwrap_or_else(|| blank(FailureCategory::PolicyRule))
     }
 }
@@ -292,12 +305,17 @@ pub(super) fn late_start(inputs: &Inputs<'_>, run: &Run, job: &JobView, seconds:
     (failure, head + &sentence)
 }
 
+/// `failure` in one line.
+pub(super) fn sentence(failure: &Failure) -> String {
+    words::sentence(failure, SENTENCE)
+}
+
 /// Nobody knows how `run` ended.
 pub(super) fn lost(run: &Run) -> Failure {
     Failure {
         message: run.message.clone(),
         reason: Some(Reason::Lost.to_string()),
-        hint: Some("find out who deletes Jobs; ask for a rerun if the work is to be done again".to_owned()),
+        hint: Some(hint::JOB_LOST.to_owned()),
         ..blank(FailureCategory::Lost)
     }
 }
@@ -323,6 +341,7 @@ const fn is_of_ended_pod(failure: &Failure) -> bool {
 const fn blank(category: FailureCategory) -> Failure {
     Failure {
         category,
+        obstacle: None,
         container: None,
         is_init: None,
         pod: None,
@@ -336,7 +355,18 @@ const fn blank(category: FailureCategory) -> Failure {
     }
 }
 
-/// A failure of this pod, in the words of whoever told it.
+/// What keeps this pod from starting, with the reporter's own reason and message.
+fn blocked(
+    category: FailureCategory,
+    obstacle: Obstacle,
+    pod: &PodView,
+    reason: &str,
+    message: &str,
+) -> Failure {
+    Failure { obstacle: Some(obstacle), ..in_pod(category, pod, reason, message, hint::of(obstacle)) }
+}
+
+/// A failure of this pod, with the reporter's own reason and message.
 fn in_pod(category: FailureCategory, pod: &PodView, reason: &str, message: &str, hint: &str) -> Failure {
     let text = |text: &str, bytes: usize| (!text.is_empty()).then(|| bounded_to(text, bytes));
     Failure {

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::inquiry::Puzzle;
-use super::{Cause, blank};
-use crate::api::condition::{FailureCategory, Reason};
+use super::{Cause, blank, hint};
+use crate::api::condition::{FailureCategory, Obstacle, Reason};
 use crate::api::failure::Failure;
 use crate::reconcile::observed::{EventView, EventsOf, JobView, Observed};
 use crate::reconcile::text::bounded_to;
@@ -13,15 +13,6 @@ use crate::reconcile::text::bounded_to;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Longest message, in bytes.
 const MESSAGE: usize = 1024;
-
-const QUOTA: &str = "the namespace's ResourceQuota is used up: wait, ask for less, or have it raised; the Job controller tries again by itself";
-const SECURITY: &str = "the namespace's Pod Security level forbids this pod: set podSecurity: restricted, or change what it names";
-const ACCOUNT: &str =
-    "create the ServiceAccount in the namespace of the JobRequest, or correct serviceAccountName";
-const ADMISSION: &str =
-    "a webhook or admission policy of the cluster refuses the pod: do what it says, or ask who runs it";
-const OTHER: &str =
-    "the API server refuses the Job's pods: do what it says; the Job controller tries again by itself";
 
 /// `job` makes no pods though it wants some.
 pub(super) fn puzzle(observed: &Observed, job: &JobView) -> Option<Puzzle> {
@@ -57,23 +48,42 @@ fn of_event(event: &EventView) -> Cause {
     // The name of the pod that was not made is another one each time.
     let message = event.message.split_once(" is forbidden: ").map_or(&*event.message, |(_, why)| why);
     let message = message.strip_prefix("Error creating: ").unwrap_or(message);
-    let has = |word: &str| message.contains(word);
-    let (category, hint) = if has("exceeded quota") || has("failed quota") {
-        (FailureCategory::PodsForbidden, QUOTA)
-    } else if has("violates PodSecurity") {
-        (FailureCategory::PodsForbidden, SECURITY)
-    } else if has("error looking up service account") {
-        (FailureCategory::ConfigMissing, ACCOUNT)
-    } else if has("webhook") || has("ValidatingAdmissionPolicy") {
-        (FailureCategory::PodsForbidden, ADMISSION)
-    } else {
-        (FailureCategory::PodsForbidden, OTHER)
+    let obstacle = obstacle_of(message);
+    let category = match obstacle {
+        Obstacle::ServiceAccountMissing => FailureCategory::ConfigMissing,
+        _ => FailureCategory::PodsForbidden,
     };
-    let failure = Failure {
-        reason: Some("FailedCreate".to_owned()),
-        message: Some(bounded_to(message, MESSAGE)),
-        hint: Some(hint.to_owned()),
-        ..blank(category)
-    };
+    let failure = refused(category, obstacle, "FailedCreate", message);
     Cause { reason: Reason::PodsForbidden, failure }
+}
+
+/// Why the API server does not take the Job itself, in its own words.
+pub(in crate::reconcile) fn of_job(message: &str) -> Failure {
+    refused(FailureCategory::JobForbidden, obstacle_of(message), "Forbidden", message)
+}
+
+fn refused(category: FailureCategory, obstacle: Obstacle, reason: &str, message: &str) -> Failure {
+    Failure {
+        obstacle: Some(obstacle),
+        reason: Some(reason.to_owned()),
+        message: Some(bounded_to(message, MESSAGE)),
+        hint: Some(hint::of(obstacle).to_owned()),
+        ..blank(category)
+    }
+}
+
+/// What refuses a Job or its pods, as the API server words it.
+fn obstacle_of(message: &str) -> Obstacle {
+    let has = |word: &str| message.contains(word);
+    if has("exceeded quota") || has("failed quota") {
+        Obstacle::Quota
+    } else if has("violates PodSecurity") {
+        Obstacle::PodSecurity
+    } else if has("error looking up service account") {
+        Obstacle::ServiceAccountMissing
+    } else if has("webhook") || has("ValidatingAdmissionPolicy") {
+        Obstacle::Admission
+    } else {
+        Obstacle::Refused
+    }
 }

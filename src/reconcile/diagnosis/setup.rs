@@ -6,9 +6,8 @@ use std::time::Duration;
 use k8s_openapi::jiff::SignedDuration;
 
 use super::inquiry::Puzzle;
-use super::waiting::CONFIG;
-use super::{Cause, has_started, in_pod};
-use crate::api::condition::{FailureCategory, Reason};
+use super::{Cause, blocked, has_started};
+use crate::api::condition::{FailureCategory, Obstacle, Reason};
 use crate::api::failure::Failure;
 use crate::reconcile::observed::{EventView, EventsOf, PodView};
 
@@ -18,9 +17,6 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// is over.
 const NEWS: SignedDuration = SignedDuration::from_secs(150);
 
-const VOLUME: &str =
-    "the node cannot mount a volume of the pod: do what the message says; the node tries again by itself";
-const NODE: &str = "the node cannot make the pod's sandbox or network: look at the node and its network plugin; the node tries again by itself";
 /// What the kubelet says when it has waited for long, whatever the cause.
 const TIMED_OUT: &str = "Unable to attach or mount volumes";
 
@@ -43,9 +39,10 @@ pub(super) fn events_of(pod: &PodView) -> EventsOf {
     EventsOf::Pod(pod.name().to_owned())
 }
 
-/// What they tell: what was told `before`, if that is still told; else the newest, and rather why than that it takes
-/// long. Nothing once the pod was set up, which older kubelets do not say in its status before its image is pulled.
-pub(super) fn told_by(pod: &PodView, events: &[EventView], before: Option<&Failure>) -> Option<Cause> {
+/// The cause these events give: of those that still occur the one that was reported first, so that several which alternate
+/// give the same one; a reason is preferred to a mere timeout. Nothing once the pod was set up, which older kubelets do
+/// not say in its status before its image is pulled.
+pub(super) fn told_by(pod: &PodView, events: &[EventView]) -> Option<Cause> {
     let newest = events.iter().filter(|event| is_of_setup(&event.reason)).map(|event| event.at).max()?;
     let is_over = events.iter().any(|event| is_after_setup(&event.reason) && event.at >= newest);
     if is_over {
@@ -55,19 +52,11 @@ pub(super) fn told_by(pod: &PodView, events: &[EventView], before: Option<&Failu
         is_of_setup(&event.reason)
             && newest.zip(event.at).is_none_or(|(newest, at)| newest.duration_since(at) <= NEWS)
     };
-    let is_told = |event: &EventView| {
-        let said = |text: &Option<String>, by: &str| text.as_deref() == Some(by);
-        before.is_some_and(|before| {
-            is_about(before, pod)
-                && said(&before.reason, &event.reason)
-                && said(&before.message, &event.message)
-        })
-    };
-    let tells_why = |event: &EventView| !event.message.starts_with(TIMED_OUT);
+    let is_timeout = |event: &EventView| event.message.starts_with(TIMED_OUT);
     let event = events
         .iter()
         .filter(is_news)
-        .max_by_key(|event| (tells_why(event), is_told(event), event.at, &event.message))?;
+        .min_by_key(|event| (is_timeout(event), event.first_at, &event.message))?;
     Some(of_event(pod, event))
 }
 
@@ -97,12 +86,13 @@ fn is_after_setup(event: &str) -> bool {
 }
 
 fn of_event(pod: &PodView, event: &EventView) -> Cause {
-    let (category, hint) = match is_of_volume(&event.reason) {
-        true if is_missing(&event.message) => (FailureCategory::ConfigMissing, CONFIG),
-        true => (FailureCategory::Unschedulable, VOLUME),
-        false => (FailureCategory::Unschedulable, NODE),
+    let (category, obstacle) = match &*event.reason {
+        "NetworkNotReady" => (FailureCategory::Unschedulable, Obstacle::Network),
+        reason if !is_of_volume(reason) => (FailureCategory::Unschedulable, Obstacle::Sandbox),
+        _ if is_missing(&event.message) => (FailureCategory::ConfigMissing, Obstacle::ConfigMissing),
+        _ => (FailureCategory::Unschedulable, Obstacle::VolumeMount),
     };
-    let failure = in_pod(category, pod, &event.reason, &event.message, hint);
+    let failure = blocked(category, obstacle, pod, &event.reason, &event.message);
     Cause { reason: Reason::ContainerCreateFailed, failure }
 }
 

@@ -2,9 +2,7 @@
 
 use std::fmt::Write;
 
-use super::setup;
-use super::waiting::CONFIG;
-use crate::api::condition::FailureCategory;
+use crate::api::condition::{FailureCategory, Obstacle};
 use crate::api::failure::Failure;
 use crate::reconcile::text::{bounded_to, in_one_line, last_words};
 
@@ -28,8 +26,9 @@ pub(super) fn sentence(failure: &Failure, bytes: usize) -> String {
         FailureCategory::Deadline
         | FailureCategory::StartDeadline
         | FailureCategory::PolicyRule
+        | FailureCategory::JobForbidden
         | FailureCategory::Lost => String::new(),
-        FailureCategory::PodsForbidden => "the Job may not make pods".to_owned(),
+        FailureCategory::PodsForbidden => "the Job is not allowed to create pods".to_owned(),
         FailureCategory::Evicted => {
             let from = node("from").unwrap_or_else(|| " away".to_owned());
             format!("pod {pod} was taken{from}: {reason}")
@@ -44,7 +43,9 @@ pub(super) fn sentence(failure: &Failure, bytes: usize) -> String {
             let signal = failure.signal.map(|signal| format!(" (signal {signal})")).unwrap_or_default();
             format!("{subject} exited with {code}{signal}")
         }
-        _ if subject.is_empty() && reason == "FailedCreate" => "the Job may not make pods".to_owned(),
+        _ if subject.is_empty() && reason == "FailedCreate" => {
+            "the Job is not allowed to create pods".to_owned()
+        }
         _ if subject.is_empty() => String::new(),
         _ => format!("{subject}: {reason}"),
     };
@@ -62,15 +63,14 @@ pub(super) fn sentence(failure: &Failure, bytes: usize) -> String {
     bounded_to(&head, bytes)
 }
 
-/// The two tell of one cause: what alternates in its words is no news. But of things that are missing, and of volumes, the
-/// next one is.
-pub(super) fn is_same_cause(a: &Failure, b: &Failure) -> bool {
-    let is_of_volume = b.reason.as_deref().is_some_and(setup::is_of_volume);
-    let is_literal = b.hint.as_deref() == Some(CONFIG) || is_of_volume;
-    (!is_literal || a.message == b.message)
-        && (!setup::is_told_by(b) || a.reason == b.reason)
-        && (a.category, &a.pod, &a.container, &a.hint, a.exit_code)
-            == (b.category, &b.pod, &b.container, &b.hint, b.exit_code)
+/// Both describe the same cause, so that what was recorded first stays: alternating wording is not a change. What names a
+/// missing object or a volume is always taken anew, because the next one is news.
+pub(super) fn is_same_cause(recorded: &Failure, now: &Failure) -> bool {
+    let names_an_object = matches!(now.obstacle, Some(Obstacle::ConfigMissing | Obstacle::VolumeMount));
+    let cause = |failure: &Failure| (failure.category, failure.obstacle, failure.exit_code);
+    !names_an_object
+        && cause(recorded) == cause(now)
+        && (&recorded.pod, &recorded.container) == (&now.pod, &now.container)
 }
 
 /// How much a failure tells. A tie goes to what was recorded first.

@@ -44,6 +44,8 @@ pub struct EventView {
     pub metadata: ObjectMeta,
     /// When it was last told; absent if it does not say.
     pub at: Option<Timestamp>,
+    /// When it was first told; absent if it does not say.
+    pub first_at: Option<Timestamp>,
     /// What happened, in one word.
     pub reason: String,
     /// The same in words.
@@ -78,10 +80,13 @@ struct Series {
 impl From<Wire> for EventView {
     fn from(wire: Wire) -> Self {
         let last = wire.series.and_then(|series| series.last_observed_time).map(|time| time.0);
-        let plain = wire.last_timestamp.or(wire.first_timestamp).map(|time| time.0);
+        let first = wire.first_timestamp.map(|time| time.0);
+        let begun = wire.event_time.map(|time| time.0);
+        let at = last.or(wire.last_timestamp.map(|time| time.0)).or(first).or(begun);
         Self {
             metadata: ObjectMeta::default(),
-            at: last.or(plain).or(wire.event_time.map(|time| time.0)),
+            at,
+            first_at: first.or(begun).or(at),
             reason: bounded_to(&printable(wire.reason.as_deref().unwrap_or_default()), REASON),
             message: bounded_to(&printable(wire.message.as_deref().unwrap_or_default()), MESSAGE),
         }

@@ -128,7 +128,7 @@ fn mirror(writer: &mut Writer<'_>, course: &Course, verdict: &Verdict<'_>) {
                 writer.set(ConditionType::Suspended, true, Reason::Suspended.as_str(), message);
             }
         }
-        Standing::NoRun | Standing::Due | Standing::Waiting(..) => {}
+        Standing::NoRun | Standing::Due | Standing::Waiting { .. } => {}
     }
 }
 

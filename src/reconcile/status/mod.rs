@@ -6,18 +6,18 @@
 mod conditions;
 mod verdict;
 
+use super::change::Want;
 use super::course::{Course, Inputs, Standing};
 use super::diagnosis;
 use super::event::Event;
 use crate::api::JobRequestStatus;
-use crate::api::condition::{ConditionType, EventReason};
+use crate::api::condition::{ConditionType, EventReason, Reason, Trigger};
 use crate::api::status::HandledRerun;
 use crate::compile::Compiled;
-use verdict::{RERUN_WAITS, Verdict};
+use verdict::Verdict;
 
 pub(super) use conditions::accepted;
 pub use conditions::{found_invalid, outdated};
-pub(super) use verdict::waits_prefix;
 
 /// Describes how things stand.
 pub(super) fn describe(inputs: &Inputs<'_>, course: &Course) -> JobRequestStatus {
@@ -47,8 +47,10 @@ pub(super) fn describe(inputs: &Inputs<'_>, course: &Course) -> JobRequestStatus
         settings: compiled.map(|compiled| compiled.settings.clone()).or(stored.settings.clone()),
         run_policy: compiled.map(|compiled| compiled.run_policy.clone()).or(stored.run_policy.clone()),
         last_handled_rerun: (*handled != HandledRerun::default()).then(|| handled.clone()),
-        failure: match course.standing {
+        pending_trigger: pending_trigger(course),
+        failure: match &course.standing {
             Standing::Ended => newest.and_then(|run| run.failure.clone()),
+            Standing::Waiting { failure, .. } => failure.as_deref().cloned(),
             _ => seen.and_then(|seen| seen.failure),
         },
         defaulted: compiled.map_or_else(|| stored.defaulted.clone(), Compiled::defaulted),
@@ -89,13 +91,27 @@ fn without_progress(status: &JobRequestStatus) -> JobRequestStatus {
     status
 }
 
-/// The event of a rerun that was asked for and has to wait, once the status tells so.
-pub(super) fn rerun_event(stored: &JobRequestStatus, described: &JobRequestStatus) -> Option<Event> {
-    let tells = |status: &JobRequestStatus| {
-        status.condition(ConditionType::Ready).is_some_and(|ready| ready.message.contains(RERUN_WAITS))
+/// What asked for the run that waits: the newest one has a Job and has not ended, or `suspend` holds the next one back.
+fn pending_trigger(course: &Course) -> Option<Trigger> {
+    let is_next = match course.standing {
+        Standing::Live(_) => true,
+        Standing::Held => course.records.runs.first().is_none_or(|newest| !newest.is_open()),
+        Standing::NoRun | Standing::Due | Standing::Waiting { .. } | Standing::Ended => false,
     };
+    match course.want {
+        Want::Run(trigger, _) if is_next => Some(trigger),
+        _ => None,
+    }
+}
+
+/// The event of a rerun that was asked for and has to wait, once the status says so. A run that is being replaced starts
+/// its successor soon enough.
+pub(super) fn rerun_event(stored: &JobRequestStatus, described: &JobRequestStatus) -> Option<Event> {
+    let waits = |status: &JobRequestStatus| status.pending_trigger == Some(Trigger::Rerun);
     let ready = described.condition(ConditionType::Ready)?;
-    (tells(described) && !tells(stored)).then(|| Event::new(EventReason::RerunRequested, &ready.message))
+    let is_replaced = ready.reason == Reason::Replacing.as_str();
+    (waits(described) && !waits(stored) && !is_replaced)
+        .then(|| Event::new(EventReason::RerunRequested, &ready.message))
 }
 
 fn count(status: &mut JobRequestStatus, inputs: &Inputs<'_>, course: &Course) {
@@ -116,7 +132,10 @@ fn count(status: &mut JobRequestStatus, inputs: &Inputs<'_>, course: &Course) {
             status.succeeded = run.succeeded;
             status.failed = run.failed;
         }
-        (Standing::Ended | Standing::NoRun | Standing::Due | Standing::Held | Standing::Waiting(..), _) => {
+        (
+            Standing::Ended | Standing::NoRun | Standing::Due | Standing::Held | Standing::Waiting { .. },
+            _,
+        ) => {
             status.desired = of_spec;
         }
     }

@@ -12,7 +12,7 @@ use crate::reconcile::judge::{Rejection, Sound};
 use crate::reconcile::observed::JobView;
 
 /// How the status tells that a rerun was asked for and cannot start yet.
-pub(super) const RERUN_WAITS: &str = "a rerun was asked for and waits";
+const RERUN_WAITS: &str = "a rerun was asked for and waits";
 
 /// What decides Ready, Reconciling, Stalled and the phase.
 pub(super) enum Verdict<'a> {
@@ -52,8 +52,8 @@ impl<'a> Verdict<'a> {
                 Reason::Creating,
                 format!("run {number} is reserved, Job {} is being created", newest.job_name),
             ),
-            Standing::Waiting(reason, message) => {
-                working(Phase::Waiting, *reason, waits_prefix(number) + message)
+            Standing::Waiting { reason, message, .. } => {
+                working(Phase::Waiting, *reason, format!("run {number} waits: {message}"))
             }
             Standing::Ended => ended(newest),
             Standing::Live(job) if job.spec.suspend == Some(true) && newest.stop != Some(Stop::Replace) => {
@@ -65,7 +65,8 @@ impl<'a> Verdict<'a> {
                         ),
                     }
                 } else if change::last_written(job).is_some_and(|last| last.suspend) {
-                    working(Phase::Updating, Reason::Starting, format!("run {number} is being resumed"))
+                    let message = format!("run {number} is being resumed{}", waits(&course.want));
+                    working(Phase::Updating, Reason::Starting, message)
                 } else {
                     Self::Queued {
                         message: format!(
@@ -163,9 +164,4 @@ fn held<'a>(number: i32, want: &Want) -> Verdict<'a> {
 
 const fn working<'a>(phase: Phase, reason: Reason, message: String) -> Verdict<'a> {
     Verdict::Working { phase, reason, message }
-}
-
-/// How the status begins to tell what run `number` waits for.
-pub(in crate::reconcile) fn waits_prefix(number: i32) -> String {
-    format!("run {number} waits: ")
 }

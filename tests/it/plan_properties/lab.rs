@@ -16,6 +16,7 @@ use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::parts::{NOW, UID};
+use super::words;
 
 /// What becomes of a create whose name is free.
 #[derive(Clone, Debug)]
@@ -45,10 +46,13 @@ pub struct Lab {
     pub admission: Admission,
     /// Names of Jobs that were created here, in order.
     pub created: Vec<String>,
-    /// What was done to a Job that was not ours to touch.
+    /// What must not be: a Job was touched that was not ours, or words for people were read.
     pub trespass: Option<String>,
     /// Writes of any kind.
     pub writes: usize,
+    /// Whether it is checked, after each call, that the words of the stored status are never read: other words are drawn
+    /// from this.
+    pub rewords: Option<u64>,
     memory: Memory,
     milliseconds: u64,
     version: u64,
@@ -78,6 +82,7 @@ impl Lab {
             created: Vec::new(),
             trespass: None,
             writes: 0,
+            rewords: None,
             memory: Memory::default(),
             milliseconds: 0,
             version: 100,
@@ -123,6 +128,9 @@ impl Lab {
             if let Some(trespass) = &self.trespass {
                 return Err(trespass.clone());
             }
+            if let Some(seed) = self.rewords {
+                words::are_never_read(&self.observed(), self.clock(), seed)?;
+            }
             let is_changed = self.version != looked_at;
             looked_at = self.version;
             match rest {
@@ -154,6 +162,9 @@ impl Lab {
                     return Some(rest);
                 }
                 Step::Call(call) => {
+                    if let (Some(seed), None) = (self.rewords, &self.trespass) {
+                        self.trespass = words::are_never_read(&self.observed(), self.clock(), seed).err();
+                    }
                     let dies = death.filter(|death| death.at == *calls);
                     *calls += 1;
                     if dies.is_some_and(|death| !death.is_performed) {
@@ -252,6 +263,13 @@ impl Lab {
         if !view.is_of(UID) || !view.is_controlled_by(UID) {
             self.trespass = Some(format!("it {verb} a Job which is not ours: {job}"));
         }
+    }
+
+    /// A user asks for a rerun.
+    pub fn ask_for_a_rerun(&mut self) {
+        let version = self.next();
+        self.request["metadata"]["annotations"] = json!({labels::RERUN: version});
+        self.request["metadata"]["resourceVersion"] = version;
     }
 
     /// The Job controller ends every Job of the request that may go on.

@@ -28,6 +28,8 @@ pub(crate) fn tests() -> Vec<Trial> {
         a_record_is_never_rewritten,
         a_status_speaks_with_one_voice,
         what_was_done_is_not_planned_again,
+        words_for_people_are_never_read,
+        words_of_a_history_are_never_read,
     ];
     all.extend(kstatus::tests());
     all
@@ -142,6 +144,23 @@ proptest! {
         for conditions in words::orders(written["conditions"].as_array().unwrap(), order) {
             prop_assert_eq!(kstatus::compute(&object(conditions)), expected, "{:#}", written);
         }
+    }
+
+    /// Messages, hints and the phase are for people: no rule reads them back, whatever is shown.
+    fn words_for_people_are_never_read((observed, clock) in seen::look(), seed in any::<u64>()) {
+        words::are_never_read(&observed, clock, seed).map_err(TestCaseError::fail)?;
+    }
+
+    /// Nor in any state that a real history comes through.
+    fn words_of_a_history_are_never_read(mut lab in seen::lab(), seed in any::<u64>(), death in 0..12_usize, rerun in any::<bool>()) {
+        lab.rewords = Some(seed);
+        lab.settle(Some(Death { at: death, is_performed: seed % 2 == 0 })).map_err(TestCaseError::fail)?;
+        if rerun {
+            lab.ask_for_a_rerun();
+            lab.settle(None).map_err(TestCaseError::fail)?;
+        }
+        lab.complete();
+        lab.settle(None).map_err(TestCaseError::fail)?;
     }
 
     /// Performed, a plan leaves nothing to do; also for a process that remembers nothing.

@@ -459,7 +459,7 @@ impl RequestChoice {
     }
 }
 
-/// An event about a Job that may not make pods, or a pod that is not set up.
+/// An event about a Job that is not allowed to create pods, or a pod that is not set up.
 pub fn event() -> BoxedStrategy<Value> {
     let usual = select(vec![
         "Error creating: pods \"pi-1-9hsjd\" is forbidden: exceeded quota: q, requested: pods=1, used: pods=0, limited: pods=0",

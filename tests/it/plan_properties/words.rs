@@ -1,6 +1,11 @@
 //! What the words of a status must keep: the table of the product contract, section 5, written a second time, and the
 //! schema by which the API server takes or refuses a status.
 
+use jobrequest::api::JobRequestStatus;
+use jobrequest::api::condition::{ConditionType, Phase};
+use jobrequest::api::failure::Failure;
+use jobrequest::compile::Layers;
+use jobrequest::reconcile::{Clock, Observed, Plan, plan};
 use serde_json::Value;
 
 use super::kstatus::Kstatus;
@@ -152,4 +157,66 @@ fn permute<'a>(rest: &[&'a Value], order: &mut Vec<&'a Value>, take: &mut impl F
         permute(&others, order, take);
         order.pop();
     }
+}
+
+/// The status with every message, hint and phase replaced by another one, drawn from `seed`: what is for people only.
+pub fn reworded(mut status: JobRequestStatus, seed: u64) -> JobRequestStatus {
+    let other = |text: &mut String| *text = format!("{seed} {}", text.len());
+    let reword = |failure: &mut Failure| {
+        failure.message.as_mut().map(other);
+        failure.hint.as_mut().map(other);
+    };
+    status.conditions.iter_mut().for_each(|condition| other(&mut condition.message));
+    status.failure.iter_mut().for_each(reword);
+    for run in &mut status.runs {
+        run.message.as_mut().map(other);
+        run.failure.iter_mut().for_each(reword);
+    }
+    status.phase = status.phase.map(|phase| {
+        let place = usize::try_from(seed % (Phase::ALL.len() as u64 - 1)).unwrap();
+        *Phase::ALL.iter().filter(|other| **other != phase).nth(place).unwrap()
+    });
+    status
+}
+
+/// The status without any message or hint, and without what is written only together with something else.
+pub fn wordless(mut status: JobRequestStatus) -> JobRequestStatus {
+    let silence = |failure: &mut Failure| {
+        failure.message = failure.message.take().map(|_| String::new());
+        failure.hint = failure.hint.take().map(|_| String::new());
+    };
+    status.conditions.retain(|condition| condition.type_ != ConditionType::TemplateOutdated.as_str());
+    status.conditions.iter_mut().for_each(|condition| condition.message.clear());
+    status.failure.iter_mut().for_each(silence);
+    for run in &mut status.runs {
+        run.message = run.message.take().map(|_| String::new());
+        run.failure.iter_mut().for_each(silence);
+    }
+    status
+}
+
+/// Planned on a status with other words for people, everything but those words is the same.
+pub fn are_never_read(observed: &Observed, clock: Clock, seed: u64) -> Result<(), String> {
+    let mut observed = observed.clone();
+    // A write that only brings counts up to date may be put off; one that changes words as well is not.
+    observed.memory.written_at = None;
+    let Some(Ok(stored)) = observed.request.as_ref().map(|request| request.status.0.clone()) else {
+        return Ok(());
+    };
+    let mut other = observed.clone();
+    other.request.as_mut().unwrap().status.0 = Ok(reworded(stored.clone(), seed));
+    let [one, two] = [&observed, &other].map(|observed| plan(observed, &Layers::default(), clock));
+    let reasons = |plan: &Plan| plan.events.iter().map(|event| event.reason).collect::<Vec<_>>();
+    let acts = |plan: &Plan| (plan.read.clone(), plan.changes.clone(), plan.next, reasons(plan));
+    if acts(&one) != acts(&two) {
+        return Err(format!("with other words\n{two:#?}\nis done instead of\n{one:#?}"));
+    }
+    if one.read.is_some() || !one.changes.is_empty() || observed.request.as_ref().unwrap().is_deleting() {
+        return Ok(());
+    }
+    let described = |plan: &Plan| wordless(plan.status.as_deref().unwrap_or(&stored).clone());
+    if described(&one) == described(&two) {
+        return Ok(());
+    }
+    Err(format!("with other words\n{:#?}\nis written instead of\n{:#?}", described(&two), described(&one)))
 }

@@ -1,0 +1,75 @@
+//! What to do about a failure: the one table of hints. Rules compare obstacles and categories, never these sentences.
+
+use crate::api::condition::Obstacle;
+
+pub(super) const PROGRAM_FAILED: &str = "the program itself failed: its last output is in the message, the rest in kubectl logs while the pod exists";
+pub(super) const PROGRAM_FAILED_SILENTLY: &str =
+    "the program itself failed without any output: see kubectl logs while the pod exists";
+pub(super) const KILLED: &str =
+    "something outside the program killed it: a deletion, a failed probe, or a node that ran out of memory";
+pub(super) const OUT_OF_MEMORY: &str =
+    "raise the memory limit of the container, or make the program use less";
+pub(super) const END_UNKNOWN: &str = "check the node: it could not report how the container ended";
+pub(super) const POD_DEADLINE: &str =
+    "raise the pod's own activeDeadlineSeconds (overrides.template.spec), or make the work shorter";
+pub(super) const EVICTED: &str = "request what the pod really uses (memory, ephemeral-storage), or give it a higher priority; a podFailurePolicy rule can ignore DisruptionTarget";
+pub(super) const POD_DELETED: &str =
+    "someone or something deleted the pod; see the audit log of the API server";
+pub(super) const NODE_LOST: &str = "check the node; a podFailurePolicy rule that ignores DisruptionTarget keeps lost nodes from counting as failures";
+pub(super) const REFUSED_BY_NODE: &str =
+    "the node refused the pod after it was scheduled there; check the node";
+pub(super) const DEADLINE: &str = "raise the deadline, or make the work shorter or more parallel";
+pub(super) const STILL_CREATING: &str = "the node was still pulling the image or mounting volumes: kubectl describe pod shows which, while the pod exists";
+pub(super) const POLICY_RULE: &str =
+    "a FailJob rule of settings.podFailurePolicy rules out a retry; fix the cause, then rerun";
+pub(super) const JOB_LOST: &str =
+    "find out who deletes Jobs; ask for a rerun if the work is to be done again";
+pub(super) const PODS_GONE: &str = "keep failed pods: restartPolicy Never does; see kubectl get events";
+
+/// What removes an obstacle.
+pub(super) const fn of(obstacle: Obstacle) -> &'static str {
+    match obstacle {
+        Obstacle::ImageName => "correct the image: it is not a valid image name",
+        Obstacle::ImageNotPresent => {
+            "imagePullPolicy is Never and the node does not have the image: put it there, or let the image be pulled"
+        }
+        Obstacle::ImagePull => {
+            "check the image's name and tag, and that the node may pull it: imagePullSecrets, registry, network"
+        }
+        Obstacle::ConfigMissing => {
+            "create what is missing in the namespace of the JobRequest, or make the reference optional; the run then continues on its own"
+        }
+        Obstacle::ContainerSettings => "correct the container's settings: the node cannot create it as it is",
+        Obstacle::Command => {
+            "check command, args and workingDir: the program could not be started in this image"
+        }
+        Obstacle::ClaimMissing => {
+            "create the PersistentVolumeClaim in the namespace of the JobRequest, or correct claimName; the run then continues on its own"
+        }
+        Obstacle::ClaimUnbound => "the PersistentVolumeClaim has no volume yet: see kubectl describe pvc",
+        Obstacle::NoNodeFits => {
+            "lower requests, correct nodeSelector or tolerations, or add nodes; the run continues on its own when a node fits"
+        }
+        Obstacle::VolumeMount => {
+            "the node cannot mount a volume of the pod: do what the message says; the node tries again on its own"
+        }
+        Obstacle::Sandbox | Obstacle::Network => {
+            "the node cannot create the pod's sandbox or network: check the node and its network plugin; the node tries again on its own"
+        }
+        Obstacle::Quota => {
+            "the namespace's ResourceQuota is used up: wait, ask for less, or have it raised; it is tried again automatically"
+        }
+        Obstacle::PodSecurity => {
+            "the namespace's Pod Security level forbids this pod: set podSecurity: restricted, or change what the message names"
+        }
+        Obstacle::ServiceAccountMissing => {
+            "create the ServiceAccount in the namespace of the JobRequest, or correct serviceAccountName"
+        }
+        Obstacle::Admission => {
+            "a webhook or admission policy of the cluster refuses it: do what the message says, or ask who runs it"
+        }
+        Obstacle::Refused => {
+            "the API server refuses it: do what the message says; it is tried again automatically"
+        }
+    }
+}
