@@ -110,7 +110,7 @@ fn compile_over_four_layers() {
 /// What a reconcile of a finished request costs when nothing has changed: the operator does this for all of them after
 /// a start and after the edit of a template.
 fn plan_at_rest() {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reconcile/row-completed/in.yaml");
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reconcile/run-completes/in.yaml");
     let text = fs::read_to_string(file).unwrap();
     let input: Value = serde_saphyr::from_str(&text).unwrap();
     let spec: JobRequestSpec = serde_json::from_value(input["request"]["spec"].clone()).unwrap();

@@ -18,7 +18,7 @@ use crate::support::golden;
 
 pub(crate) fn tests() -> Vec<Trial> {
     let mut all = tests![a_job_reads_back_as_it_was_written];
-    all.extend(golden::trials(module_path!(), "compile", comes_out_as_committed));
+    all.extend(golden::trials(module_path!(), "compile", "request.yaml", comes_out_as_committed));
     all
 }
 

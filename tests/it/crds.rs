@@ -17,7 +17,7 @@ pub(crate) fn tests() -> Vec<Trial> {
         no_reference_leaves_the_namespace,
         every_list_map_and_string_is_bounded,
         every_rule_has_a_message,
-        no_category_is_called_like_a_kind,
+        no_category_has_the_name_of_a_kind,
     ]
 }
 
@@ -175,7 +175,7 @@ fn every_rule_has_a_message() {
 
 /// kubectl takes a category before a kind: one called like a kind makes `kubectl get KIND NAME` fail, because it then
 /// asks for several kinds.
-fn no_category_is_called_like_a_kind() {
+fn no_category_has_the_name_of_a_kind() {
     let crds = jobrequest::api::crds();
     let names: Vec<String> = (crds.iter())
         .map(|crd| crd.spec.names.clone())

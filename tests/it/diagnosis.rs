@@ -30,12 +30,12 @@ const JOB_UID: &str = "374779f7-40ef-4b6a-ab92-662b2f536aa1";
 
 pub(crate) fn tests() -> Vec<Trial> {
     let mut all = tests![
-        what_was_told_stays,
-        a_pod_that_is_gone_is_remembered,
-        a_run_goes_on_without_events,
+        what_was_shown_stays,
+        a_failed_pod_that_is_gone_is_remembered,
+        a_run_continues_without_events,
         every_category_is_explained,
     ];
-    all.extend(golden::trials(module_path!(), "diagnosis", comes_out_as_committed));
+    all.extend(golden::trials(module_path!(), "diagnosis", "in.yaml", comes_out_as_committed));
     all
 }
 
@@ -158,8 +158,8 @@ fn comes_out_as_committed(case: &Path) -> Vec<Option<String>> {
     vec![golden::compare(&case.join("out.yaml"), &now)]
 }
 
-/// Once written, the same pods tell the same: nothing is written again, also when they have gone.
-fn what_was_told_stays() {
+/// The same pods are explained in the same way: nothing is written again, also when they have gone.
+fn what_was_shown_stays() {
     for case in golden::cases("diagnosis") {
         let (mut observed, clock) = observed(&case);
         let Some(status) = plan(&observed, &Layers::default(), clock).status else { continue };
@@ -175,8 +175,8 @@ fn what_was_told_stays() {
 }
 
 /// A pod that failed and has gone by the time its run fails is remembered.
-fn a_pod_that_is_gone_is_remembered() {
-    let case = root().join("tests/diagnosis/observed-pi-perl5.36-failed");
+fn a_failed_pod_that_is_gone_is_remembered() {
+    let case = root().join("tests/diagnosis/observed-exit-code-without-output");
     let (mut observed, clock) = observed(&case);
     let ended = std::mem::take(&mut observed.jobs[0].status.conditions);
     let mut pass = Pass::new(observed.clone(), Layers::default(), clock);
@@ -190,9 +190,9 @@ fn a_pod_that_is_gone_is_remembered() {
     assert_eq!((failure.category, failure.exit_code), (FailureCategory::AppError, Some(255)));
 }
 
-/// Events only tell more: when they cannot be read, what is to be done is done.
-fn a_run_goes_on_without_events() {
-    let case = root().join("tests/diagnosis/volume-is-asked-about-before-a-stop");
+/// Events are optional detail: when they cannot be listed, the run is stopped as it would be with them.
+fn a_run_continues_without_events() {
+    let case = root().join("tests/diagnosis/volume-events-are-listed-before-a-stop");
     let (observed, clock) = observed(&case);
     let mut pass = Pass::new(observed, Layers::default(), clock);
     let Step::Call(asked @ Call::ListEvents(_)) = pass.step(clock) else { panic!("no question") };
@@ -213,13 +213,11 @@ fn every_category_is_explained() {
         assert!(section.contains("**What to do**"), "the section {category} says not what to do");
     }
     let lines = |text: &str| text.lines().map(|line| line.trim().to_owned()).collect::<Vec<_>>();
+    let read = |case: &Path| fs::read_to_string(case.join("out.yaml")).unwrap();
+    let mut outs: Vec<_> = golden::cases("diagnosis").iter().map(|case| read(case)).collect();
     // A Job that is refused has no pods to explain: its case is one of plan.
-    let refused = root().join("tests/reconcile/row-waiting-create-forbidden");
-    let outs: Vec<_> = golden::cases("diagnosis")
-        .iter()
-        .chain([&refused])
-        .map(|case| fs::read_to_string(case.join("out.yaml")).unwrap())
-        .collect();
+    let refused = read(&root().join("tests/reconcile/forbidden-create-waits-and-is-retried"));
+    outs.push(serde_saphyr::to_string(&serde_saphyr::from_str::<Value>(&refused).unwrap()).unwrap());
     for block in page.split("```yaml\nstatus:\n").skip(1) {
         let shown = lines(block.split("```").next().unwrap());
         let is_golden = outs.iter().any(|out| lines(out).windows(shown.len()).any(|part| part == shown));

@@ -24,8 +24,8 @@ use crate::policy_properties::oracle::{
 pub(crate) fn tests() -> Vec<Trial> {
     tests![
         the_origin_is_the_layer_that_decided,
-        no_policy_is_got_round,
-        one_more_policy_never_lets_through,
+        no_policy_can_be_bypassed,
+        one_more_policy_never_allows_more,
         what_the_cluster_locks_stays,
         every_outcome_is_common,
     ]
@@ -360,7 +360,7 @@ proptest! {
         }
     }
 
-    fn no_policy_is_got_round(world in world()) {
+    fn no_policy_can_be_bypassed(world in world()) {
         if let Ok(compiled) = world.compile() {
             for (origin, policy) in world.policies() {
                 prop_assert!(!breaks(policy, &compiled.job, &compiled.settings), "{} is broken", origin);
@@ -368,7 +368,7 @@ proptest! {
         }
     }
 
-    fn one_more_policy_never_lets_through(world in world(), more in policy()) {
+    fn one_more_policy_never_allows_more(world in world(), more in policy()) {
         let stricter = |world: &World| {
             let mut stricter = world.clone();
             let namespace = stricter.namespace.get_or_insert_with(|| json!({}));

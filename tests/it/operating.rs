@@ -15,9 +15,9 @@ pub(crate) fn tests() -> Vec<Trial> {
     tests![
         documented_flags_are_those_of_the_program,
         each_alert_has_a_runbook_and_each_runbook_an_alert,
-        alerts_name_metrics_that_there_are,
-        the_dashboard_names_metrics_that_there_are,
-        a_metric_that_there_is_not_is_found,
+        alerts_name_existing_metrics,
+        the_dashboard_names_existing_metrics,
+        an_unknown_metric_is_noticed,
     ]
 }
 
@@ -211,13 +211,13 @@ fn visit(expression: &Expr, selectors: &mut Vec<(String, Vec<String>)>) {
     }
 }
 
-fn alerts_name_metrics_that_there_are() {
+fn alerts_name_existing_metrics() {
     for Alert { name, rule } in alerts() {
         check(&name, rule["expr"].as_str().unwrap());
     }
 }
 
-fn the_dashboard_names_metrics_that_there_are() {
+fn the_dashboard_names_existing_metrics() {
     let dashboard: Value = serde_json::from_str(&read("integrations/grafana/dashboard.json")).unwrap();
     let panels = dashboard["panels"].as_array().unwrap();
     let mut ids = BTreeSet::new();
@@ -243,7 +243,7 @@ fn the_dashboard_names_metrics_that_there_are() {
     }
 }
 
-fn a_metric_that_there_is_not_is_found() {
+fn an_unknown_metric_is_noticed() {
     let has_problem = |expression: &str| {
         let expression = expression.to_owned();
         std::panic::catch_unwind(move || check("a test", &expression)).is_err()

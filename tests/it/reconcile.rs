@@ -2,8 +2,9 @@
 //!
 //! `in.yaml` holds `now`, the `request` with its stored status, its `jobs` and `pods`, and, where one was answered, the
 //! `creation` and the `events`; `recordedFor`: for how many seconds the process has seen the recorded Jobs. Digests
-//! are written as `same` (of the request's spec) or `other`. `out.yaml` holds what one reconcile
-//! comes to. `BLESS=1 cargo test --test it reconcile::` writes what comes out; read the difference before you commit it.
+//! are written as `same` (of the request's spec) or `other`. `out.yaml` holds what one reconcile comes to; its `status` is
+//! the difference from the stored one, as a JSON merge patch in which conditions are keyed by type and runs by number.
+//! `BLESS=1 cargo test --test it reconcile::` writes what comes out; read the difference before you commit it.
 
 use std::fs;
 use std::path::Path;
@@ -20,10 +21,11 @@ use libtest_mimic::Trial;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
+use crate::support::difference::{difference, keyed, patched, yaml};
 use crate::support::golden;
 
 pub(crate) fn tests() -> Vec<Trial> {
-    golden::trials(module_path!(), "reconcile", comes_out_as_committed).collect()
+    golden::trials(module_path!(), "reconcile", "in.yaml", comes_out_as_committed).collect()
 }
 
 fn read<V: DeserializeOwned>(value: &Value) -> V {
@@ -89,8 +91,8 @@ fn observed(case: &Path) -> (Observed, Clock) {
     (Observed { request: Some(request), jobs, pods, answers, memory, sole_since: None }, clock)
 }
 
-/// A plan as people read it.
-fn written(plan: &Plan) -> Value {
+/// A plan as people read it: of its status, what differs from the `stored` one.
+fn written(plan: &Plan, stored: &Value) -> Value {
     let mut out = Map::new();
     if let Some(read) = &plan.read {
         let read = match read {
@@ -111,11 +113,11 @@ fn written(plan: &Plan) -> Value {
     });
     out.insert("changes".to_owned(), changes.collect());
     if let Some(status) = &plan.status {
-        out.insert("status".to_owned(), serde_json::to_value(status).unwrap());
+        out.insert("status".to_owned(), status_difference(stored, &serde_json::to_value(status).unwrap()));
     }
     let events = plan.events.iter().map(|event| {
         let type_ = if event.is_warning() { "Warning" } else { "Normal" };
-        json!({"type": type_, "reason": event.reason.as_str(), "note": event.note})
+        json!(format!("{type_} {}: {}", event.reason.as_str(), event.note))
     });
     out.insert("events".to_owned(), events.collect());
     let next = match plan.next {
@@ -127,9 +129,43 @@ fn written(plan: &Plan) -> Value {
     Value::Object(out)
 }
 
+/// In the order in which conditions are written.
+const CONDITIONS: [&str; 12] = [
+    "Accepted",
+    "Ready",
+    "Reconciling",
+    "Stalled",
+    "Finished",
+    "PendingChanges",
+    "TemplateOutdated",
+    "Suspended",
+    "SuccessCriteriaMet",
+    "FailureTarget",
+    "Complete",
+    "Failed",
+];
+
+/// What a write changes. Nothing that changes is missing: put over the stored status, it gives the planned one.
+fn status_difference(stored: &Value, planned: &Value) -> Value {
+    let (before, after) = (keyed(stored), keyed(planned));
+    let difference = difference(&before, &after).expect("a write that changes nothing");
+    let read: Value = serde_saphyr::from_str(&yaml(&difference, &BLOCKS)).unwrap();
+    assert_eq!(patched(before, &read), after, "the difference is not complete");
+    // The order of lists is not in it.
+    let place = |condition: &Value| CONDITIONS.iter().position(|type_| condition["type"] == *type_).unwrap();
+    assert!(planned["conditions"].as_array().unwrap().is_sorted_by_key(place), "{planned:#}");
+    let runs = planned["runs"].as_array().into_iter().flatten();
+    assert!(runs.is_sorted_by_key(|run| -run["number"].as_i64().unwrap()), "{planned:#}");
+    difference
+}
+
+/// What is written over several lines.
+const BLOCKS: [&str; 5] = ["changes", "status", "conditions", "runs", "events"];
+
 fn comes_out_as_committed(case: &Path) -> Vec<Option<String>> {
     golden::has_only(case, &["in.yaml", "out.yaml"]);
     let (observed, clock) = observed(case);
-    let now = serde_saphyr::to_string(&written(&plan(&observed, &Layers::default(), clock))).unwrap();
+    let stored = serde_json::to_value(observed.request.as_ref().unwrap().known_status()).unwrap();
+    let now = yaml(&written(&plan(&observed, &Layers::default(), clock), &stored), &BLOCKS);
     vec![golden::compare(&case.join("out.yaml"), &now)]
 }

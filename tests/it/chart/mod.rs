@@ -32,9 +32,15 @@ pub(crate) fn tests() -> Vec<Trial> {
     all.extend(golden::trials(
         concat!(module_path!(), "::render"),
         RENDER,
+        "values.yaml",
         renders_as_committed_with_helm_3_and_4,
     ));
-    all.extend(golden::trials(concat!(module_path!(), "::refuse"), REFUSE, is_refused_by_helm_3_and_4));
+    all.extend(golden::trials(
+        concat!(module_path!(), "::refuse"),
+        REFUSE,
+        "values.yaml",
+        is_refused_by_helm_3_and_4,
+    ));
     all
 }
 

@@ -22,14 +22,14 @@ use lab::{Death, request};
 pub(crate) fn tests() -> Vec<Trial> {
     let mut all = tests![
         a_crash_changes_nothing,
-        a_plan_depends_on_nothing_else,
+        the_same_input_gives_the_same_plan,
         a_plan_does_one_thing,
         a_foreign_job_is_left_alone,
         a_record_is_never_rewritten,
-        a_status_speaks_with_one_voice,
-        what_was_done_is_not_planned_again,
-        words_for_people_are_never_read,
-        words_of_a_history_are_never_read,
+        conditions_phase_and_kstatus_agree,
+        a_performed_plan_leaves_nothing_to_do,
+        messages_hints_and_phase_are_never_read,
+        messages_of_a_real_history_are_never_read,
     ];
     all.extend(kstatus::tests());
     all
@@ -61,7 +61,7 @@ proptest! {
     #![proptest_config(config())]
 
     /// The same input, in whatever order the pods are cached, the same plan. Also: nothing panics.
-    fn a_plan_depends_on_nothing_else((observed, clock) in seen::look()) {
+    fn the_same_input_gives_the_same_plan((observed, clock) in seen::look()) {
         let first = plan(&observed, &Layers::default(), clock);
         prop_assert_eq!(&first, &plan(&observed.clone(), &Layers::default(), clock));
         let mut turned = observed;
@@ -125,7 +125,7 @@ proptest! {
     }
 
     /// Conditions, phase and kstatus agree; the API server takes what is written.
-    fn a_status_speaks_with_one_voice((observed, clock) in seen::look(), order in any::<u64>()) {
+    fn conditions_phase_and_kstatus_agree((observed, clock) in seen::look(), order in any::<u64>()) {
         let plan = plan(&observed, &Layers::default(), clock);
         for event in &plan.events {
             prop_assert!(event.note.len() <= 1024, "an event of {} bytes is refused", event.note.len());
@@ -147,12 +147,12 @@ proptest! {
     }
 
     /// Messages, hints and the phase are for people: no rule reads them back, whatever is shown.
-    fn words_for_people_are_never_read((observed, clock) in seen::look(), seed in any::<u64>()) {
+    fn messages_hints_and_phase_are_never_read((observed, clock) in seen::look(), seed in any::<u64>()) {
         words::are_never_read(&observed, clock, seed).map_err(TestCaseError::fail)?;
     }
 
     /// Nor in any state that a real history comes through.
-    fn words_of_a_history_are_never_read(mut lab in seen::lab(), seed in any::<u64>(), death in 0..12_usize, rerun in any::<bool>()) {
+    fn messages_of_a_real_history_are_never_read(mut lab in seen::lab(), seed in any::<u64>(), death in 0..12_usize, rerun in any::<bool>()) {
         lab.rewords = Some(seed);
         lab.settle(Some(Death { at: death, is_performed: seed % 2 == 0 })).map_err(TestCaseError::fail)?;
         if rerun {
@@ -164,7 +164,7 @@ proptest! {
     }
 
     /// Performed, a plan leaves nothing to do; also for a process that remembers nothing.
-    fn what_was_done_is_not_planned_again(mut lab in seen::lab()) {
+    fn a_performed_plan_leaves_nothing_to_do(mut lab in seen::lab()) {
         lab.settle(None).map_err(TestCaseError::fail)?;
         let rest = lab.plan();
         prop_assert!(rest.changes.is_empty() && rest.status.is_none() && rest.events.is_empty(), "{:#?}", rest);

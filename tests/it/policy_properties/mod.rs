@@ -18,14 +18,14 @@ use oracle::{add, breaks, enforcement, job, numbers, policy, ttls};
 
 pub(crate) fn tests() -> Vec<Trial> {
     tests![
-        what_comes_out_breaks_nothing,
-        what_breaks_nothing_comes_out_as_it_is,
-        one_more_policy_never_lets_through,
-        judged_twice_is_judged_once,
+        the_judged_job_meets_every_policy,
+        a_job_that_meets_every_policy_is_unchanged,
+        one_more_policy_never_allows_more,
+        judging_twice_changes_nothing_more,
         the_order_of_policies_does_not_matter,
         what_can_be_cut_is_never_denied,
         quantities_are_exact,
-        no_text_is_too_much,
+        any_text_is_judged_without_a_panic,
         every_outcome_is_common,
     ]
 }
@@ -75,7 +75,7 @@ fn with_origins(policies: Vec<Value>) -> Vec<(String, Value)> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..ProptestConfig::default() })]
 
-    fn what_comes_out_breaks_nothing(spec in job(), ttls in ttls(), policies in vec(policy(), 0..4)) {
+    fn the_judged_job_meets_every_policy(spec in job(), ttls in ttls(), policies in vec(policy(), 0..4)) {
         let policies = with_origins(policies);
         let (job, settings) = start(&spec, ttls);
         let outcome = run(&policies, &job, &settings);
@@ -103,14 +103,14 @@ proptest! {
         prop_assert_eq!(warned, !outcome.verdict.warned.is_empty());
     }
 
-    fn what_breaks_nothing_comes_out_as_it_is(spec in job(), ttls in ttls(), policies in vec(policy(), 0..4)) {
+    fn a_job_that_meets_every_policy_is_unchanged(spec in job(), ttls in ttls(), policies in vec(policy(), 0..4)) {
         let (job, settings) = start(&spec, ttls);
         let met: Vec<_> = policies.into_iter().filter(|policy| !breaks(policy, &job, &settings)).collect();
         let outcome = run(&with_origins(met), &job, &settings);
         prop_assert_eq!(outcome, Outcome { job, settings, verdict: Verdict::default() });
     }
 
-    fn one_more_policy_never_lets_through(spec in job(), ttls in ttls(), policies in vec(policy(), 1..4), more in policy(), at in any::<Index>()) {
+    fn one_more_policy_never_allows_more(spec in job(), ttls in ttls(), policies in vec(policy(), 1..4), more in policy(), at in any::<Index>()) {
         let (job, settings) = start(&spec, ttls);
         let mut policies = with_origins(policies);
         let before = run(&policies, &job, &settings);
@@ -119,7 +119,7 @@ proptest! {
         prop_assert!(!before.is_denied() || after.is_denied(), "{:?}", before.verdict);
     }
 
-    fn judged_twice_is_judged_once(spec in job(), ttls in ttls(), policies in vec(policy(), 0..4)) {
+    fn judging_twice_changes_nothing_more(spec in job(), ttls in ttls(), policies in vec(policy(), 0..4)) {
         let policies = with_origins(policies);
         let (job, settings) = start(&spec, ttls);
         let once = run(&policies, &job, &settings);
@@ -163,7 +163,7 @@ proptest! {
         prop_assert!(Amount::parse(&text) < more);
     }
 
-    fn no_text_is_too_much(amount in ".{0,40}|[-+]?[0-9.]{0,40}[a-zA-Z]{0,2}[-+]?[0-9]{0,22}", image in ".{0,40}|[a-z./:@*]{0,40}", pattern in ".{0,40}|[a-z./:@*]{0,40}") {
+    fn any_text_is_judged_without_a_panic(amount in ".{0,40}|[-+]?[0-9.]{0,40}[a-zA-Z]{0,2}[-+]?[0-9]{0,22}", image in ".{0,40}|[a-z./:@*]{0,40}", pattern in ".{0,40}|[a-z./:@*]{0,40}") {
         let spec = json!({"parallelism": i32::MAX, "template": {"spec": {"containers": [{"name": "main", "image": image, "resources": {"limits": {"cpu": amount}}}]}}});
         let (job, settings) = start(&spec, (None, None));
         let policy = json!({"images": {"allow": [pattern]}, "resources": {"containerMax": {"cpu": amount}, "runMax": {"cpu": amount}}});

@@ -1,4 +1,5 @@
-//! Golden cases: folders whose committed files say what comes out. `BLESS=1` writes what comes out.
+//! Golden cases: folders whose committed files say what comes out. `BLESS=1` writes what comes out. The first line of a
+//! case says what it holds: `# Given ..., when ..., then ...`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,16 +16,40 @@ pub(crate) fn cases(folder: &str) -> Vec<PathBuf> {
     cases
 }
 
-/// One test for each case below `folder`, by the name of the case. `run` returns the files that differ, see [`compare`].
+/// One test for each case below `folder`, by the name of the case. `first` is the file that begins with its sentence;
+/// `run` returns the files that differ, see [`compare`].
 pub(crate) fn trials(
     module_path: &str,
     folder: &str,
+    first: &'static str,
     run: fn(&Path) -> Vec<Option<String>>,
 ) -> impl Iterator<Item = Trial> {
     cases(folder).into_iter().map(move |case| {
         let name = case.file_name().unwrap().to_str().unwrap().to_owned();
-        super::trial(module_path, &name, move || all_current(run(&case)))
+        super::trial(module_path, &name, move || {
+            let sentence = sentence(&case.join(first))?;
+            let wrong: Vec<_> = run(&case).into_iter().flatten().collect();
+            if wrong.is_empty() { Ok(()) } else { Err(format!("{sentence}\n{}", wrong.join("\n")).into()) }
+        })
     })
+}
+
+/// The sentence at the head of a file.
+fn sentence(file: &Path) -> Result<String, Failed> {
+    let text = fs::read_to_string(file).unwrap_or_default();
+    let first = text.lines().next().unwrap_or_default();
+    match first.strip_prefix("# ") {
+        Some(sentence) if is_sentence(sentence) => Ok(sentence.to_owned()),
+        _ => {
+            let file = file.strip_prefix(super::root()).unwrap_or(file).display();
+            Err(format!("{file} begins with {first:?}, not with # Given ..., when ..., then ....").into())
+        }
+    }
+}
+
+fn is_sentence(text: &str) -> bool {
+    let parts = text.strip_prefix("Given ").and_then(|text| text.split_once(", when "));
+    parts.is_some_and(|(_, text)| text.contains(", then ") && text.ends_with('.'))
 }
 
 /// Fails when there is a file in the case that nothing reads: its name has a slip.
@@ -56,13 +81,4 @@ pub(crate) fn compare(path: &Path, now: &str) -> Option<String> {
         let path = path.strip_prefix(super::root()).unwrap_or(path).display();
         format!("{path} differs (if this is meant, run with BLESS=1)\n{difference}")
     })
-}
-
-/// Fails with all differences at once.
-pub(crate) fn all_current(differences: impl IntoIterator<Item = Option<String>>) -> Result<(), Failed> {
-    let wrong: Vec<_> = differences.into_iter().flatten().collect();
-    if wrong.is_empty() {
-        return Ok(());
-    }
-    Err(wrong.join("\n").into())
 }
