@@ -16,6 +16,7 @@ use kube::{Api, Client, CustomResource, CustomResourceExt, KubeSchema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::policy_rows::{Row, merge, rows};
 use crate::support::requests::try_create;
 use crate::support::{Cluster, DEADLINE, Test, eventually};
 
@@ -27,24 +28,6 @@ pub(crate) fn tests() -> Vec<Test> {
         Test::new("a_pod_counts_what_it_counts_for_a_limit_range", pod_amounts),
         Test::new("each_rule_of_a_policy_accepts_and_refuses", rules),
     ]
-}
-
-/// Puts `patch` over `value`: objects by key, null takes away, everything else replaces.
-fn merge(value: &mut Value, patch: &Value) {
-    let Value::Object(patch) = patch else {
-        *value = patch.clone();
-        return;
-    };
-    if !value.is_object() {
-        *value = json!({});
-    }
-    for (key, patch) in patch {
-        if patch.is_null() {
-            value.as_object_mut().unwrap().remove(key);
-        } else {
-            merge(&mut value[key], patch);
-        }
-    }
 }
 
 /// A pod of a container, a sidecar and an init container, and what `restricted` demands if so.
@@ -68,234 +51,39 @@ fn pod(is_restricted: bool) -> Value {
     pod
 }
 
-/// What is tried: name, change of the pod, its spec, the container, the init container, the sidecar.
-#[allow(clippy::too_many_lines)] // a table
-fn pods() -> Vec<(String, Value)> {
-    let mut pods: Vec<(String, Value)> = Vec::new();
-    let mut add = |name: &str, patch: Value| pods.push((name.to_owned(), patch));
-    let volume = |source: Value| {
-        let mut volume = json!({"name": "v"});
-        merge(&mut volume, &source);
-        json!({"spec": {"volumes": [volume]}})
-    };
+/// A row of tests/policy/pod-security-pods.yaml.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Try {
+    name: String,
+    /// What is changed in one container after the other.
+    container: Option<Value>,
+    /// Which containers; all of them, if it is absent.
+    of: Option<Vec<String>>,
+    /// What is changed in the pod.
+    pod: Option<Value>,
+}
 
-    add("as it is", json!({}));
-    for field in ["hostNetwork", "hostPID", "hostIPC"] {
-        add(field, json!({"spec": {field: true}}));
-        add(&format!("no {field}"), json!({"spec": {field: false}}));
-    }
-    for at in ["main", "init", "sidecar"] {
-        let context = |context: Value| json!({at: {"securityContext": context}});
-        add(
-            &format!("{at} privileged"),
-            context(json!({"privileged": true, "allowPrivilegeEscalation": null})),
-        );
-        add(&format!("{at} not privileged"), context(json!({"privileged": false})));
-        add(&format!("{at} escalates"), context(json!({"allowPrivilegeEscalation": true})));
-        add(&format!("{at} says nothing"), json!({at: {"securityContext": null}}));
-        add(&format!("{at} drops nothing"), context(json!({"capabilities": null})));
-        add(&format!("{at} drops little"), context(json!({"capabilities": {"drop": ["KILL"]}})));
-        add(&format!("{at} drops in lower case"), context(json!({"capabilities": {"drop": ["all"]}})));
-        add(
-            &format!("{at} drops more than all"),
-            context(json!({"capabilities": {"drop": ["KILL", "ALL"]}})),
-        );
-        for capability in ["NET_BIND_SERVICE", "CHOWN", "SYS_CHROOT", "NET_RAW", "SYS_ADMIN", "ALL", "chown"]
-        {
-            add(&format!("{at} adds {capability}"), context(json!({"capabilities": {"add": [capability]}})));
+/// Names and changes of the parts of a pod: its metadata, its spec, the container, the init container, the sidecar.
+fn pods() -> Vec<(String, Value)> {
+    let each = |row: Try| {
+        let pod = row.pod.unwrap_or_else(|| json!({}));
+        let is_of_containers = row.container.is_some() || row.of.is_some() || pod.to_string().contains('@');
+        if !is_of_containers {
+            return vec![(row.name, pod)];
         }
-        add(&format!("{at} non-root"), context(json!({"runAsNonRoot": true})));
-        add(&format!("{at} root"), context(json!({"runAsNonRoot": false})));
-        add(&format!("{at} user 0"), context(json!({"runAsUser": 0})));
-        add(&format!("{at} user 7"), context(json!({"runAsUser": 7})));
-        add(&format!("{at} unconfined"), context(json!({"seccompProfile": {"type": "Unconfined"}})));
-        add(&format!("{at} seccomp"), context(json!({"seccompProfile": {"type": "RuntimeDefault"}})));
-        add(
-            &format!("{at} local seccomp"),
-            context(json!({"seccompProfile": {"type": "Localhost", "localhostProfile": "p"}})),
-        );
-        add(&format!("{at} no AppArmor"), context(json!({"appArmorProfile": {"type": "Unconfined"}})));
-        add(&format!("{at} AppArmor"), context(json!({"appArmorProfile": {"type": "RuntimeDefault"}})));
-        for type_ in ["container_t", "container_engine_t", "container_init_t", "container_kvm_t", "spc_t", ""]
-        {
-            add(&format!("{at} SELinux {type_}"), context(json!({"seLinuxOptions": {"type": type_}})));
-        }
-        add(&format!("{at} SELinux user"), context(json!({"seLinuxOptions": {"user": "u"}})));
-        add(&format!("{at} SELinux role"), context(json!({"seLinuxOptions": {"role": "r"}})));
-        add(&format!("{at} SELinux level"), context(json!({"seLinuxOptions": {"level": "s0:c1"}})));
-        add(&format!("{at} default procMount"), context(json!({"procMount": "Default"})));
-        add(
-            &format!("{at} unmasked in a user namespace"),
-            json!({"spec": {"hostUsers": false}, at: {"securityContext": {"procMount": "Unmasked"}}}),
-        );
-        add(&format!("{at} port"), json!({at: {"ports": [{"containerPort": 80}]}}));
-        add(
-            &format!("{at} port of the host"),
-            json!({at: {"ports": [{"containerPort": 80, "hostPort": 80}]}}),
-        );
-        if at != "init" {
-            for probe in ["livenessProbe", "readinessProbe", "startupProbe"] {
-                for (action, more) in [("httpGet", json!({"port": 80})), ("tcpSocket", json!({"port": 80}))] {
-                    let mut probed = json!({at: {probe: {action: more}}});
-                    add(&format!("{at} {probe} {action}"), probed.clone());
-                    probed[at][probe][action]["host"] = json!("example.com");
-                    add(&format!("{at} {probe} {action} of a host"), probed);
-                }
+        let all = || ["main", "init", "sidecar"].map(str::to_owned).into();
+        let containers: Vec<String> = row.of.unwrap_or_else(all);
+        let change = |at: String| {
+            let mut patch: Value = serde_json::from_str(&pod.to_string().replace('@', &at)).unwrap();
+            if let Some(change) = &row.container {
+                patch[&at] = change.clone();
             }
-            add(&format!("{at} grpc probe"), json!({at: {"livenessProbe": {"grpc": {"port": 80}}}}));
-            for hook in ["postStart", "preStop"] {
-                for action in ["httpGet", "tcpSocket"] {
-                    for host in [json!(null), json!(""), json!("127.0.0.1")] {
-                        add(
-                            &format!("{at} {hook} {action} {host}"),
-                            json!({at: {"lifecycle": {hook: {action: {"port": 80, "host": host}}}}}),
-                        );
-                    }
-                }
-            }
-        }
-        for value in ["unconfined", "runtime/default", "localhost/p"] {
-            let key = format!("container.apparmor.security.beta.kubernetes.io/{at}");
-            add(
-                &format!("{at} AppArmor annotation {value}"),
-                json!({"metadata": {"annotations": {key: value}}}),
-            );
-        }
-    }
-    let context = |context: Value| json!({"spec": {"securityContext": context}});
-    add("pod says nothing", json!({"spec": {"securityContext": null}}));
-    add("pod root", context(json!({"runAsNonRoot": false})));
-    add(
-        "pod root, containers not",
-        json!({
-            "spec": {"securityContext": {"runAsNonRoot": false}},
-            "main": {"securityContext": {"runAsNonRoot": true}},
-            "init": {"securityContext": {"runAsNonRoot": true}},
-            "sidecar": {"securityContext": {"runAsNonRoot": true}}
-        }),
-    );
-    add(
-        "containers set what the pod does not",
-        json!({
-            "spec": {"securityContext": null},
-            "main": {"securityContext": {"runAsNonRoot": true, "seccompProfile": {"type": "RuntimeDefault"}}},
-            "init": {"securityContext": {"runAsNonRoot": true, "seccompProfile": {"type": "RuntimeDefault"}}},
-            "sidecar": {"securityContext": {"runAsNonRoot": true, "seccompProfile": {"type": "RuntimeDefault"}}}
-        }),
-    );
-    add(
-        "one container does not",
-        json!({
-            "spec": {"securityContext": null},
-            "main": {"securityContext": {"runAsNonRoot": true, "seccompProfile": {"type": "RuntimeDefault"}}},
-            "sidecar": {"securityContext": {"runAsNonRoot": true, "seccompProfile": {"type": "RuntimeDefault"}}}
-        }),
-    );
-    add("pod user 0", context(json!({"runAsUser": 0})));
-    add("pod user 7", context(json!({"runAsUser": 7})));
-    add(
-        "pod user 0 in a user namespace",
-        json!({"spec": {"hostUsers": false, "securityContext": {"runAsUser": 0, "runAsNonRoot": null}}}),
-    );
-    add("users of the host", json!({"spec": {"hostUsers": true, "securityContext": {"runAsNonRoot": null}}}));
-    add("pod unconfined", context(json!({"seccompProfile": {"type": "Unconfined"}})));
-    add(
-        "pod unconfined, containers not",
-        json!({
-            "spec": {"securityContext": {"seccompProfile": {"type": "Unconfined"}}},
-            "main": {"securityContext": {"seccompProfile": {"type": "RuntimeDefault"}}},
-            "init": {"securityContext": {"seccompProfile": {"type": "RuntimeDefault"}}},
-            "sidecar": {"securityContext": {"seccompProfile": {"type": "RuntimeDefault"}}}
-        }),
-    );
-    add("pod without seccomp", context(json!({"seccompProfile": null})));
-    add("pod no AppArmor", context(json!({"appArmorProfile": {"type": "Unconfined"}})));
-    add("pod AppArmor", context(json!({"appArmorProfile": {"type": "Localhost", "localhostProfile": "p"}})));
-    add("pod SELinux", context(json!({"seLinuxOptions": {"type": "container_engine_t"}})));
-    add("pod SELinux spc_t", context(json!({"seLinuxOptions": {"type": "spc_t"}})));
-    add("pod SELinux user", context(json!({"seLinuxOptions": {"user": "u"}})));
-    for sysctl in [
-        "kernel.shm_rmid_forced",
-        "net.ipv4.ip_local_port_range",
-        "net.ipv4.ip_local_reserved_ports",
-        "net.ipv4.ip_unprivileged_port_start",
-        "net.ipv4.ping_group_range",
-        "net.ipv4.tcp_fin_timeout",
-        "net.ipv4.tcp_keepalive_intvl",
-        "net.ipv4.tcp_keepalive_probes",
-        "net.ipv4.tcp_keepalive_time",
-        "net.ipv4.tcp_notsent_lowat",
-        "net.ipv4.tcp_rmem",
-        "net.ipv4.tcp_slow_start_after_idle",
-        "net.ipv4.tcp_syncookies",
-        "net.ipv4.tcp_wmem",
-        "kernel.msgmax",
-        "net.core.somaxconn",
-        "net/ipv4/tcp_syncookies",
-    ] {
-        add(&format!("sysctl {sysctl}"), context(json!({"sysctls": [{"name": sysctl, "value": "1"}]})));
-    }
-    add("no source", volume(json!({})));
-    for (kind, source) in [
-        ("configMap", json!({"name": "c"})),
-        ("csi", json!({"driver": "d"})),
-        ("downwardAPI", json!({})),
-        ("emptyDir", json!({})),
-        (
-            "ephemeral",
-            json!({"volumeClaimTemplate": {"spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": 1}}}}}),
-        ),
-        ("image", json!({"reference": "x"})),
-        ("persistentVolumeClaim", json!({"claimName": "c"})),
-        ("projected", json!({"sources": []})),
-        ("secret", json!({"secretName": "s"})),
-        ("hostPath", json!({"path": "/"})),
-        ("nfs", json!({"server": "s", "path": "/"})),
-        ("iscsi", json!({"targetPortal": "1.2.3.4", "iqn": "iqn.2001-04.com.example:a", "lun": 1})),
-        ("gitRepo", json!({"repository": "https://example.com"})),
-        ("rbd", json!({"monitors": ["m"], "image": "i"})),
-        ("cephfs", json!({"monitors": ["m"]})),
-        ("fc", json!({"targetWWNs": ["1"], "lun": 1})),
-        ("glusterfs", json!({"endpoints": "e", "path": "p"})),
-        ("awsElasticBlockStore", json!({"volumeID": "v"})),
-        ("gcePersistentDisk", json!({"pdName": "v"})),
-        ("azureDisk", json!({"diskName": "d", "diskURI": "https://blob/d", "kind": "Dedicated"})),
-        ("azureFile", json!({"secretName": "s", "shareName": "s"})),
-        ("cinder", json!({"volumeID": "v"})),
-        ("flexVolume", json!({"driver": "a/d"})),
-        ("flocker", json!({"datasetName": "d"})),
-        ("photonPersistentDisk", json!({"pdID": "p"})),
-        ("portworxVolume", json!({"volumeID": "v"})),
-        ("quobyte", json!({"registry": "a:1", "volume": "v"})),
-        ("scaleIO", json!({"gateway": "g", "system": "s", "secretRef": {"name": "s"}, "volumeName": "v"})),
-        ("storageos", json!({"volumeName": "v"})),
-        ("vsphereVolume", json!({"volumePath": "v"})),
-    ] {
-        add(&format!("volume {kind}"), volume(json!({kind: source})));
-    }
-    add("windows", json!({"spec": {"os": {"name": "windows"}}}));
-    add(
-        "windows, non-root",
-        json!({"spec": {"os": {"name": "windows"}, "securityContext": {"runAsNonRoot": true}}}),
-    );
-    add(
-        "windows, user 0 by name",
-        json!({"spec": {"os": {"name": "windows"}, "securityContext": {"windowsOptions": {"runAsUserName": "a"}}}}),
-    );
-    add("linux", json!({"spec": {"os": {"name": "linux"}}}));
-    add(
-        "process of the host",
-        json!({"spec": {"os": {"name": "windows"}, "hostNetwork": true, "securityContext": {"windowsOptions": {"hostProcess": true}}}}),
-    );
-    add(
-        "no process of the host",
-        json!({"spec": {"securityContext": {"windowsOptions": {"hostProcess": false}}}}),
-    );
-    add(
-        "seccomp annotation of old",
-        json!({"metadata": {"annotations": {"seccomp.security.alpha.kubernetes.io/pod": "unconfined"}}}),
-    );
-    pods
+            (format!("{at} {}", row.name), patch)
+        };
+        containers.into_iter().map(change).collect()
+    };
+    rows::<Try>("pod-security-pods").into_iter().flat_map(each).collect()
 }
 
 async fn pod_security(cx: Arc<Cluster>) {
@@ -525,66 +313,16 @@ async fn cuts(cx: Arc<Cluster>) {
     let client = cx.client().await;
     let namespace = cx.namespace("cuts").await;
     let collection = format!("/apis/batch/v1/namespaces/{}/jobs", namespace.name());
-    let with =
-        |resources: Value| json!({"containers": [{"name": "main", "image": "x", "resources": resources}]});
-    let indexed =
-        json!({"completionMode": "Indexed", "completions": 4, "parallelism": 4, "backoffLimitPerIndex": 3});
-    let table = [
-        (
-            "settings",
-            json!({"settings": {"backoffLimit": {"max": 2}, "parallelism": {"min": 2}, "activeDeadlineSeconds": {"max": 60}}}),
-            json!({}),
-            json!({}),
-        ),
-        (
-            "indexes",
-            json!({"settings": {"backoffLimit": {"max": 2}, "backoffLimitPerIndex": {"max": 1}, "maxFailedIndexes": {"max": 9}}}),
-            indexed,
-            json!({}),
-        ),
-        (
-            "limits",
-            json!({"resources": {"containerMax": {"cpu": 2, "memory": "1Gi"}}}),
-            json!({}),
-            with(json!({"limits": {"cpu": 4}, "requests": {"cpu": 3, "memory": "64Mi"}})),
-        ),
-        (
-            "no limits",
-            json!({"resources": {"containerMax": {"cpu": 2, "memory": "1Gi"}}}),
-            json!({}),
-            json!({}),
-        ),
-        (
-            "limits of 0",
-            json!({"resources": {"containerMax": {"cpu": 2}}}),
-            json!({}),
-            with(json!({"limits": {"cpu": 0}})),
-        ),
-        (
-            "limits of the pod",
-            json!({"resources": {"containerMax": {"cpu": 2, "memory": "1Gi"}}}),
-            json!({}),
-            json!({"resources": {"limits": {"cpu": 1, "memory": "2Gi"}}}),
-        ),
-        (
-            "devices",
-            json!({"resources": {"containerMax": {"example.com/gpu": 1}}}),
-            json!({}),
-            with(json!({"limits": {"example.com/gpu": 2}, "requests": {"example.com/gpu": 2}})),
-        ),
-    ];
     let mut wrong = Vec::new();
-    for (name, mut policy, settings, pod) in table {
-        policy["enforcement"] = json!("Clamp");
-        let policy: Policy = serde_json::from_value(policy).unwrap();
-        let mut job = json!({"metadata": {"name": "cut"}, "spec": {"parallelism": 1, "completions": 1, "template": {"spec": {
-            "restartPolicy": "Never", "containers": [{"name": "main", "image": "x"}]
-        }}}});
-        merge(&mut job["spec"], &settings);
-        merge(&mut job["spec"]["template"]["spec"], &pod);
+    for row in rows::<Row>("clamp") {
+        let (name, job) = (&row.name, row.job());
+        let policies: Vec<(String, Policy)> = (row.policies().into_iter())
+            .map(|(origin, policy)| (origin, serde_json::from_value(policy).unwrap()))
+            .collect();
         let mut cut: Job = serde_json::from_value(job.clone()).unwrap();
-        let named = [Named { origin: "ClusterJobTemplate/a", policy: &policy }];
-        let verdict = judge(&mut cut, &mut EffectiveSettings::default(), &named);
+        let named: Vec<_> = policies.iter().map(|(origin, policy)| Named { origin, policy }).collect();
+        let mut settings = serde_json::from_value(row.settings.clone()).unwrap();
+        let verdict = judge(&mut cut, &mut settings, &named);
         if !verdict.denied.is_empty() || verdict.clamped.is_empty() {
             wrong.push(format!("{name}: {verdict:?}"));
         }
@@ -666,141 +404,61 @@ async fn pod_amounts(cx: Arc<Cluster>) {
     assert!(wrong.is_empty(), "{} of {judged}:\n{}", wrong.len(), wrong.join("\n"));
 }
 
+/// A row of tests/policy/schema.yaml.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Rule {
+    name: String,
+    accepted: Value,
+    refused: Value,
+    /// A part of the refusal.
+    message: String,
+}
+
 async fn rules(cx: Arc<Cluster>) {
     let client = cx.client().await;
     let collection = probes(&cx, &client).await;
     let many = |count: usize, make: &dyn Fn(usize) -> String| (0..count).map(make).collect::<Vec<_>>();
     let name = |number: usize| format!("{}-{number}", "n".repeat(240));
     let image = |number: usize| format!("r{number}.example.com/{}/**", "p".repeat(1000));
-    let table = [
-        ("an empty policy", json!({}), json!({"imagez": {}}), "unknown field"),
-        ("enforcement", json!({"enforcement": "Clamp"}), json!({"enforcement": "Ask"}), "Unsupported value"),
+    // The longest lists that are taken, of the longest names.
+    let lists = [
+        ("images.allow", many(128, &image), many(129, &image)),
+        ("serviceAccounts", many(128, &name), many(129, &name)),
+        ("priorityClasses", many(128, &name), many(129, &name)),
         (
-            "min and max",
-            json!({"settings": {"backoffLimit": {"min": 2, "max": 2}}}),
-            json!({"settings": {"backoffLimit": {"min": 3, "max": 2}}}),
-            "min is above max",
+            "nodeSelectorKeys",
+            many(128, &|n| format!("{}/k{n}", "p".repeat(250))),
+            many(129, &|n| format!("k{n}")),
         ),
-        (
-            "negative bounds",
-            json!({"settings": {"parallelism": {"max": 0}}}),
-            json!({"settings": {"parallelism": {"max": -1}}}),
-            "parallelism.max",
-        ),
-        (
-            "large bounds",
-            json!({"settings": {"completions": {"max": 2_147_483_647}}}),
-            json!({"settings": {"completions": {"max": 2_147_483_648_i64}}}),
-            "completions.max",
-        ),
-        (
-            "amounts",
-            json!({"resources": {"containerMax": {"cpu": 2, "memory": "1.5Gi"}}}),
-            json!({"resources": {"runMax": {"cpu": "lots"}}}),
-            "must be a quantity",
-        ),
-        (
-            "images",
-            json!({"images": {"allow": ["**", "perl", "r.example.com:5000/**", "r.example.com/**/a-*:v1*", "a/**:5", "a@sha256:*"]}}),
-            json!({"images": {"allow": ["a//b"]}}),
-            "pattern of images",
-        ),
-        (
-            "white space in images",
-            json!({"images": {"allow": []}}),
-            json!({"images": {"allow": ["a b"]}}),
-            "pattern of images",
-        ),
-        (
-            "** alone",
-            json!({"images": {"allow": ["a/**/b"]}}),
-            json!({"images": {"allow": ["a/lib**"]}}),
-            "must stand alone",
-        ),
-        (
-            "*** is nothing",
-            json!({"images": {"allow": ["*/a"]}}),
-            json!({"images": {"allow": ["a/***"]}}),
-            "must stand alone",
-        ),
-        (
-            "images once",
-            json!({"images": {"allow": ["a", "b"]}}),
-            json!({"images": {"allow": ["a", "a"]}}),
-            "Duplicate value",
-        ),
-        (
-            "many images",
-            json!({"images": {"allow": many(128, &image)}}),
-            json!({"images": {"allow": many(129, &image)}}),
-            "128",
-        ),
-        ("accounts", json!({"serviceAccounts": []}), json!({"serviceAccounts": ["A!"]}), "serviceAccounts"),
-        (
-            "many accounts",
-            json!({"serviceAccounts": many(128, &name)}),
-            json!({"serviceAccounts": many(129, &name)}),
-            "128",
-        ),
-        (
-            "classes",
-            json!({"priorityClasses": ["system-node-critical"]}),
-            json!({"priorityClasses": ["A!"]}),
-            "priorityClasses",
-        ),
-        (
-            "many classes",
-            json!({"priorityClasses": many(128, &name)}),
-            json!({"priorityClasses": many(129, &name)}),
-            "128",
-        ),
-        (
-            "keys",
-            json!({"nodeSelectorKeys": ["disk", "kubernetes.io/arch", "metadata.name"]}),
-            json!({"nodeSelectorKeys": ["a b"]}),
-            "label's key",
-        ),
-        (
-            "many keys",
-            json!({"nodeSelectorKeys": many(128, &|n| format!("{}/k{n}", "p".repeat(250)))}),
-            json!({"nodeSelectorKeys": many(129, &|n| format!("k{n}"))}),
-            "128",
-        ),
-        (
-            "volumes",
-            json!({"volumes": ["emptyDir", "image"]}),
-            json!({"volumes": ["emptydir"]}),
-            "Unsupported value",
-        ),
-        (
-            "standards",
-            json!({"podSecurity": "baseline"}),
-            json!({"podSecurity": "privileged"}),
-            "Unsupported value",
-        ),
-        ("overrides", json!({"overrides": "Forbid"}), json!({"overrides": "Maybe"}), "Unsupported value"),
         (
             "locked",
-            json!({"locked": ["restartPolicy", "settings.backoffLimit", "containers[main].image", "labels[a.b/c]"]}),
-            json!({"locked": ["settings..backoffLimit"]}),
-            "path of a field",
-        ),
-        (
-            "many locked",
-            json!({"locked": many(128, &|n| format!("labels[{}{n}]", "l".repeat(230)))}),
-            json!({"locked": many(129, &|n| format!("labels[{n}]"))}),
-            "128",
+            many(128, &|n| format!("labels[{}{n}]", "l".repeat(230))),
+            many(129, &|n| format!("labels[{n}]")),
         ),
     ];
+    let lists = lists.map(|(list, accepted, refused)| {
+        let policy = |items: Vec<String>| match list.split_once('.') {
+            Some((rule, list)) => json!({rule: {list: items}}),
+            None => json!({list: items}),
+        };
+        Rule {
+            name: format!("many {list}"),
+            accepted: policy(accepted),
+            refused: policy(refused),
+            message: "128".to_owned(),
+        }
+    });
+    let table: Vec<Rule> = rows("schema").into_iter().chain(lists).collect();
     let mut wrong = Vec::new();
-    for (rule, taken, refused, words) in &table {
-        if let Err(message) = try_create(&client, &collection, &probe(json!({"policy": taken}))).await {
+    for Rule { name: rule, accepted, refused, message: part } in &table {
+        if let Err(message) = try_create(&client, &collection, &probe(json!({"policy": accepted}))).await {
             wrong.push(format!("{rule}: refused: {message}"));
         }
         match try_create(&client, &collection, &probe(json!({"policy": refused}))).await {
             Ok(()) => wrong.push(format!("{rule}: took {refused}")),
-            Err(message) if !message.contains(words) => {
-                wrong.push(format!("{rule}: does not say '{words}': {message}"));
+            Err(message) if !message.contains(part) => {
+                wrong.push(format!("{rule}: does not say '{part}': {message}"));
             }
             Err(_) => {}
         }

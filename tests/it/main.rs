@@ -19,6 +19,7 @@ mod diagnosis;
 mod layer_properties;
 mod operating;
 mod plan_properties;
+mod policy;
 mod policy_properties;
 mod protocol;
 mod reconcile;
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         cli::tests(),
         chart::tests(),
         compile::tests(),
+        policy::tests(),
         reconcile::tests(),
         diagnosis::tests(),
         crds::tests(),

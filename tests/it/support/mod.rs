@@ -1,6 +1,8 @@
 //! What several modules of tests use.
 
+pub(crate) mod difference;
 pub(crate) mod golden;
+pub(crate) mod policy_rows;
 
 use std::path::Path;
 
