@@ -14,17 +14,17 @@ use crate::support::requests::{Requests, condition, spec};
 use crate::support::{Cluster, DEADLINE, OPERATOR, Operator, RELEASE_NAMESPACE, Test, eventually};
 
 pub(crate) fn tests() -> Vec<Test> {
-    vec![
-        Test::new("who_may_not_create_jobs_creates_no_request", who_may_not_create_jobs),
-        Test::new("who_may_not_create_jobs_changes_no_run", who_may_not_change_runs),
-        Test::new("who_may_not_create_jobs_everywhere_shapes_no_cluster", who_may_not_shape_the_cluster),
-        Test::new("every_kind_of_delete_ends", every_kind_of_delete_ends),
-        Test::new("the_operator_writes_only_jobs_of_requests", operator_writes_only_jobs_of_requests),
-        Test::new("the_operator_is_kept_out_of_namespaces", operator_is_kept_out),
-        Test::new("the_operator_reads_no_secrets", operator_reads_no_secrets),
-        Test::new("roles_of_people", roles_of_people),
-        Test::new("pod_security_holds_for_overrides", pod_security_holds_for_overrides),
-        Test::new("a_picked_node_is_left_to_the_scheduler", picked_node_is_left_to_the_scheduler),
+    tests![
+        who_may_not_create_jobs_creates_no_request,
+        who_may_not_create_jobs_changes_no_run,
+        who_may_not_create_jobs_everywhere_shapes_no_cluster,
+        every_kind_of_delete_ends,
+        the_operator_writes_only_jobs_of_requests,
+        the_operator_is_kept_out_of_namespaces,
+        the_operator_reads_no_secrets,
+        roles_of_people,
+        pod_security_holds_for_overrides,
+        a_picked_node_is_left_to_the_scheduler,
     ]
 }
 
@@ -77,7 +77,7 @@ async fn in_force(client: &Client, collection: &str, object: &Value) {
     .await;
 }
 
-async fn who_may_not_create_jobs(cx: Arc<Cluster>) {
+async fn who_may_not_create_jobs_creates_no_request(cx: Arc<Cluster>) {
     let namespace = cx.namespace("admission").await;
     let namespace = namespace.name();
     let writer = person(&cx, &format!("writer-{namespace}"), Some(namespace), &writes_ours()).await;
@@ -94,7 +94,7 @@ async fn who_may_not_create_jobs(cx: Arc<Cluster>) {
     }
 }
 
-async fn who_may_not_change_runs(cx: Arc<Cluster>) {
+async fn who_may_not_create_jobs_changes_no_run(cx: Arc<Cluster>) {
     let namespace = cx.namespace("admission").await;
     let namespace = namespace.name();
     let writer = person(&cx, &format!("writer-{namespace}"), Some(namespace), &writes_ours()).await;
@@ -140,7 +140,7 @@ async fn who_may_not_change_runs(cx: Arc<Cluster>) {
     }
 }
 
-async fn who_may_not_shape_the_cluster(cx: Arc<Cluster>) {
+async fn who_may_not_create_jobs_everywhere_shapes_no_cluster(cx: Arc<Cluster>) {
     // Templates of the cluster are for everybody, so this one has a cluster of its own.
     let cx = cx.own().await;
     cx.control_plane().install_crds().unwrap();
@@ -191,7 +191,7 @@ async fn every_kind_of_delete_ends(cx: Arc<Cluster>) {
     assert_eq!(orphan.metadata.owner_references.unwrap_or_default(), []);
 }
 
-async fn operator_writes_only_jobs_of_requests(cx: Arc<Cluster>) {
+async fn the_operator_writes_only_jobs_of_requests(cx: Arc<Cluster>) {
     let at = Requests::new(&cx, "token").await;
     let stolen = cx.operator_client().await;
     let jobs = format!("/apis/batch/v1/namespaces/{}/jobs", at.namespace.name());
@@ -234,7 +234,7 @@ async fn operator_writes_only_jobs_of_requests(cx: Arc<Cluster>) {
     );
 }
 
-async fn operator_is_kept_out(cx: Arc<Cluster>) {
+async fn the_operator_is_kept_out_of_namespaces(cx: Arc<Cluster>) {
     let unowned = json!({
         "apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "a"},
         "spec": {"template": {"spec": {"restartPolicy": "Never", "containers": [{"name": "a", "image": "a:1"}]}}}
@@ -254,7 +254,7 @@ async fn operator_is_kept_out(cx: Arc<Cluster>) {
     }
 }
 
-async fn operator_reads_no_secrets(cx: Arc<Cluster>) {
+async fn the_operator_reads_no_secrets(cx: Arc<Cluster>) {
     let may = |verb: &str, what: &str| can(&cx, OPERATOR, None, verb, what);
     assert!(may("create", "jobs.batch"), "the question is asked in the right way");
     for what in [
@@ -388,7 +388,7 @@ async fn pod_security_holds_for_overrides(cx: Arc<Cluster>) {
 }
 
 /// A pod that is bound to a node from the start would pass by taints and requests; a picked node is a node affinity.
-async fn picked_node_is_left_to_the_scheduler(cx: Arc<Cluster>) {
+async fn a_picked_node_is_left_to_the_scheduler(cx: Arc<Cluster>) {
     let at = Requests::new(&cx, "node").await;
     let _operator = Operator::start(&cx, &at.namespace, &[]);
     let mut too_much = spec(&json!({}), &json!({"nodeName": "node-1"}));

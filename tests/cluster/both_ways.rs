@@ -20,7 +20,7 @@ use crate::support::{Cluster, DEADLINE, Operator, Test, eventually};
 use crate::templates::{Templates, message};
 
 pub(crate) fn tests() -> Vec<Test> {
-    vec![Test::new("a_corpus_goes_both_ways", a_corpus_goes_both_ways)]
+    tests![a_corpus_goes_both_ways,]
 }
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");

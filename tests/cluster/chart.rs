@@ -14,12 +14,12 @@ use crate::support::requests::{Requests, spec};
 use crate::support::{Cluster, DEADLINE, Operator, Test, eventually};
 
 pub(crate) fn tests() -> Vec<Test> {
-    vec![
-        Test::new("lives_with_helm_3", |cx| lives_with(cx, "helm3")),
-        Test::new("lives_with_helm_4", |cx| lives_with(cx, "helm4")),
-        Test::new("self_test_tells_what_is_wrong", self_test_tells_what_is_wrong),
-        Test::new("renders_pass_the_schemas_of_the_api_server", renders_pass_the_schemas),
-        Test::new("watches_several_namespaces_with_roles", watches_several_namespaces),
+    tests![
+        lives_with_helm_3: |cx| lives_with(cx, "helm3"),
+        lives_with_helm_4: |cx| lives_with(cx, "helm4"),
+        self_test_reports_what_is_wrong,
+        renders_pass_the_schemas_of_the_api_server,
+        watches_several_namespaces_with_roles,
     ]
 }
 
@@ -94,7 +94,7 @@ async fn lives_with(cx: Arc<Cluster>, version: &'static str) {
 }
 
 /// The program of `helm test`, with the rights that the chart gives it: it shows a run, and says what is wrong.
-async fn self_test_tells_what_is_wrong(cx: Arc<Cluster>) {
+async fn self_test_reports_what_is_wrong(cx: Arc<Cluster>) {
     let at = Requests::new(&cx, "self-test").await;
     let values = format!("selfTest.namespace={},replicas=0,crds.enabled=false", at.namespace.name());
     let rendered = cx
@@ -160,7 +160,7 @@ async fn self_test_tells_what_is_wrong(cx: Arc<Cluster>) {
 }
 
 /// kubeconform, with the schemas of this very API server: the usual ones are in the network.
-async fn renders_pass_the_schemas(cx: Arc<Cluster>) {
+async fn renders_pass_the_schemas_of_the_api_server(cx: Arc<Cluster>) {
     let folder = cx.log("schemas");
     fs::create_dir_all(&folder).unwrap();
     let client = cx.client().await;
@@ -237,7 +237,7 @@ async fn export_schemas(client: &kube::Client, folder: &Path) -> usize {
 }
 
 /// Roles in two namespaces, an operator for each, and nothing that sees a third.
-async fn watches_several_namespaces(cx: Arc<Cluster>) {
+async fn watches_several_namespaces_with_roles(cx: Arc<Cluster>) {
     let (one, two, other) =
         (Requests::new(&cx, "one").await, Requests::new(&cx, "two").await, Requests::new(&cx, "other").await);
     let (first, second) = (one.namespace.name(), two.namespace.name());

@@ -10,11 +10,11 @@ use crate::support::witness::{Witness, has_ended};
 use crate::support::{Cluster, Operator, Test};
 
 pub(crate) fn tests() -> Vec<Test> {
-    vec![
-        Test::new("killed_at_any_moment_of_a_start", killed_at_any_moment_of_a_start),
-        Test::new("killed_as_soon_as_the_job_is_there", killed_as_soon_as_the_job_is_there),
-        Test::new("killed_while_the_run_is_active", killed_while_the_run_is_active),
-        Test::new("killed_before_the_result_is_recorded", killed_before_the_result_is_recorded),
+    tests![
+        killed_at_any_moment_of_a_start,
+        killed_as_soon_as_the_job_is_there,
+        killed_while_the_run_is_active,
+        killed_before_the_result_is_recorded,
     ]
 }
 

@@ -11,19 +11,19 @@ use crate::support::requests::{Requests, condition, spec};
 use crate::support::{Cluster, DEADLINE, Operator, Test, eventually};
 
 pub(crate) fn tests() -> Vec<Test> {
-    vec![
-        Test::new("pods_refused_by_a_quota", pods_refused_by_a_quota),
-        Test::new("pods_refused_by_pod_security", pods_refused_by_pod_security),
-        Test::new("pods_refused_for_a_missing_service_account", pods_refused_for_a_missing_service_account),
-        Test::new("stuck_runs_say_why", stuck_runs_say_why),
-        Test::new("pods_that_are_not_set_up_say_why", pods_that_are_not_set_up_say_why),
-        Test::new("failed_pods_say_why", failed_pods_say_why),
-        Test::new("deadlines_say_what_they_interrupted", deadlines_say_what_they_interrupted),
-        Test::new("start_deadlines_end_what_does_not_start", start_deadlines_end_what_does_not_start),
-        Test::new("rules_and_indexes_say_which", rules_and_indexes_say_which),
-        Test::new("lost_says_so", lost_says_so),
-        Test::new("templates_switch_the_capture_off", templates_switch_the_capture_off),
-        Test::new("calls_of_a_failed_run", calls_of_a_failed_run),
+    tests![
+        pods_refused_by_a_quota,
+        pods_refused_by_pod_security,
+        pods_refused_for_a_missing_service_account,
+        stuck_runs_say_why,
+        pods_that_are_not_set_up_say_why,
+        failed_pods_say_why,
+        deadlines_say_what_they_interrupted,
+        start_deadlines_end_what_does_not_start,
+        rules_and_indexes_say_which,
+        deleted_job_is_explained_as_lost,
+        templates_switch_the_capture_off,
+        calls_of_a_failed_run,
     ]
 }
 
@@ -340,7 +340,7 @@ async fn rules_and_indexes_say_which(cx: Arc<Cluster>) {
     assert!(status["failure"].is_null(), "{status:#}");
 }
 
-async fn lost_says_so(cx: Arc<Cluster>) {
+async fn deleted_job_is_explained_as_lost(cx: Arc<Cluster>) {
     let at = Requests::new(&cx, "lost").await;
     let _operator = Operator::start(&cx, &at.namespace, &[]);
     at.create("gone", spec(&json!({"run-seconds": "forever"}), &json!({}))).await;

@@ -9,10 +9,7 @@ use crate::support::requests::{Requests, spec};
 use crate::support::{Cluster, Operator, Test};
 
 pub(crate) fn tests() -> Vec<Test> {
-    vec![
-        Test::new("calls_of_a_successful_run", calls_of_a_successful_run),
-        Test::new("no_write_after_a_restart", no_write_after_a_restart),
-    ]
+    tests![calls_of_a_successful_run, no_write_after_a_restart,]
 }
 
 /// Requests of the operator about single objects: lists and watches of a kind are its caches.

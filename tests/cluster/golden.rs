@@ -10,7 +10,7 @@ use crate::support::requests::try_create;
 use crate::support::{Cluster, Test};
 
 pub(crate) fn tests() -> Vec<Test> {
-    vec![Test::new("every_golden_job_is_accepted", every_golden_job_is_accepted)]
+    tests![every_golden_job_is_accepted,]
 }
 
 async fn every_golden_job_is_accepted(cx: Arc<Cluster>) {

@@ -14,11 +14,11 @@ use crate::support::requests::{Requests, spec};
 use crate::support::{Cluster, ControlPlane, Test, sha256};
 
 pub(crate) fn tests() -> Vec<Test> {
-    vec![
-        Test::new("every_digest_is_right_and_the_settings_are_those_of_the_containerfile", contents),
-        Test::new("runs_alone_in_its_root", alone),
-        Test::new("runs_a_job_request_as_in_a_pod", as_in_a_pod),
-        Test::new("resolves_the_name_of_an_api_server", by_name),
+    tests![
+        every_digest_is_right_and_the_settings_are_those_of_the_containerfile,
+        runs_alone_in_its_root,
+        runs_a_job_request_as_in_a_pod,
+        resolves_the_name_of_an_api_server,
     ]
 }
 
@@ -67,7 +67,7 @@ fn described(layout: &Path) -> (Value, Value) {
     (manifest, config)
 }
 
-async fn contents(cx: Arc<Cluster>) {
+async fn every_digest_is_right_and_the_settings_are_those_of_the_containerfile(cx: Arc<Cluster>) {
     let layout = unpacked(&cx);
     let (manifest, config) = described(&layout);
     let layers = manifest["layers"].as_array().expect("layers");
@@ -144,7 +144,7 @@ fn entrypoint(root: &Path) -> Command {
     command
 }
 
-async fn alone(cx: Arc<Cluster>) {
+async fn runs_alone_in_its_root(cx: Arc<Cluster>) {
     let archive = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/jobrequest-image.tar");
     let root = root(&cx);
     let sizes = [archive, root.join("jobrequest")].map(|path| fs::metadata(path).expect("a file").len());
@@ -202,7 +202,7 @@ fn server(kubeconfig: &str) -> (&str, &str) {
     rest.lines().next().and_then(|address| address.trim().rsplit_once(':')).expect("a port")
 }
 
-async fn as_in_a_pod(cx: Arc<Cluster>) {
+async fn runs_a_job_request_as_in_a_pod(cx: Arc<Cluster>) {
     let at = Requests::new(&cx, "image").await;
     let namespace = at.namespace.name();
     let root = root(&cx);
@@ -237,7 +237,7 @@ async fn as_in_a_pod(cx: Arc<Cluster>) {
 }
 
 /// Static glibc can look names up only since its resolver is built in: a pod has /etc/hosts and /etc/resolv.conf.
-async fn by_name(cx: Arc<Cluster>) {
+async fn resolves_the_name_of_an_api_server(cx: Arc<Cluster>) {
     let at = Requests::new(&cx, "image-name").await;
     let root = root(&cx);
     let kubeconfig = cx.kubectl(&["config", "view", "--raw", "--flatten"]);

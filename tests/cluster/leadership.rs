@@ -11,13 +11,13 @@ use crate::support::witness::Witness;
 use crate::support::{Cluster, DEADLINE, Operator, Test, eventually};
 
 pub(crate) fn tests() -> Vec<Test> {
-    vec![
-        Test::new("one_leads_and_hands_over_when_it_is_stopped", hands_over),
-        Test::new("another_takes_over_when_the_leader_is_killed", takes_over),
-        Test::new("a_leader_that_was_paused_stands_by", was_paused),
-        Test::new("a_leader_that_was_paused_at_any_moment_does_no_harm", was_paused_at_any_moment),
-        Test::new("a_lease_that_cannot_be_had_is_told", forbidden),
-        Test::new("work_under_way_ends_before_the_process", graceful),
+    tests![
+        one_leads_and_hands_over_when_it_is_stopped,
+        another_takes_over_when_the_leader_is_killed,
+        a_leader_that_was_paused_is_on_standby,
+        a_leader_that_was_paused_at_any_moment_does_no_harm,
+        a_lease_that_cannot_be_acquired_is_reported,
+        work_under_way_ends_before_the_process: graceful,
     ]
 }
 
@@ -63,7 +63,7 @@ async fn completes(at: &Requests, name: &str) {
     at.until_phase(name, 1, "Completed").await;
 }
 
-async fn hands_over(cx: Arc<Cluster>) {
+async fn one_leads_and_hands_over_when_it_is_stopped(cx: Arc<Cluster>) {
     let at = Requests::new(&cx, "hand-over").await;
     let witness = Witness::of(&at).await;
     let first = replica(&cx, &at).await;
@@ -98,7 +98,7 @@ async fn hands_over(cx: Arc<Cluster>) {
     witness.saw_exactly(["one-1", "two-1", "three-1"].map(str::to_owned));
 }
 
-async fn takes_over(cx: Arc<Cluster>) {
+async fn another_takes_over_when_the_leader_is_killed(cx: Arc<Cluster>) {
     let at = Requests::new(&cx, "take-over").await;
     let witness = Witness::of(&at).await;
     let first = replica(&cx, &at).await;
@@ -122,7 +122,7 @@ async fn takes_over(cx: Arc<Cluster>) {
     witness.saw_exactly(["one-1", "two-1"].map(str::to_owned));
 }
 
-async fn was_paused(cx: Arc<Cluster>) {
+async fn a_leader_that_was_paused_is_on_standby(cx: Arc<Cluster>) {
     let at = Requests::new(&cx, "paused").await;
     let witness = Witness::of(&at).await;
     let mut first = replica(&cx, &at).await;
@@ -149,7 +149,7 @@ async fn was_paused(cx: Arc<Cluster>) {
     witness.saw_exactly(["one-1", "two-1", "three-1", "four-1"].map(str::to_owned));
 }
 
-async fn was_paused_at_any_moment(cx: Arc<Cluster>) {
+async fn a_leader_that_was_paused_at_any_moment_does_no_harm(cx: Arc<Cluster>) {
     const PAUSES: u64 = 3;
     const EACH: u64 = 4;
     let at = Requests::new(&cx, "pauses").await;
@@ -184,7 +184,7 @@ async fn was_paused_at_any_moment(cx: Arc<Cluster>) {
     witness.saw_exactly(names.iter().map(|name| format!("{name}-1")));
 }
 
-async fn forbidden(cx: Arc<Cluster>) {
+async fn a_lease_that_cannot_be_acquired_is_reported(cx: Arc<Cluster>) {
     let at = Requests::new(&cx, "no-lease").await;
     // No Lease can be made in a namespace which is not there.
     let arguments = [

@@ -6,6 +6,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(clippy::disallowed_types, clippy::disallowed_methods)] // tests are edges
 
+#[macro_use]
+mod support;
+
 mod admission;
 mod both_ways;
 mod campaign;
@@ -33,7 +36,6 @@ mod rights;
 mod runs;
 mod scale;
 mod schema;
-mod support;
 mod templates;
 mod traps;
 mod ttl;

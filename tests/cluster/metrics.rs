@@ -11,10 +11,7 @@ use crate::support::requests::{Requests, spec};
 use crate::support::{Cluster, Operator, Test};
 
 pub(crate) fn tests() -> Vec<Test> {
-    vec![
-        Test::new("tell_what_happened", tell_what_happened),
-        Test::new("log_lines_name_the_request_and_the_run", log_lines),
-    ]
+    tests![show_phases_and_results_and_no_text_of_users, log_lines_name_the_request_and_the_run,]
 }
 
 /// Samples of a scrape, read by a parser that is not ours.
@@ -47,7 +44,7 @@ fn observations(scrape: &Scrape, name: &str, labels: &[(&str, &str)]) -> f64 {
     value(scrape, &format!("{name}_count"), labels)
 }
 
-async fn tell_what_happened(cx: Arc<Cluster>) {
+async fn show_phases_and_results_and_no_text_of_users(cx: Arc<Cluster>) {
     let at = Requests::new(&cx, "zebrafish").await;
     let operator = Operator::start(&cx, &at.namespace, &[]);
     let words = ["zebrafish", "axolotl", "quokka", "perl", "numbat", "BackoffLimitExceeded"];
@@ -132,7 +129,7 @@ fn conventions(text: &str, scrape: &Scrape) {
     assert!(observations(scrape, "jobrequest_reconcile_duration_seconds", &[]) >= 4.0);
 }
 
-async fn log_lines(cx: Arc<Cluster>) {
+async fn log_lines_name_the_request_and_the_run(cx: Arc<Cluster>) {
     let at = Requests::new(&cx, "lines").await;
     let operator = Operator::start(&cx, &at.namespace, &["--log-format", "json"]);
     at.create("pi", spec(&json!({}), &json!({}))).await;

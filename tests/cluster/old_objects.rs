@@ -11,7 +11,7 @@ use crate::support::{Cluster, DEADLINE, Operator, Test, eventually};
 const CRD: &str = "crds/jobrequests.jobrequest.dev.yaml";
 
 pub(crate) fn tests() -> Vec<Test> {
-    vec![Test::new("unreadable_specs_are_reported_once", unreadable_specs_are_reported_once)]
+    tests![unreadable_specs_are_reported_once,]
 }
 
 /// Name, spec, and what the report names.

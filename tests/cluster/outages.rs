@@ -8,10 +8,7 @@ use crate::support::requests::{Requests, spec};
 use crate::support::{Audit, Cluster, DEADLINE, Mark, Operator, Test, eventually};
 
 pub(crate) fn tests() -> Vec<Test> {
-    vec![
-        Test::new("api_server_goes_and_comes_back", api_server_goes_and_comes_back),
-        Test::new("missing_crds_are_waited_for", missing_crds_are_waited_for),
-    ]
+    tests![api_server_goes_and_comes_back, missing_crds_are_waited_for,]
 }
 
 /// What the operator tells somebody who has not installed the CRDs.

@@ -21,12 +21,12 @@ use crate::support::requests::try_create;
 use crate::support::{Cluster, DEADLINE, Test, eventually};
 
 pub(crate) fn tests() -> Vec<Test> {
-    vec![
-        Test::new("pod_security_is_judged_as_the_api_server_does", pod_security),
-        Test::new("quantities_are_compared_as_the_api_server_does", quantities),
-        Test::new("what_was_cut_is_a_job_to_the_api_server", cuts),
-        Test::new("a_pod_counts_what_it_counts_for_a_limit_range", pod_amounts),
-        Test::new("each_rule_of_a_policy_accepts_and_refuses", rules),
+    tests![
+        pod_security_is_judged_as_the_api_server_does: pod_security,
+        quantities_are_compared_as_the_api_server_does: quantities,
+        what_was_cut_is_a_job_to_the_api_server: cuts,
+        a_pod_counts_what_it_counts_for_a_limit_range,
+        each_rule_of_a_policy_accepts_and_refuses,
     ]
 }
 
@@ -336,7 +336,7 @@ async fn cuts(cx: Arc<Cluster>) {
 }
 
 /// runMax for one pod is what a LimitRange of type Pod has as max.
-async fn pod_amounts(cx: Arc<Cluster>) {
+async fn a_pod_counts_what_it_counts_for_a_limit_range(cx: Arc<Cluster>) {
     let client = cx.client().await;
     let limited =
         |name: &str, cpu: &str| json!({"name": name, "image": "x", "resources": {"limits": {"cpu": cpu}}});
@@ -415,7 +415,7 @@ struct Rule {
     message: String,
 }
 
-async fn rules(cx: Arc<Cluster>) {
+async fn each_rule_of_a_policy_accepts_and_refuses(cx: Arc<Cluster>) {
     let client = cx.client().await;
     let collection = probes(&cx, &client).await;
     let many = |count: usize, make: &dyn Fn(usize) -> String| (0..count).map(make).collect::<Vec<_>>();

@@ -13,10 +13,10 @@ use serde_json::Value;
 use crate::support::{Cluster, Test};
 
 pub(crate) fn tests() -> Vec<Test> {
-    vec![
-        Test::new("scalars_are_read_as_kubectl_reads_them", scalars_are_read_as_kubectl_reads_them),
-        Test::new("documents_are_read_as_kubectl_reads_them", documents_are_read_as_kubectl_reads_them),
-        Test::new("a_rendered_job_is_read_as_it_was_written", a_rendered_job_is_read_as_it_was_written),
+    tests![
+        scalars_are_read_as_kubectl_reads_them,
+        documents_are_read_as_kubectl_reads_them,
+        a_rendered_job_is_read_as_it_was_written,
     ]
 }
 

@@ -13,20 +13,17 @@ use crate::support::witness::{History, Witness};
 use crate::support::{Cluster, DEADLINE, Operator, Test, eventually};
 
 pub(crate) fn tests() -> Vec<Test> {
-    vec![
-        Test::new("each_door_asks_for_a_run", each_door_asks_for_a_run),
-        Test::new("created_with_a_token_is_one_run", created_with_a_token_is_one_run),
-        Test::new("rerun_waits_for_the_active_run", rerun_waits_for_the_active_run),
-        Test::new("rerun_of_a_suspended_request_waits", rerun_of_a_suspended_request_waits),
-        Test::new("held_changes_wait_for_a_rerun", held_changes_wait_for_a_rerun),
-        Test::new("replaced_run_makes_room", replaced_run_makes_room),
-        Test::new("replaced_run_is_gone_before_the_next_starts", replaced_run_is_gone_before_the_next_starts),
-        Test::new("an_edit_of_a_template_runs_who_asked_for_it", an_edit_of_a_template_runs_who_asked_for_it),
-        Test::new("history_keeps_the_newest_jobs", history_keeps_the_newest_jobs),
-        Test::new(
-            "the_end_of_a_run_is_not_that_of_a_newer_spec",
-            the_end_of_a_run_is_not_that_of_a_newer_spec,
-        ),
+    tests![
+        spec_and_annotation_each_request_a_rerun,
+        created_with_a_token_is_one_run,
+        rerun_waits_for_the_active_run,
+        rerun_of_a_suspended_request_waits,
+        held_changes_wait_for_a_rerun,
+        change_replaces_the_active_run,
+        replaced_run_is_gone_before_the_next_starts,
+        template_edit_reruns_only_requests_that_opted_in,
+        history_keeps_the_newest_jobs,
+        the_end_of_a_run_is_not_that_of_a_newer_spec,
     ]
 }
 
@@ -47,7 +44,7 @@ fn start(cx: &Cluster, at: &Requests) -> Operator {
     Operator::start(cx, &at.namespace, &flags.each_ref().map(String::as_str))
 }
 
-async fn each_door_asks_for_a_run(cx: Arc<Cluster>) {
+async fn spec_and_annotation_each_request_a_rerun(cx: Arc<Cluster>) {
     let at = Requests::new(&cx, "doors").await;
     let _operator = Operator::start(&cx, &at.namespace, &[]);
     at.create("again", spec(&json!({}), &json!({}))).await;
@@ -136,7 +133,7 @@ async fn held_changes_wait_for_a_rerun(cx: Arc<Cluster>) {
     assert_eq!(condition(&status, "PendingChanges"), "-");
 }
 
-async fn replaced_run_makes_room(cx: Arc<Cluster>) {
+async fn change_replaces_the_active_run(cx: Arc<Cluster>) {
     let at = Requests::new(&cx, "replace").await;
     let _operator = start(&cx, &at);
     let policy = json!({"runPolicy": {"whileActive": "Replace"}});
@@ -184,7 +181,7 @@ fn templates(client: &Client, namespace: &str) -> Api<DynamicObject> {
     Api::namespaced_with(client.clone(), namespace, &resource)
 }
 
-async fn an_edit_of_a_template_runs_who_asked_for_it(cx: Arc<Cluster>) {
+async fn template_edit_reruns_only_requests_that_opted_in(cx: Arc<Cluster>) {
     let at = Requests::new(&cx, "follow").await;
     let api = templates(&at.client, at.namespace.name());
     let template = |image: &str| -> DynamicObject {

@@ -13,10 +13,7 @@ use crate::support::requests::{Requests, condition, spec};
 use crate::support::{Cluster, DEADLINE, OPERATOR, Operator, RELEASE_NAMESPACE, Test, eventually};
 
 pub(crate) fn tests() -> Vec<Test> {
-    vec![
-        Test::new("what_is_granted_is_used", what_is_granted_is_used),
-        Test::new("owner_references_need_the_finalizers_right", owner_references_need_the_finalizers_right),
-    ]
+    tests![what_is_granted_is_used, owner_references_need_the_finalizers_right,]
 }
 
 /// Asked for by OwnerReferencesPermissionEnforcement only, never called; the second test shows that it is needed.

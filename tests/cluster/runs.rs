@@ -12,27 +12,27 @@ use crate::support::requests::{Requests, condition, spec};
 use crate::support::{Cluster, DEADLINE, Operator, Test, eventually};
 
 pub(crate) fn tests() -> Vec<Test> {
-    vec![
-        Test::new("completes_and_says_so", completes_and_says_so),
-        Test::new("deadline_is_mirrored", deadline_is_mirrored),
-        Test::new("failure_is_mirrored", failure_is_mirrored),
-        Test::new("stuck_pull_is_updating", stuck_pull_is_updating),
-        Test::new("change_is_a_new_run_after_the_active_one", change_is_a_new_run_after_the_active_one),
-        Test::new("change_in_place_reaches_the_live_job", change_in_place_reaches_the_live_job),
-        Test::new("suspended_before_its_run", suspended_before_its_run),
-        Test::new("suspended_while_it_runs", suspended_while_it_runs),
-        Test::new("queue_keeps_its_suspension", queue_keeps_its_suspension),
-        Test::new("rejected_spec_heals", rejected_spec_heals),
-        Test::new("words_of_the_api_server_are_shown", words_of_the_api_server_are_shown),
-        Test::new("forbidden_job_waits", forbidden_job_waits),
-        Test::new("foreign_job_is_left_alone", foreign_job_is_left_alone),
-        Test::new("predecessor_is_waited_for", predecessor_is_waited_for),
-        Test::new("deleted_before_its_result_is_lost", deleted_before_its_result_is_lost),
-        Test::new("deleted_after_its_result_changes_nothing", deleted_after_its_result_changes_nothing),
-        Test::new("wiped_status_is_rebuilt", wiped_status_is_rebuilt),
-        Test::new("operator_away_while_a_job_ends", operator_away_while_a_job_ends),
-        Test::new("stripped_owner_is_observed_to_its_end", stripped_owner_is_observed_to_its_end),
-        Test::new("deletes_of_every_kind_end", deletes_of_every_kind_end),
+    tests![
+        completes_and_says_so,
+        deadline_is_mirrored,
+        failure_is_mirrored,
+        stuck_pull_is_updating,
+        change_is_a_new_run_after_the_active_one,
+        change_in_place_reaches_the_live_job,
+        suspended_before_its_run,
+        suspended_while_it_runs,
+        queue_keeps_its_suspension,
+        rejected_spec_heals,
+        message_of_the_api_server_is_shown,
+        forbidden_job_waits,
+        foreign_job_is_left_alone,
+        predecessor_is_waited_for,
+        deleted_before_its_result_is_lost,
+        deleted_after_its_result_changes_nothing,
+        wiped_status_is_rebuilt,
+        operator_away_while_a_job_ends,
+        stripped_owner_is_observed_to_its_end,
+        deletes_of_every_kind_end,
     ]
 }
 
@@ -208,7 +208,7 @@ async fn rejected_spec_heals(cx: Arc<Cluster>) {
     at.until_phase("broken", 1, "Completed").await;
 }
 
-async fn words_of_the_api_server_are_shown(cx: Arc<Cluster>) {
+async fn message_of_the_api_server_is_shown(cx: Arc<Cluster>) {
     let at = Requests::new(&cx, "invalid").await;
     let _operator = Operator::start(&cx, &at.namespace, &[]);
     let rule = json!({"action": "FailIndex", "onExitCodes": {"operator": "In", "values": [1]}});

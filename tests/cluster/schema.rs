@@ -8,11 +8,11 @@ use crate::support::requests::{Requests, try_create};
 use crate::support::{Cluster, Namespace, Test};
 
 pub(crate) fn tests() -> Vec<Test> {
-    vec![
-        Test::new("each_rule_accepts_and_refuses", each_rule_accepts_and_refuses),
-        Test::new("each_bound_holds", each_bound_holds),
-        Test::new("names_of_requests", names_of_requests),
-        Test::new("a_wiped_status_counts_as_unobserved", a_wiped_status_counts_as_unobserved),
+    tests![
+        each_rule_accepts_and_refuses,
+        each_bound_holds,
+        names_of_requests,
+        a_wiped_status_counts_as_unobserved,
     ]
 }
 

@@ -16,17 +16,16 @@ use crate::support::requests::{Requests, condition, spec};
 use crate::support::{Cluster, DEADLINE, Operator, Test, eventually};
 
 pub(crate) fn tests() -> Vec<Test> {
-    vec![
-        // It waits for long, so it begins first.
-        Test::new("requests_are_counted_once_a_minute", requests_are_counted_once_a_minute),
-        Test::new("defaults_and_limits_of_the_cluster", defaults_and_limits_of_the_cluster),
-        Test::new("the_newest_default_of_a_namespace_wins", the_newest_default_of_a_namespace_wins),
-        Test::new("an_invalid_template_says_so_and_heals", an_invalid_template_says_so_and_heals),
-        Test::new("a_missing_template_is_named_and_heals", a_missing_template_is_named_and_heals),
-        Test::new("a_missing_preset_is_named_and_heals", a_missing_preset_is_named_and_heals),
-        Test::new("runs_keep_what_they_were_made_with", runs_keep_what_they_were_made_with),
-        Test::new("clamped_numbers_are_told", clamped_numbers_are_told),
-        Test::new("explain_tells_the_same_of_a_live_request", explain_tells_the_same_of_a_live_request),
+    tests![
+        requests_are_counted_once_a_minute,
+        defaults_and_limits_of_the_cluster,
+        the_newest_default_of_a_namespace_wins,
+        an_invalid_template_says_so_and_heals,
+        a_missing_template_is_named_and_heals,
+        a_missing_preset_is_named_and_heals,
+        runs_keep_what_they_were_made_with,
+        clamped_numbers_are_shown,
+        explain_agrees_with_the_status_of_a_live_request,
     ]
 }
 
@@ -302,7 +301,7 @@ async fn runs_keep_what_they_were_made_with(cx: Arc<Cluster>) {
     assert_eq!((still.metadata.uid, still.spec), (running.metadata.uid, running.spec));
 }
 
-async fn clamped_numbers_are_told(cx: Arc<Cluster>) {
+async fn clamped_numbers_are_shown(cx: Arc<Cluster>) {
     let at = Requests::new(&cx, "clamped").await;
     let templates = Templates::in_namespace_of(&at);
     let _operator = Operator::start(&cx, &at.namespace, &[]);
@@ -351,7 +350,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).expect("UTF-8")
 }
 
-async fn explain_tells_the_same_of_a_live_request(cx: Arc<Cluster>) {
+async fn explain_agrees_with_the_status_of_a_live_request(cx: Arc<Cluster>) {
     let at = Requests::new(&cx, "explained").await;
     let namespace = at.namespace.name();
     let templates = Templates::in_namespace_of(&at);

@@ -15,22 +15,19 @@ use crate::support::witness::{Witness, has_ended};
 use crate::support::{Cluster, DEADLINE, Operator, Test, eventually};
 
 pub(crate) fn tests() -> Vec<Test> {
-    vec![
-        Test::new("a_job_that_ends_and_goes_unseen_is_lost", a_job_that_ends_and_goes_unseen_is_lost),
-        Test::new("a_terminating_job_of_another_is_waited_for", a_terminating_job_of_another_is_waited_for),
-        Test::new("a_job_of_another_takes_the_number", a_job_of_another_takes_the_number),
-        Test::new("stripped_labels_are_no_loss", stripped_labels_are_no_loss),
-        Test::new(
-            "a_job_stripped_of_all_is_observed_to_its_end",
-            a_job_stripped_of_all_is_observed_to_its_end,
-        ),
-        Test::new("a_namespace_that_is_going_is_no_storm", a_namespace_that_is_going_is_no_storm),
-        Test::new("a_template_deleted_in_use_stops_nothing", a_template_deleted_in_use_stops_nothing),
-        Test::new("made_again_while_the_old_job_is_going", made_again_while_the_old_job_is_going),
-        Test::new("made_again_beside_an_orphan", made_again_beside_an_orphan),
-        Test::new("wiped_while_suspended", wiped_while_suspended),
-        Test::new("wiped_while_replacing", wiped_while_replacing),
-        Test::new("wiped_with_tokens_in_the_doors", wiped_with_tokens_in_the_doors),
+    tests![
+        job_that_ends_and_is_deleted_unseen_is_lost,
+        a_terminating_job_of_another_is_waited_for,
+        run_number_is_taken_by_a_job_of_another_request,
+        job_without_labels_is_not_lost,
+        job_without_labels_and_owner_is_observed_to_its_end,
+        no_retry_storm_in_a_terminating_namespace,
+        deleting_a_template_in_use_stops_no_run,
+        recreated_request_waits_for_the_terminating_job,
+        recreated_request_ignores_an_orphaned_job,
+        status_wiped_while_suspended,
+        status_wiped_while_replacing,
+        status_wiped_with_pending_rerun_tokens,
     ]
 }
 
@@ -53,7 +50,7 @@ async fn merge_into_job(at: &Requests, name: &str, change: Value) {
     at.jobs().patch(name, &PatchParams::default(), &Patch::Merge(change)).await.expect("change the Job");
 }
 
-async fn a_job_that_ends_and_goes_unseen_is_lost(cx: Arc<Cluster>) {
+async fn job_that_ends_and_is_deleted_unseen_is_lost(cx: Arc<Cluster>) {
     let at = Requests::new(&cx, "unseen").await;
     let witness = Witness::of(&at).await;
     let operator = Operator::start(&cx, &at.namespace, &[]);
@@ -90,7 +87,7 @@ async fn a_terminating_job_of_another_is_waited_for(cx: Arc<Cluster>) {
     assert_eq!(at.job_names().await, ["waits-1"]);
 }
 
-async fn a_job_of_another_takes_the_number(cx: Arc<Cluster>) {
+async fn run_number_is_taken_by_a_job_of_another_request(cx: Arc<Cluster>) {
     let at = Requests::new(&cx, "number").await;
     let other = foreign(&at, "taken-1", &[]).await;
     let _operator = Operator::start(&cx, &at.namespace, &[]);
@@ -107,7 +104,7 @@ async fn a_job_of_another_takes_the_number(cx: Arc<Cluster>) {
 }
 
 /// Whoever strips our labels takes the Job out of every cache, not out of the API server.
-async fn stripped_labels_are_no_loss(cx: Arc<Cluster>) {
+async fn job_without_labels_is_not_lost(cx: Arc<Cluster>) {
     let at = Requests::new(&cx, "labels").await;
     let witness = Witness::of(&at).await;
     let _operator = Operator::start(&cx, &at.namespace, &[]);
@@ -120,7 +117,7 @@ async fn stripped_labels_are_no_loss(cx: Arc<Cluster>) {
     assert!(at.jobs().get("bare-1").await.unwrap().metadata.owner_references.is_some());
 }
 
-async fn a_job_stripped_of_all_is_observed_to_its_end(cx: Arc<Cluster>) {
+async fn job_without_labels_and_owner_is_observed_to_its_end(cx: Arc<Cluster>) {
     let at = Requests::new(&cx, "stripped").await;
     let witness = Witness::of(&at).await;
     let operator = Operator::start(&cx, &at.namespace, &[]);
@@ -142,7 +139,7 @@ async fn a_job_stripped_of_all_is_observed_to_its_end(cx: Arc<Cluster>) {
     assert_ne!(job.spec.unwrap().suspend, Some(true), "never patched");
 }
 
-async fn a_namespace_that_is_going_is_no_storm(cx: Arc<Cluster>) {
+async fn no_retry_storm_in_a_terminating_namespace(cx: Arc<Cluster>) {
     let cx = cx.own().await;
     cx.control_plane().install_crds().unwrap();
     let (going, staying) = (Requests::new(&cx, "going").await, Requests::new(&cx, "staying").await);
@@ -176,7 +173,7 @@ async fn a_namespace_that_is_going_is_no_storm(cx: Arc<Cluster>) {
     assert!(operator.is_running(), "{}", operator.log());
 }
 
-async fn a_template_deleted_in_use_stops_nothing(cx: Arc<Cluster>) {
+async fn deleting_a_template_in_use_stops_no_run(cx: Arc<Cluster>) {
     let at = Requests::new(&cx, "used").await;
     let kind = GroupVersionKind::gvk("jobrequest.dev", "v1alpha1", "JobTemplate");
     let resource = ApiResource::from_gvk_with_plural(&kind, "jobtemplates");
@@ -212,7 +209,7 @@ async fn a_template_deleted_in_use_stops_nothing(cx: Arc<Cluster>) {
     at.until_phase("uses", 2, "Completed").await;
 }
 
-async fn made_again_while_the_old_job_is_going(cx: Arc<Cluster>) {
+async fn recreated_request_waits_for_the_terminating_job(cx: Arc<Cluster>) {
     let at = Requests::new(&cx, "again").await;
     let witness = Witness::of(&at).await;
     let _operator = Operator::start(&cx, &at.namespace, &[]);
@@ -254,7 +251,7 @@ async fn made_again_while_the_old_job_is_going(cx: Arc<Cluster>) {
     assert_eq!(names.into_values().collect::<Vec<_>>(), [2, 2], "the old one and the new one each");
 }
 
-async fn made_again_beside_an_orphan(cx: Arc<Cluster>) {
+async fn recreated_request_ignores_an_orphaned_job(cx: Arc<Cluster>) {
     let at = Requests::new(&cx, "orphan").await;
     let witness = Witness::of(&at).await;
     let _operator = Operator::start(&cx, &at.namespace, &[]);
@@ -272,7 +269,7 @@ async fn made_again_beside_an_orphan(cx: Arc<Cluster>) {
     witness.saw_exactly(["left-1", "left-2"].map(str::to_owned));
 }
 
-async fn wiped_while_suspended(cx: Arc<Cluster>) {
+async fn status_wiped_while_suspended(cx: Arc<Cluster>) {
     let at = Requests::new(&cx, "wiped-held").await;
     let witness = Witness::of(&at).await;
     let _operator = Operator::start(&cx, &at.namespace, &[]);
@@ -301,7 +298,7 @@ async fn wiped_while_suspended(cx: Arc<Cluster>) {
     witness.saw_exactly(["held-1", "live-1"].map(str::to_owned));
 }
 
-async fn wiped_while_replacing(cx: Arc<Cluster>) {
+async fn status_wiped_while_replacing(cx: Arc<Cluster>) {
     let at = Requests::new(&cx, "wiped-swap").await;
     let witness = Witness::of(&at).await;
     let lease = format!("--leader-elect-resource-namespace={}", at.namespace.name());
@@ -320,7 +317,7 @@ async fn wiped_while_replacing(cx: Arc<Cluster>) {
     witness.saw_exactly(["slow-1", "slow-2"].map(str::to_owned));
 }
 
-async fn wiped_with_tokens_in_the_doors(cx: Arc<Cluster>) {
+async fn status_wiped_with_pending_rerun_tokens(cx: Arc<Cluster>) {
     let at = Requests::new(&cx, "wiped-doors").await;
     let witness = Witness::of(&at).await;
     let _operator = Operator::start(&cx, &at.namespace, &[]);

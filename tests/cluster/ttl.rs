@@ -11,7 +11,7 @@ use crate::support::witness::Witness;
 use crate::support::{Cluster, Operator, Test, eventually};
 
 pub(crate) fn tests() -> Vec<Test> {
-    vec![Test::new("deletes_the_job_and_keeps_the_record", deletes_the_job_and_keeps_the_record)]
+    tests![deletes_the_job_and_keeps_the_record,]
 }
 
 /// Rule 6 of the run protocol makes every delete wait for two minutes: a late create may be in flight.

@@ -9,7 +9,7 @@ use crate::support::witness::Witness;
 use crate::support::{Cluster, Operator, Test};
 
 pub(crate) fn tests() -> Vec<Test> {
-    vec![Test::new("one_job_per_run_and_no_storm", one_job_per_run_and_no_storm)]
+    tests![one_job_per_run_and_no_storm,]
 }
 
 const REQUESTS: usize = 10;

@@ -17,9 +17,9 @@ use crate::support::witness::Witness;
 use crate::support::{Cluster, DEADLINE, Operator, Test, eventually};
 
 pub(crate) fn tests() -> Vec<Test> {
-    vec![
-        Test::new("from_the_first_release_with_helm_3", |cx| from_the_first_release(cx, "helm3")),
-        Test::new("from_the_first_release_with_helm_4", |cx| from_the_first_release(cx, "helm4")),
+    tests![
+        from_the_first_release_with_helm_3: |cx| from_the_first_release(cx, "helm3"),
+        from_the_first_release_with_helm_4: |cx| from_the_first_release(cx, "helm4"),
     ]
 }
 

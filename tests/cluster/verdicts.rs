@@ -20,16 +20,10 @@ use crate::support::requests::stored;
 use crate::support::{Cluster, Test};
 
 pub(crate) fn tests() -> Vec<Test> {
-    vec![
-        Test::new("tables_get_the_verdict_of_the_server", tables_get_the_verdict_of_the_server),
-        Test::new(
-            "changed_examples_get_the_verdict_of_the_server",
-            changed_examples_get_the_verdict_of_the_server,
-        ),
-        Test::new(
-            "changed_templates_get_the_verdict_of_the_server",
-            changed_templates_get_the_verdict_of_the_server,
-        ),
+    tests![
+        tables_get_the_verdict_of_the_server,
+        changed_examples_get_the_verdict_of_the_server,
+        changed_templates_get_the_verdict_of_the_server,
     ]
 }
 

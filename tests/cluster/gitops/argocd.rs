@@ -14,11 +14,11 @@ use crate::support::requests::{Requests, condition, spec};
 use crate::support::{Cluster, Operator, Test};
 
 pub(crate) fn tests() -> Vec<Test> {
-    vec![
-        Test::new("argo_cd_health_tests_pass_and_cover_every_state", health),
-        Test::new("argo_cd_action_tests_pass", actions),
-        Test::new("argo_cd_actions_work_on_the_cluster", on_the_cluster),
-        Test::new("argo_cd_config_map_holds_these_scripts", config_map),
+    tests![
+        argo_cd_health_tests_pass_and_cover_every_state: health,
+        argo_cd_action_tests_pass: actions,
+        argo_cd_actions_work_on_the_cluster,
+        argo_cd_config_map_holds_these_scripts,
     ]
 }
 
@@ -125,7 +125,7 @@ fn is_same_list(from: &[Value], to: &[Value]) -> bool {
         && from.iter().zip(to).all(|(from, to)| merge_patch(&wrapped(from), &wrapped(to)) == json!({}))
 }
 
-async fn on_the_cluster(cx: Arc<Cluster>) {
+async fn argo_cd_actions_work_on_the_cluster(cx: Arc<Cluster>) {
     let at = Requests::new(&cx, "argocd").await;
     let _operator = Operator::start(&cx, &at.namespace, &[]);
     at.create("clicked", spec(&json!({"run-seconds": "3"}), &json!({}))).await;
@@ -149,7 +149,7 @@ async fn on_the_cluster(cx: Arc<Cluster>) {
     assert_eq!(object["metadata"]["generation"], generation, "the spec is as Git has it: no drift");
 }
 
-async fn config_map(cx: Arc<Cluster>) {
+async fn argo_cd_config_map_holds_these_scripts(cx: Arc<Cluster>) {
     let path = samples::folder("").join("../../argocd-cm.yaml");
     let mut expected = Map::new();
     let read =

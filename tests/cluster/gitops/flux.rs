@@ -24,10 +24,10 @@ use crate::support::witness::Witness;
 use crate::support::{Cluster, ControlPlane, DEADLINE, Operator, Test, eventually};
 
 pub(crate) fn tests() -> Vec<Test> {
-    vec![
-        Test::new("flux_does_not_bring_back_a_job_deleted_by_ttl", ttl),
-        Test::new("flux_makes_a_run_of_a_change_and_none_of_twenty_reconciles", runs),
-        Test::new("flux_fails_fast_with_the_run_and_recovers", fails_fast),
+    tests![
+        flux_does_not_bring_back_a_job_deleted_by_ttl: ttl,
+        flux_makes_a_run_of_a_change_and_none_of_twenty_reconciles,
+        flux_fails_fast_with_the_run_and_recovers,
     ]
 }
 
@@ -211,7 +211,7 @@ fn in_git(spec: &Value) -> Value {
     })
 }
 
-async fn runs(cx: Arc<Cluster>) {
+async fn flux_makes_a_run_of_a_change_and_none_of_twenty_reconciles(cx: Arc<Cluster>) {
     let flux = Flux::start(&cx, "flux").await;
     let at = &flux.at;
     let _operator = Operator::start(&cx, &at.namespace, &[]);
@@ -302,7 +302,7 @@ async fn all_gone(at: &Requests) {
     .await;
 }
 
-async fn fails_fast(cx: Arc<Cluster>) {
+async fn flux_fails_fast_with_the_run_and_recovers(cx: Arc<Cluster>) {
     let flux = Flux::start(&cx, "flux-fails").await;
     let at = &flux.at;
     let _operator = Operator::start(&cx, &at.namespace, &[]);

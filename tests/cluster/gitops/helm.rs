@@ -11,9 +11,9 @@ use crate::support::requests::{Requests, spec};
 use crate::support::{Cluster, DEADLINE, Operator, Test, eventually};
 
 pub(crate) fn tests() -> Vec<Test> {
-    vec![
-        Test::new("helm_4_waits_until_the_run_has_completed", waits),
-        Test::new("helm_4_fails_with_the_run", fails),
+    tests![
+        helm_4_waits_until_the_run_has_completed: waits,
+        helm_4_fails_with_the_run: fails,
     ]
 }
 

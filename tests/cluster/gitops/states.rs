@@ -20,9 +20,9 @@ use crate::support::requests::{Requests, condition, spec};
 use crate::support::{Cluster, DEADLINE, Operator, Test, eventually};
 
 pub(crate) fn tests() -> Vec<Test> {
-    vec![
-        Test::new("kstatus_and_argo_cd_tell_every_state_alike", every_state),
-        Test::new("kstatus_and_argo_cd_tell_templates", templates),
+    tests![
+        kstatus_and_argo_cd_agree_on_every_state,
+        kstatus_and_argo_cd_agree_on_templates: templates,
     ]
 }
 
@@ -63,7 +63,7 @@ pub(super) const STATES: [State; 15] = [
     state("rejected", Some("Rejected"), "Failed", "Degraded"),
 ];
 
-async fn every_state(cx: Arc<Cluster>) {
+async fn kstatus_and_argo_cd_agree_on_every_state(cx: Arc<Cluster>) {
     let (live, history) = produce(&cx).await;
     let names: Vec<&str> = STATES.iter().map(|state| state.name).collect();
     let mut produced: Vec<&str> = live.keys().copied().collect();

@@ -14,7 +14,7 @@ use crate::support::requests::{Requests, spec};
 use crate::support::{Cluster, Operator, Test};
 
 pub(crate) fn tests() -> Vec<Test> {
-    vec![Test::new("marks_of_tools_stay_on_the_request", marks_stay)]
+    tests![marks_of_tools_stay_on_the_request,]
 }
 
 const LABELS: [(&str, &str); 6] = [
@@ -39,7 +39,7 @@ const ANNOTATIONS: [(&str, &str); 9] = [
     ("config.kubernetes.io/owning-inventory", "jobs"),
 ];
 
-async fn marks_stay(cx: Arc<Cluster>) {
+async fn marks_of_tools_stay_on_the_request(cx: Arc<Cluster>) {
     let at = Requests::new(&cx, "tracking").await;
     let _operator = Operator::start(&cx, &at.namespace, &[]);
     let more = json!({"labels": {"team": "reports"}});

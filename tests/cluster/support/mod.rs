@@ -42,6 +42,15 @@ pub(crate) fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().fold(String::new(), |digits, byte| digits + &format!("{byte:02x}"))
 }
 
+/// Tests by the names of their functions; `name: function` where the function takes more than a cluster.
+macro_rules! tests {
+    (@body $name:ident) => { $name };
+    (@body $name:ident $body:expr) => { $body };
+    ($($name:ident $(: $body:expr)?),+ $(,)?) => {
+        vec![$($crate::support::Test::new(stringify!($name), tests!(@body $name $($body)?))),+]
+    };
+}
+
 type Body = Box<dyn FnOnce(Arc<Cluster>) -> LocalBoxFuture<'static, ()> + Send>;
 
 /// The same, of a slow one.
