@@ -5,23 +5,23 @@ use std::sync::Arc;
 
 use http::Method;
 use k8s_openapi::api::batch::v1::Job;
-use kube::api::{DeleteParams, ListParams, PropagationPolicy};
+use kube::api::{DeleteParams, PropagationPolicy};
 use kube::{Api, Client};
 use serde_json::{Value, json};
 
-use crate::support::people::{person, send};
+use crate::support::people::{can, collection, in_force, is_refused, object, person, send};
 use crate::support::requests::{Requests, condition, spec};
-use crate::support::{Cluster, DEADLINE, OPERATOR, Operator, RELEASE_NAMESPACE, Test, eventually};
+use crate::support::{Cluster, DEADLINE, Operator, Test, eventually};
 
 pub(crate) fn tests() -> Vec<Test> {
     tests![
         who_may_not_create_jobs_creates_no_request,
         who_may_not_create_jobs_changes_no_run,
         who_may_not_create_jobs_everywhere_shapes_no_cluster,
+        who_may_not_create_jobs_deletes_no_template,
+        a_template_goes_with_its_owner,
+        a_namespace_with_templates_goes,
         every_kind_of_delete_ends,
-        the_operator_writes_only_jobs_of_requests,
-        the_operator_is_kept_out_of_namespaces,
-        the_operator_reads_no_secrets,
         roles_of_people,
         pod_security_holds_for_overrides,
         a_picked_node_is_left_to_the_scheduler,
@@ -33,7 +33,7 @@ fn writes_ours() -> Value {
     json!([{
         "apiGroups": ["jobrequest.dev"],
         "resources": ["jobrequests", "jobtemplates", "clusterjobtemplates"],
-        "verbs": ["get", "list", "create", "update", "patch", "delete"]
+        "verbs": ["get", "list", "create", "update", "patch", "delete", "deletecollection"]
     }])
 }
 
@@ -47,34 +47,9 @@ fn creates_jobs_too() -> Value {
     rules
 }
 
-fn object(kind: &str, name: &str, spec: &Value) -> Value {
-    json!({"apiVersion": "jobrequest.dev/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec})
-}
-
 /// A template that would put somebody else's account into every run.
 fn template() -> Value {
     json!({"default": true, "base": {"serviceAccountName": "admin", "containers": [{"image": "evil:1"}]}})
-}
-
-fn collection(namespace: &str, plural: &str) -> String {
-    format!("/apis/jobrequest.dev/v1alpha1/namespaces/{namespace}/{plural}")
-}
-
-/// `words` is how the refusal ends.
-fn is_refused(answer: Result<Value, String>, words: &str) {
-    match answer {
-        Ok(object) => panic!("it passed: {object}"),
-        Err(message) => assert!(message.ends_with(words), "{message}"),
-    }
-}
-
-/// A policy is in force a moment after it is there: waits until `client` is refused a dry run.
-async fn in_force(client: &Client, collection: &str, object: &Value) {
-    let dry_run = format!("{collection}?dryRun=All");
-    eventually(DEADLINE, "the admission policy is in force", async || {
-        send(client, Method::POST, &dry_run, object).await.err()
-    })
-    .await;
 }
 
 async fn who_may_not_create_jobs_creates_no_request(cx: Arc<Cluster>) {
@@ -117,6 +92,10 @@ async fn who_may_not_create_jobs_changes_no_run(cx: Arc<Cluster>) {
             .unwrap();
         patch(&writer, json!({"metadata": {"finalizers": ["example.com/hold"]}})).await.unwrap();
         let change = if kind == "JobRequest" { json!({"alias": "b"}) } else { json!({"description": "b"}) };
+        // A GitOps tool that applies the spec as it is, with a new label.
+        let mut applied = object(kind, "a", &spec);
+        applied["metadata"]["labels"] = json!({"revision": "2"});
+        patch(&writer, applied).await.unwrap();
         is_refused(patch(&writer, json!({"spec": change})).await, &words);
         patch(&runner, json!({"spec": change})).await.unwrap();
         if kind == "JobRequest" {
@@ -130,13 +109,26 @@ async fn who_may_not_create_jobs_changes_no_run(cx: Arc<Cluster>) {
             is_refused(patch(&writer, annotate(json!("1"))).await, &words);
         }
         // Nor does a whole new object under the old name get past.
-        let mut stored = send(&runner, Method::GET, &one, &json!(null)).await.unwrap();
-        stored["spec"]["base"] = json!({"serviceAccountName": "root"});
-        stored["spec"]["serviceAccountName"] = json!("root");
-        is_refused(send(&writer, Method::PUT, &one, &stored).await, &words);
-        // Being deleted, it starts nothing: whoever holds a finalizer may take it off.
-        send(&writer, Method::DELETE, &one, &json!({})).await.unwrap();
+        let replace = async |client: &Client| {
+            let mut stored = send(client, Method::GET, &one, &json!(null)).await.unwrap();
+            stored["spec"]["base"] = json!({"serviceAccountName": "root"});
+            stored["spec"]["serviceAccountName"] = json!("root");
+            send(client, Method::PUT, &one, &stored).await
+        };
+        is_refused(replace(&writer).await, &words);
+        // Being deleted, it is no easier prey; but the holder of a finalizer may take it off.
+        let deleted = send(&runner, Method::DELETE, &one, &json!({})).await.unwrap();
+        assert!(deleted["metadata"]["deletionTimestamp"].is_string(), "{deleted}");
+        let change = if kind == "JobRequest" { json!({"alias": "c"}) } else { json!({"description": "c"}) };
+        is_refused(patch(&writer, json!({"spec": change})).await, &words);
+        is_refused(replace(&writer).await, &words);
+        is_refused(patch(&writer, json!({"spec": null})).await, &words);
+        if kind == "JobRequest" {
+            is_refused(patch(&writer, annotate(json!("3"))).await, &words);
+        }
+        patch(&writer, json!({"metadata": {"labels": {"team": "c"}}})).await.unwrap();
         patch(&writer, json!({"metadata": {"finalizers": null}})).await.unwrap();
+        assert!(send(&runner, Method::GET, &one, &json!(null)).await.is_err(), "{kind}: it is gone");
     }
 }
 
@@ -159,7 +151,151 @@ async fn who_may_not_create_jobs_everywhere_shapes_no_cluster(cx: Arc<Cluster>) 
     is_refused(send(&writer, Method::PATCH, &one, &json!({"spec": {"default": false}})).await, words);
     send(&writer, Method::PATCH, &one, &json!({"metadata": {"labels": {"team": "a"}}})).await.unwrap();
     send(&platform, Method::PATCH, &one, &json!({"spec": {"default": false}})).await.unwrap();
-    send(&writer, Method::DELETE, &one, &json!({})).await.unwrap();
+
+    // To take it away is to shape what runs, too.
+    is_refused(send(&writer, Method::DELETE, &one, &json!({})).await, words);
+    is_refused(send(&writer, Method::DELETE, all, &json!({})).await, words);
+    let hold = json!({"metadata": {"finalizers": ["example.com/hold"]}});
+    send(&writer, Method::PATCH, &one, &hold).await.unwrap();
+    send(&platform, Method::DELETE, &one, &json!({})).await.unwrap();
+    let change = json!({"spec": {"base": {"overrides": {"template": {"spec": {"hostNetwork": true}}}}}});
+    is_refused(send(&writer, Method::PATCH, &one, &change).await, words);
+    send(&writer, Method::PATCH, &one, &json!({"metadata": {"finalizers": null}})).await.unwrap();
+    assert!(send(&platform, Method::GET, &one, &json!(null)).await.is_err(), "it is gone");
+
+    // The garbage collector takes it with its owner; only the platform team gives it one.
+    let owner = owner_of(&cx, "clusterrole", "writer", None);
+    send(&platform, Method::POST, all, &template).await.unwrap();
+    is_refused(send(&writer, Method::PATCH, &one, &owned_by(&owner)).await, words);
+    send(&platform, Method::PATCH, &one, &owned_by(&owner)).await.unwrap();
+    cx.kubectl(&["delete", "clusterrole", "writer"]);
+    is_gone(&platform, &one).await;
+}
+
+/// A metadata change that gives an object an owner.
+fn owned_by(owner: &Value) -> Value {
+    json!({"metadata": {"ownerReferences": [owner]}})
+}
+
+/// A reference to an object that is there.
+fn owner_of(cx: &Cluster, kind: &str, name: &str, namespace: Option<&str>) -> Value {
+    let object = cx.kubectl(&["get", kind, name, "-n", namespace.unwrap_or_default(), "-o", "json"]);
+    let object: Value = serde_json::from_str(&object).unwrap();
+    json!({
+        "apiVersion": object["apiVersion"], "kind": object["kind"],
+        "name": name, "uid": object["metadata"]["uid"],
+    })
+}
+
+async fn is_gone(client: &Client, one: &str) {
+    eventually(DEADLINE, &format!("{one} is gone"), async || {
+        send(client, Method::GET, one, &json!(null)).await.err()
+    })
+    .await;
+}
+
+/// What a template no longer says shapes a run as much as what it says: deleting one takes the right to create Jobs,
+/// whichever verb does it.
+async fn who_may_not_create_jobs_deletes_no_template(cx: Arc<Cluster>) {
+    let namespace = cx.namespace("admission").await;
+    let namespace = namespace.name();
+    let writer = person(&cx, &format!("writer-{namespace}"), Some(namespace), &writes_ours()).await;
+    let runner = person(&cx, &format!("runner-{namespace}"), Some(namespace), &creates_jobs_too()).await;
+    let words = format!("writer-{namespace} may not create jobs.batch in namespace {namespace}");
+    let all = collection(namespace, "jobtemplates");
+    in_force(&writer, &all, &object("JobTemplate", "a", &template())).await;
+    for name in ["a", "b"] {
+        send(&runner, Method::POST, &all, &object("JobTemplate", name, &template())).await.unwrap();
+    }
+    for one in [format!("{all}/a"), all.clone()] {
+        is_refused(send(&writer, Method::DELETE, &one, &json!({})).await, &words);
+        for policy in ["Background", "Foreground", "Orphan"] {
+            let how = json!({"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": policy});
+            is_refused(send(&writer, Method::DELETE, &one, &how).await, &words);
+        }
+    }
+    // Not even a controller that may delete everything, while the namespace lives.
+    let mut config = cx.config().await;
+    config.auth_info.impersonate = Some("system:serviceaccount:kube-system:namespace-controller".to_owned());
+    let controller = Client::try_from(config).unwrap();
+    let refusal = send(&controller, Method::DELETE, &format!("{all}/a"), &json!({})).await.unwrap_err();
+    assert!(refusal.contains("namespace-controller may not create jobs.batch"), "{refusal}");
+
+    // Nor does the garbage collector do it for the writer: a template whose owner is absent goes.
+    let ghost = json!({"apiVersion": "v1", "kind": "ConfigMap", "name": "ghost", "uid": "00000000-0000-4000-8000-000000000000"});
+    is_refused(send(&writer, Method::PATCH, &format!("{all}/a"), &owned_by(&ghost)).await, &words);
+
+    let kinds = ["Background", "Foreground", "Orphan"];
+    for name in kinds.map(str::to_lowercase) {
+        send(&runner, Method::POST, &all, &object("JobTemplate", &name, &template())).await.unwrap();
+    }
+    for policy in kinds {
+        let one = format!("{all}/{}", policy.to_lowercase());
+        let how = json!({"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": policy});
+        send(&runner, Method::DELETE, &one, &how).await.unwrap();
+        is_gone(&runner, &one).await;
+    }
+    send(&runner, Method::DELETE, &all, &json!({})).await.unwrap();
+    is_gone(&runner, &format!("{all}/b")).await;
+
+    // JobRequests are their owners' to delete: that starts nothing.
+    let requests = collection(namespace, "jobrequests");
+    let request = object("JobRequest", "a", &spec(&json!({}), &json!({})));
+    send(&runner, Method::POST, &requests, &request).await.unwrap();
+    send(&writer, Method::DELETE, &format!("{requests}/a"), &json!({})).await.unwrap();
+}
+
+/// The garbage collector may delete templates and hold no right to create Jobs; it may also change whose they are.
+async fn a_template_goes_with_its_owner(cx: Arc<Cluster>) {
+    let namespace = cx.namespace("admission").await;
+    let namespace = namespace.name();
+    let writer = person(&cx, &format!("writer-{namespace}"), Some(namespace), &writes_ours()).await;
+    let runner = person(&cx, &format!("runner-{namespace}"), Some(namespace), &creates_jobs_too()).await;
+    let all = collection(namespace, "jobtemplates");
+    in_force(&writer, &all, &object("JobTemplate", "a", &template())).await;
+    let owner = |name: &str| {
+        cx.kubectl(&["create", "configmap", name, "-n", namespace]);
+        owner_of(&cx, "configmap", name, Some(namespace))
+    };
+    let (going, orphaning) = (owner("going"), owner("orphaning"));
+    for (name, owner) in [("going", &going), ("orphaning", &orphaning)] {
+        send(&runner, Method::POST, &all, &object("JobTemplate", name, &template())).await.unwrap();
+        let one = format!("{all}/{name}");
+        send(&runner, Method::PATCH, &one, &owned_by(owner)).await.unwrap();
+        // As it is, or gone, an owner takes nothing away that was not given away before.
+        send(&writer, Method::PATCH, &one, &owned_by(owner)).await.unwrap();
+    }
+    cx.kubectl(&["delete", "configmap", "going", "-n", namespace, "--cascade=foreground"]);
+    is_gone(&runner, &format!("{all}/going")).await;
+    cx.kubectl(&["delete", "configmap", "orphaning", "-n", namespace, "--cascade=orphan"]);
+    eventually(DEADLINE, "the orphan has no owner", async || {
+        let orphan = send(&runner, Method::GET, &format!("{all}/orphaning"), &json!(null)).await.unwrap();
+        orphan["metadata"]["ownerReferences"].is_null().then_some(())
+    })
+    .await;
+}
+
+/// The namespace controller may create no Jobs either; in a namespace that is going nobody can.
+async fn a_namespace_with_templates_goes(cx: Arc<Cluster>) {
+    let namespace = cx.namespace("going").await;
+    let name = namespace.name();
+    let writer = person(&cx, &format!("writer-{name}"), Some(name), &writes_ours()).await;
+    let runner = person(&cx, &format!("runner-{name}"), Some(name), &creates_jobs_too()).await;
+    let all = collection(name, "jobtemplates");
+    in_force(&writer, &all, &object("JobTemplate", "a", &template())).await;
+    for template_name in ["a", "b", "held"] {
+        send(&runner, Method::POST, &all, &object("JobTemplate", template_name, &template())).await.unwrap();
+    }
+    let request = object("JobRequest", "a", &spec(&json!({}), &json!({"suspend": true})));
+    send(&runner, Method::POST, &collection(name, "jobrequests"), &request).await.unwrap();
+    let held = format!("{all}/held");
+    let hold = json!({"metadata": {"finalizers": ["example.com/hold"]}});
+    send(&writer, Method::PATCH, &held, &hold).await.unwrap();
+    cx.kubectl(&["delete", "namespace", name, "--wait=false"]);
+    let admin = cx.client().await;
+    is_gone(&admin, &format!("{all}/a")).await;
+    send(&admin, Method::PATCH, &held, &json!({"metadata": {"finalizers": null}})).await.unwrap();
+    is_gone(&admin, &format!("/api/v1/namespaces/{name}")).await;
 }
 
 /// Under a garbage collector with its own account, which may not create Jobs.
@@ -189,107 +325,6 @@ async fn every_kind_of_delete_ends(cx: Arc<Cluster>) {
     .await;
     let orphan = at.jobs().get("orphan-1").await.unwrap();
     assert_eq!(orphan.metadata.owner_references.unwrap_or_default(), []);
-}
-
-async fn the_operator_writes_only_jobs_of_requests(cx: Arc<Cluster>) {
-    let at = Requests::new(&cx, "token").await;
-    let stolen = cx.operator_client().await;
-    let jobs = format!("/apis/batch/v1/namespaces/{}/jobs", at.namespace.name());
-    let job = |owner: Value| {
-        json!({
-            "apiVersion": "batch/v1", "kind": "Job",
-            "metadata": {"name": "a", "ownerReferences": owner},
-            "spec": {"template": {"spec": {"restartPolicy": "Never", "containers": [{"name": "a", "image": "a:1"}]}}}
-        })
-    };
-    at.create("a", spec(&json!({}), &json!({"suspend": true}))).await;
-    let uid = at.get("a").await["metadata"]["uid"].clone();
-    let owner = |api: &str, kind: &str, controller: Value| json!([{"apiVersion": api, "kind": kind, "name": "a", "uid": uid, "controller": controller}]);
-    let words = "the operator may write only Jobs whose controller is a JobRequest";
-    in_force(&stolen, &jobs, &job(json!(null))).await;
-    for wrong in [
-        json!(null),
-        json!([]),
-        owner("jobrequest.dev/v1alpha1", "JobRequest", json!(null)),
-        owner("jobrequest.dev/v1alpha1", "JobRequest", json!(false)),
-        owner("jobrequest.dev.example.com/v1", "JobRequest", json!(true)),
-        owner("jobrequest.dev/v1alpha1", "JobTemplate", json!(true)),
-    ] {
-        is_refused(send(&stolen, Method::POST, &jobs, &job(wrong)).await, words);
-    }
-    let own = job(owner("jobrequest.dev/v1alpha1", "JobRequest", json!(true)));
-    send(&stolen, Method::POST, &format!("{jobs}?dryRun=All"), &own).await.unwrap();
-
-    // What is there is no prey, either; nor can it be made one.
-    let admin = cx.client().await;
-    send(&admin, Method::POST, &jobs, &job(json!(null))).await.unwrap();
-    let one = format!("{jobs}/a");
-    let words = "the operator may change and delete only Jobs whose controller is a JobRequest";
-    is_refused(send(&stolen, Method::DELETE, &one, &json!({})).await, words);
-    let adopt = json!({"metadata": {"ownerReferences": own["metadata"]["ownerReferences"]}});
-    is_refused(send(&stolen, Method::PATCH, &one, &adopt).await, words);
-    is_refused(
-        send(&stolen, Method::PATCH, &one, &json!({"spec": {"suspend": true}})).await,
-        "the operator may write only Jobs whose controller is a JobRequest",
-    );
-}
-
-async fn the_operator_is_kept_out_of_namespaces(cx: Arc<Cluster>) {
-    let unowned = json!({
-        "apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "a"},
-        "spec": {"template": {"spec": {"restartPolicy": "Never", "containers": [{"name": "a", "image": "a:1"}]}}}
-    });
-    in_force(&cx.operator_client().await, "/apis/batch/v1/namespaces/default/jobs", &unowned).await;
-    for namespace in ["kube-system", RELEASE_NAMESPACE] {
-        let at = Requests::in_namespace(&cx, namespace).await;
-        let operator = Operator::start(&cx, &at.namespace, &[]);
-        at.create("intruder", spec(&json!({}), &json!({}))).await;
-        let status = at.until("intruder", "waits", |status| status["phase"] == "Waiting").await;
-        assert_eq!(condition(&status, "Ready"), "False JobForbidden");
-        let message = status["conditions"].to_string();
-        assert!(message.contains(&format!("no JobRequest runs in namespace {namespace}")), "{message}");
-        operator.kill();
-        at.delete("intruder", &DeleteParams::default()).await;
-        assert_eq!(at.jobs().list(&ListParams::default()).await.unwrap().items.len(), 0);
-    }
-}
-
-async fn the_operator_reads_no_secrets(cx: Arc<Cluster>) {
-    let may = |verb: &str, what: &str| can(&cx, OPERATOR, None, verb, what);
-    assert!(may("create", "jobs.batch"), "the question is asked in the right way");
-    for what in [
-        "secrets",
-        "configmaps",
-        "pods/exec",
-        "pods/log",
-        "pods/ephemeralcontainers",
-        "nodes",
-        "namespaces",
-        "serviceaccounts/token",
-        "jobs.batch/status",
-        "roles.rbac.authorization.k8s.io",
-        "customresourcedefinitions.apiextensions.k8s.io",
-        "validatingadmissionpolicies.admissionregistration.k8s.io",
-    ] {
-        for verb in ["get", "list", "watch", "create", "update", "patch", "delete"] {
-            assert!(!may(verb, what), "the operator may {verb} {what}");
-        }
-    }
-    for (verb, what) in [
-        ("impersonate", "users"),
-        ("escalate", "clusterroles.rbac.authorization.k8s.io"),
-        ("bind", "clusterroles.rbac.authorization.k8s.io"),
-        ("create", "pods"),
-        ("delete", "pods"),
-        ("update", "jobs.batch"),
-        ("deletecollection", "jobs.batch"),
-        ("update", "jobrequests.jobrequest.dev"),
-        ("patch", "jobrequests.jobrequest.dev"),
-        ("update", "clusterjobtemplates.jobrequest.dev"),
-        ("get", "leases.coordination.k8s.io"),
-    ] {
-        assert!(!may(verb, what), "the operator may {verb} {what}");
-    }
 }
 
 async fn roles_of_people(cx: Arc<Cluster>) {
@@ -338,25 +373,6 @@ async fn roles_of_people(cx: Arc<Cluster>) {
         };
         let may = can(&cx, &format!("{role}-{namespace}"), Some(namespace), verb, &what);
         assert_eq!(may, wanted, "{role}: {verb} {what}");
-    }
-}
-
-/// Whether a user may; `what` as in `kubectl auth can-i`, a part of it after a slash.
-fn can(cx: &Cluster, user: &str, namespace: Option<&str>, verb: &str, what: &str) -> bool {
-    let (what, part) = what.split_once('/').unwrap_or((what, ""));
-    let part = format!("--subresource={part}");
-    let mut arguments = vec!["auth", "can-i", verb, what, &part, "--as", user];
-    match namespace {
-        Some(namespace) => arguments.extend(["-n", namespace]),
-        None => arguments.push("--all-namespaces"),
-    }
-    // `no` ends with an exit code, and so does a question that cannot be asked.
-    match cx.try_kubectl(&arguments) {
-        Ok(answer) => answer.trim() == "yes",
-        Err(problem) => {
-            assert!(!problem.contains("error:") && !problem.contains("doesn't have a resource"), "{problem}");
-            false
-        }
     }
 }
 

@@ -36,6 +36,11 @@ mod rights;
 mod runs;
 mod scale;
 mod schema;
+<<<<<<< HEAD
+=======
+mod stolen_token;
+mod support;
+>>>>>>> 53f310c (Guard deletes of templates, and leave a stolen token nothing that lasts)
 mod templates;
 mod traps;
 mod ttl;
@@ -61,6 +66,7 @@ fn modules() -> Vec<(&'static str, Vec<Test>)> {
         ("upgrade", upgrade::tests()),
         ("chart", chart::tests()),
         ("admission", admission::tests()),
+        ("stolen_token", stolen_token::tests()),
         ("gitops", gitops::tests()),
         #[cfg(target_os = "linux")]
         ("image", image::tests()),

@@ -4,7 +4,7 @@ use http::Method;
 use kube::Client;
 use serde_json::{Value, json};
 
-use super::Cluster;
+use super::{Cluster, DEADLINE, eventually};
 
 /// A client that acts as `user`, who may do what `rules` say: in a namespace, or everywhere.
 pub(crate) async fn person(cx: &Cluster, user: &str, namespace: Option<&str>, rules: &Value) -> Client {
@@ -46,5 +46,51 @@ pub(crate) async fn send(client: &Client, method: Method, path: &str, body: &Val
         Ok(object) => Ok(object),
         Err(kube::Error::Api(status)) => Err(status.message.clone()),
         Err(error) => Err(error.to_string()),
+    }
+}
+
+/// An object of ours.
+pub(crate) fn object(kind: &str, name: &str, spec: &Value) -> Value {
+    json!({"apiVersion": "jobrequest.dev/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec})
+}
+
+/// Where the objects of a kind are.
+pub(crate) fn collection(namespace: &str, plural: &str) -> String {
+    format!("/apis/jobrequest.dev/v1alpha1/namespaces/{namespace}/{plural}")
+}
+
+/// The write was refused, and `words` is how the refusal ends.
+pub(crate) fn is_refused(answer: Result<Value, String>, words: &str) {
+    match answer {
+        Ok(object) => panic!("it passed: {object}"),
+        Err(message) => assert!(message.ends_with(words), "{message}"),
+    }
+}
+
+/// A policy is in force a moment after it is there: waits until `client` is refused a dry run.
+pub(crate) async fn in_force(client: &Client, collection: &str, object: &Value) {
+    let dry_run = format!("{collection}?dryRun=All");
+    eventually(DEADLINE, "the admission policy is in force", async || {
+        send(client, Method::POST, &dry_run, object).await.err()
+    })
+    .await;
+}
+
+/// Whether a user may; `what` as in `kubectl auth can-i`, a part of it after a slash.
+pub(crate) fn can(cx: &Cluster, user: &str, namespace: Option<&str>, verb: &str, what: &str) -> bool {
+    let (what, part) = what.split_once('/').unwrap_or((what, ""));
+    let part = format!("--subresource={part}");
+    let mut arguments = vec!["auth", "can-i", verb, what, &part, "--as", user];
+    match namespace {
+        Some(namespace) => arguments.extend(["-n", namespace]),
+        None => arguments.push("--all-namespaces"),
+    }
+    // `no` ends with an exit code, and so does a question that cannot be asked.
+    match cx.try_kubectl(&arguments) {
+        Ok(answer) => answer.trim() == "yes",
+        Err(problem) => {
+            assert!(!problem.contains("error:") && !problem.contains("doesn't have a resource"), "{problem}");
+            false
+        }
     }
 }

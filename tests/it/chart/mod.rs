@@ -221,6 +221,20 @@ fn the_admission_policy_knows_the_rerun_annotation() {
     assert!(policy.contains(&quoted), "{quoted}");
 }
 
+/// The policy on the operator's account names the marks that the operator puts on its Jobs, and nothing else.
+#[test]
+fn the_admission_policy_knows_the_marks_of_jobs() {
+    use jobrequest::api::labels::{API_VERSION, FIELD_MANAGER, MANAGED_BY, REQUEST, REQUEST_UID, RUN};
+    let policy = fs::read_to_string(format!("{CHART}/templates/admission/operator.yaml")).unwrap();
+    for mark in [API_VERSION, FIELD_MANAGER, MANAGED_BY, REQUEST, REQUEST_UID, RUN] {
+        assert!(policy.contains(&format!("'{mark}'")), "{mark}");
+    }
+    let quoted = policy.matches("'jobrequest.dev/").count();
+    let known =
+        [API_VERSION, REQUEST, REQUEST_UID, RUN].map(|mark| policy.matches(&format!("'{mark}'")).count());
+    assert_eq!(quoted, known.iter().sum::<usize>());
+}
+
 /// The program takes the arguments that the chart gives it: without a cluster it gets as far as looking for one.
 fn the_program_knows_its_arguments() {
     let mut containers = 0;
