@@ -87,6 +87,7 @@ fn compile_over_four_layers() {
                 reference: TemplateRef { kind, name },
                 generation: 1,
                 created: None,
+                is_terminating: false,
                 spec: Ok(serde_json::from_value(document["spec"].clone()).unwrap()),
             })
         })

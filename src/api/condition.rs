@@ -139,6 +139,11 @@ spelled! {
         NotFinished,
         /// A template was created, edited or deleted since the newest run; the next run uses it as it is then.
         TemplatesChanged,
+        /// TemplateOutdated: a template that the newest run was made with is being deleted. Accepted: so is a default,
+        /// which the run is therefore made without. On a template: it is being deleted, and no new run takes it.
+        TemplateTerminating,
+        /// TemplateOutdated: a template that the newest run was made with is gone.
+        TemplateGone,
         /// On a template: it breaks rules; the message lists all of them.
         InvalidTemplate,
         /// On a template: it is the default of its scope.

@@ -27,13 +27,14 @@ use k8s_openapi::api::batch::v1::Job;
 
 pub use identity::Identity;
 use in_place::InPlace;
-pub use layers::{Builtin, Decided, Layers, Origin, Template, default_of, select};
+pub use layers::{Builtin, Decided, Fate, Layers, Origin, Template, default_of, select};
 pub use problem::{Problem, Problems};
 pub use provenance::{Provenance, provenance};
 
 use crate::api::JobRequestSpec;
 use crate::api::run_policy::RunPolicy;
 use crate::api::status::{Defaulted, EffectiveSettings, MAX_DEFAULTED, TemplatePin};
+use crate::api::template_ref::TemplateRef;
 use layers::{Merged, Overrides, Tree};
 use locked::Locked;
 use policy::{Clamp, Named};
@@ -51,6 +52,8 @@ pub struct Compiled {
     pub run_policy: RunPolicy,
     /// The templates that lie below it, lowest first.
     pub templates: Vec<TemplatePin>,
+    /// Defaults that are being deleted, and so do not lie below it any more.
+    pub terminating: Vec<TemplateRef>,
     /// Numbers that policies have cut.
     pub clamped: Vec<Clamp>,
     /// What policies warn of.
@@ -140,6 +143,7 @@ pub fn compile(
         settings,
         run_policy: merged_spec.run_policy.unwrap_or_default().with_defaults(),
         templates,
+        terminating: layers.terminating_defaults(),
         clamped: verdict.clamped,
         warned,
         tree,

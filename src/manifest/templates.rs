@@ -38,6 +38,7 @@ pub(super) fn template(document: &Document, value: &Value, namespace: Option<&st
             uid: String::new(),
             generation: 0,
             created: text("creationTimestamp").and_then(|time| time.parse().ok()),
+            is_terminating: text("deletionTimestamp").is_some(),
             spec: spec.map_err(|error| error.to_string()),
         }),
     })

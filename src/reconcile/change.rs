@@ -11,9 +11,9 @@ use crate::api::run_policy::RunPolicy;
 use crate::api::status::{Run, TemplatePin};
 use crate::api::template_ref::TemplateRef;
 use crate::api::{JobRequestSpec, labels};
-use crate::compile::Compiled;
 use crate::compile::digest::{digest, same_scheme};
 use crate::compile::in_place::InPlace;
+use crate::compile::{Compiled, Fate, Layers};
 
 /// Whether a request asks for a run beyond its newest one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,13 +28,13 @@ pub(super) enum Want {
     Ask(Read),
 }
 
-/// What `request` asks for after the newest of `records`. `templates` lie below it as the cache shows them.
+/// What `request` asks for after the newest of `records`. `layers` lie below it as the cache shows them.
 pub(super) fn want(
     request: &StoredRequest,
     spec: &JobRequestSpec,
     records: &Records,
     policy: &RunPolicy,
-    templates: &[TemplatePin],
+    layers: &Layers,
     answers: &Answers,
 ) -> Want {
     let token = rerun::asked(request, &records.handled);
@@ -53,7 +53,7 @@ pub(super) fn want(
         return if policy.holds() { Want::HeldBack } else { Want::Run(Trigger::SpecChange, None) };
     }
     if policy.follows_templates() && newest.job_uid.is_some() {
-        return templates_differ(&newest.templates, templates, answers);
+        return templates_differ(&newest.templates, layers, answers);
     }
     Want::Nothing
 }
@@ -70,14 +70,19 @@ fn spec_differs(newest: &Run, request: &StoredRequest, spec: &JobRequestSpec) ->
     newest.digest != digest(spec) && (same_scheme(&newest.digest) || generation > newest.generation)
 }
 
-/// The templates in force, `now`, are newer than those which the newest run was made with, `then`. Rule 11: a lower
-/// generation is a stale cache; what has another uid, came or went is asked for first.
-fn templates_differ(then: &[TemplatePin], now: &[TemplatePin], answers: &Answers) -> Want {
+/// The templates in force, of `layers`, are newer than those which the newest run was made with, `then`. Rule 11: a lower
+/// generation is a stale cache; what has another uid, came or went is asked for first. One that is being deleted has not
+/// gone yet: until then nothing has come in its place either.
+fn templates_differ(then: &[TemplatePin], layers: &Layers, answers: &Answers) -> Want {
     let changed = Want::Run(Trigger::TemplateChange, None);
     let same = |a: &TemplatePin, b: &TemplatePin| a.kind == b.kind && a.name == b.name;
+    let is_terminating = |pin: &TemplatePin| layers.fate(pin) == Fate::Terminating;
+    let is_one_going = then.iter().any(is_terminating);
+    let now = layers.pins();
     let mut ask = None;
-    for pin in now {
+    for pin in now.iter().filter(|pin| !is_terminating(pin)) {
         match then.iter().find(|old| same(old, pin)) {
+            None if is_one_going => {}
             Some(old) if old.uid == pin.uid && pin.generation > old.generation => return changed,
             Some(old) if old.uid == pin.uid => {}
             Some(_) | None => match answers.templates.get(&reference(pin)) {
@@ -87,7 +92,8 @@ fn templates_differ(then: &[TemplatePin], now: &[TemplatePin], answers: &Answers
             },
         }
     }
-    for old in then.iter().filter(|old| !now.iter().any(|pin| same(old, pin))) {
+    let gone = |old: &&TemplatePin| !is_terminating(old) && !now.iter().any(|pin| same(old, pin));
+    for old in then.iter().filter(gone) {
         match answers.templates.get(&reference(old)) {
             Some(Some(found)) if found.uid == old.uid && found.generation <= old.generation => {}
             Some(_) => return changed,
@@ -142,4 +148,65 @@ fn judged(job: &JobView, mut patch: serde_json::Map<String, Value>) -> Value {
 /// What the operator last wrote to the fields that may change, by the record which the Job carries.
 pub(super) fn last_written(job: &JobView) -> Option<InPlace> {
     job.annotation(labels::IN_PLACE).and_then(InPlace::from_annotation)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::api::JobTemplateSpec;
+    use crate::api::template_ref::TemplateKind;
+    use crate::compile::{Builtin, Template, select};
+
+    fn pin(name: &str, generation: i64) -> TemplatePin {
+        TemplatePin {
+            kind: TemplateKind::JobTemplate,
+            name: name.to_owned(),
+            uid: format!("uid-of-{name}"),
+            generation,
+        }
+    }
+
+    /// A default of the namespace; its deletion timestamp counts up the generation, as the API server does.
+    fn default(name: &str, generation: i64, is_terminating: bool) -> Arc<Template> {
+        Arc::new(Template {
+            reference: reference(&pin(name, 1)),
+            uid: format!("uid-of-{name}"),
+            generation: generation + i64::from(is_terminating),
+            created: None,
+            is_terminating,
+            spec: Ok(JobTemplateSpec { default: Some(true), ..JobTemplateSpec::default() }),
+        })
+    }
+
+    #[test]
+    fn a_template_that_is_going_starts_no_run_before_it_has_gone() {
+        let run = Want::Run(Trigger::TemplateChange, None);
+        let ask = |name: &str| Want::Ask(Read::Template(reference(&pin(name, 1))));
+        for (what, then, now, wanted) in [
+            ("as it was", vec![pin("a", 1)], vec![default("a", 1, false)], Want::Nothing),
+            ("edited", vec![pin("a", 1)], vec![default("a", 2, false)], run.clone()),
+            ("going", vec![pin("a", 1)], vec![default("a", 1, true)], Want::Nothing),
+            ("edited, and going", vec![pin("a", 1)], vec![default("a", 5, true)], Want::Nothing),
+            ("gone", vec![pin("a", 1)], vec![], ask("a")),
+            (
+                "going, and another one takes its place",
+                vec![pin("a", 1)],
+                vec![default("a", 1, true), default("b", 1, false)],
+                Want::Nothing,
+            ),
+            (
+                "gone, and another one has its place",
+                vec![pin("a", 1)],
+                vec![default("b", 1, false)],
+                ask("b"),
+            ),
+            ("going, and the run was made without it", vec![], vec![default("a", 1, true)], Want::Nothing),
+            ("gone, and the run was made without it", vec![], vec![], Want::Nothing),
+        ] {
+            let layers = select(Builtin::default(), &JobRequestSpec::default(), &now);
+            assert_eq!(templates_differ(&then, &layers, &Answers::default()), wanted, "{what}");
+        }
+    }
 }

@@ -10,7 +10,7 @@ use crate::api::JobRequestStatus;
 use crate::api::condition::Reason;
 use crate::api::failure::Failure;
 use crate::api::run_policy::RunPolicy;
-use crate::api::status::TemplatePin;
+use crate::compile::Layers;
 
 /// What a look at the newest run goes by.
 #[derive(Clone, Copy)]
@@ -22,8 +22,8 @@ pub(super) struct Inputs<'a> {
     pub records: &'a Records,
     pub judged: &'a Judged<'a>,
     pub policy: &'a RunPolicy,
-    /// The templates below the request, as the cache shows them.
-    pub templates: &'a [TemplatePin],
+    /// What lies below the request, as the cache shows it.
+    pub layers: &'a Layers,
     pub clock: Clock,
 }
 
@@ -33,7 +33,7 @@ impl Inputs<'_> {
         let Ok(Sound { spec, .. }) = self.judged else {
             return Want::Nothing;
         };
-        want(self.request, spec, records, self.policy, self.templates, &self.observed.answers)
+        want(self.request, spec, records, self.policy, self.layers, &self.observed.answers)
     }
 }
 

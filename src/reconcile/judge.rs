@@ -7,7 +7,7 @@ use super::observed::{Creation, Observed, StoredRequest};
 use super::record::Records;
 use crate::api::condition::{ConditionType, Reason};
 use crate::api::run_policy::RunPolicy;
-use crate::api::status::{Run, TemplatePin};
+use crate::api::status::Run;
 use crate::api::{JobRequestSpec, JobRequestStatus};
 use crate::compile::{Compiled, Identity, Layers, compile};
 
@@ -47,7 +47,6 @@ pub(super) fn judge<'a>(
     stored: &JobRequestStatus,
     records: &Records,
     layers: &Layers,
-    templates: &[TemplatePin],
 ) -> Judged<'a> {
     let spec = request.spec.0.as_ref().map_err(|error| Rejection {
         reason: Reason::Unreadable,
@@ -57,7 +56,7 @@ pub(super) fn judge<'a>(
     })?;
     let newest = records.runs.first();
     let stored_policy = stored.run_policy.clone().unwrap_or_default();
-    let wanted = want(request, spec, records, &stored_policy, templates, &observed.answers);
+    let wanted = want(request, spec, records, &stored_policy, layers, &observed.answers);
     let was_accepted = newest.is_some_and(|run| run.job_uid.is_some())
         && matches!(wanted, Want::Nothing | Want::HeldBack)
         && was_accepted(request, stored);

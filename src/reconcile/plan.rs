@@ -13,6 +13,7 @@ use super::planned::{Next, Plan};
 use super::{clean_up, record, run, status};
 use crate::api::JobRequestStatus;
 use crate::api::condition::{ConditionType, EventReason};
+use crate::api::status::Run;
 use crate::compile::Layers;
 
 /// How far apart writes are that only bring counts up to date.
@@ -29,8 +30,7 @@ pub fn plan(observed: &Observed, layers: &Layers, clock: Clock) -> Plan {
         Ok(records) => records,
         Err(read) => return Plan::ask(read),
     };
-    let templates = layers.pins();
-    let judged = judge(observed, request, &stored, &records, layers, &templates);
+    let judged = judge(observed, request, &stored, &records, layers);
     let policy = policy(&judged, &stored);
     let inputs = Inputs {
         observed,
@@ -39,7 +39,7 @@ pub fn plan(observed: &Observed, layers: &Layers, clock: Clock) -> Plan {
         records: &records,
         judged: &judged,
         policy: &policy,
-        templates: &templates,
+        layers,
         clock,
     };
     let course = match run::course(&inputs) {
@@ -67,18 +67,24 @@ pub fn plan(observed: &Observed, layers: &Layers, clock: Clock) -> Plan {
             return plan;
         }
     }
-    plan.events.extend(verdict_event(&stored, &judged, request.generation()));
+    let newest = course.records.runs.first();
+    plan.events.extend(verdict_event(&stored, &judged, request.generation(), newest));
     plan.events.extend(status::rerun_event(&stored, &described));
     plan.status = Some(Box::new(described));
     plan
 }
 
-/// The event of a verdict, once for each reason and generation.
-fn verdict_event(stored: &JobRequestStatus, judged: &Judged<'_>, generation: i64) -> Option<Event> {
+/// The event of a verdict, once for each reason and generation; `newest` is the run that it is about.
+fn verdict_event(
+    stored: &JobRequestStatus,
+    judged: &Judged<'_>,
+    generation: i64,
+    newest: Option<&Run>,
+) -> Option<Event> {
     let (reason, message, event) = match judged {
         Err(rejection) => (rejection.reason, rejection.message.clone(), EventReason::Rejected),
         Ok(Sound { compiled: Some(compiled), .. }) if !compiled.clamped.is_empty() => {
-            let (reason, message) = status::accepted(compiled);
+            let (reason, message) = status::accepted(compiled, newest);
             (reason, message, EventReason::Clamped)
         }
         Ok(_) => return None,

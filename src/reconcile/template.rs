@@ -93,6 +93,7 @@ impl StoredTemplate {
                 uid: metadata.uid.unwrap_or_default(),
                 generation: metadata.generation.unwrap_or_default(),
                 created: metadata.creation_timestamp.map(|created| created.0),
+                is_terminating: metadata.deletion_timestamp.is_some(),
                 spec: spec.0,
             }),
             status: status.0.unwrap_or_default(),
@@ -179,7 +180,11 @@ pub fn describe(
                 .map_or(Time(whole_seconds(now)), |old| old.last_transition_time.clone()),
         });
     };
-    if problems.is_empty() {
+    if stored.template.is_terminating {
+        let message =
+            "the template is being deleted: no new run takes it, and a request that names it is rejected";
+        set(ConditionType::Ready, false, Reason::TemplateTerminating, message);
+    } else if problems.is_empty() {
         set(ConditionType::Ready, true, Reason::Valid, "the template can lie below requests");
     } else {
         let all: Vec<String> = problems.iter().map(ToString::to_string).collect();
@@ -187,7 +192,10 @@ pub fn describe(
         set(ConditionType::Ready, false, Reason::InvalidTemplate, &message);
         set(ConditionType::Stalled, true, Reason::InvalidTemplate, &message);
     }
-    if stored.template.is_default() {
+    if stored.template.is_default() && stored.template.is_terminating {
+        let message = "it is being deleted: its defaults, presets and policy count for no new run";
+        set(ConditionType::InForce, false, Reason::TemplateTerminating, message);
+    } else if stored.template.is_default() {
         let winner = default_in(templates, stored.namespace.as_deref());
         match winner.filter(|winner| *winner != stored.template.reference) {
             None => set(ConditionType::InForce, true, Reason::Default, "it is the default of its scope"),

@@ -36,12 +36,9 @@ mod rights;
 mod runs;
 mod scale;
 mod schema;
-<<<<<<< HEAD
-=======
 mod stolen_token;
-mod support;
->>>>>>> 53f310c (Guard deletes of templates, and leave a stolen token nothing that lasts)
 mod templates;
+mod terminating;
 mod traps;
 mod ttl;
 mod two_operators;
@@ -71,6 +68,7 @@ fn modules() -> Vec<(&'static str, Vec<Test>)> {
         #[cfg(target_os = "linux")]
         ("image", image::tests()),
         ("templates", templates::tests()),
+        ("terminating", terminating::tests()),
         ("platform", platform::tests()),
         ("runs", runs::tests()),
         ("reruns", reruns::tests()),

@@ -67,6 +67,7 @@ async fn victim(at: &Requests, name: &str) -> String {
 /// One thing that is wrong with a Job.
 type Flaw = fn(&mut Value);
 
+#[allow(clippy::too_many_lines)] // a table
 async fn creates_only_jobs_that_say_whose_they_are(cx: Arc<Cluster>) {
     let at = Requests::new(&cx, "token").await;
     let stolen = cx.operator_client().await;
@@ -84,7 +85,7 @@ async fn creates_only_jobs_that_say_whose_they_are(cx: Arc<Cluster>) {
         ("an empty list of owners", NOT_OURS, |job| job["metadata"]["ownerReferences"] = json!([])),
         ("no controller", NOT_OURS, |job| job["metadata"]["ownerReferences"][0]["controller"] = json!(null)),
         ("not the controller", NOT_OURS, |job| {
-            job["metadata"]["ownerReferences"][0]["controller"] = json!(false)
+            job["metadata"]["ownerReferences"][0]["controller"] = json!(false);
         }),
         ("a version there is not", NOT_OURS, |job| {
             job["metadata"]["ownerReferences"][0]["apiVersion"] = json!("jobrequest.dev/zzz");
@@ -94,7 +95,7 @@ async fn creates_only_jobs_that_say_whose_they_are(cx: Arc<Cluster>) {
                 json!("jobrequest.dev.example.com/v1alpha1");
         }),
         ("another kind", NOT_OURS, |job| {
-            job["metadata"]["ownerReferences"][0]["kind"] = json!("JobTemplate")
+            job["metadata"]["ownerReferences"][0]["kind"] = json!("JobTemplate");
         }),
         ("a second owner that exists", KEPT, |job| {
             let mut second = job["metadata"]["ownerReferences"][0].clone();
@@ -128,7 +129,7 @@ async fn creates_only_jobs_that_say_whose_they_are(cx: Arc<Cluster>) {
             job["metadata"]["labels"]["jobrequest.dev/request"] = json!("b");
         }),
         ("another run in the label", NAMED, |job| {
-            job["metadata"]["labels"]["jobrequest.dev/run"] = json!("8")
+            job["metadata"]["labels"]["jobrequest.dev/run"] = json!("8");
         }),
         ("another run in the annotation", NAMED, |job| {
             job["metadata"]["annotations"]["jobrequest.dev/run"] = json!("8");

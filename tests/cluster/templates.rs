@@ -50,7 +50,7 @@ impl Templates {
         Self { api, kind }
     }
 
-    fn in_namespace_of(at: &Requests) -> Self {
+    pub(crate) fn in_namespace_of(at: &Requests) -> Self {
         Self::of(&at.client, Some(at.namespace.name()))
     }
 
@@ -65,6 +65,21 @@ impl Templates {
 
     pub(crate) async fn delete(&self, name: &str) {
         self.api.delete(name, &DeleteParams::default()).await.expect("delete the template");
+    }
+
+    /// Puts a finalizer on it, or takes it off.
+    pub(crate) async fn hold(&self, name: &str, holds: bool) {
+        let finalizers = if holds { json!(["example.com/hold"]) } else { json!(null) };
+        let change = Patch::Merge(json!({"metadata": {"finalizers": finalizers}}));
+        self.api.patch(name, &PatchParams::default(), &change).await.expect("change the finalizers");
+    }
+
+    /// Waits until it is gone.
+    pub(crate) async fn until_gone(&self, name: &str) {
+        eventually(DEADLINE, &format!("{} {name} is gone", self.kind), async || {
+            self.api.get_opt(name).await.expect("look for the template").is_none().then_some(())
+        })
+        .await;
     }
 
     /// Waits until the status of its newest spec says so.
@@ -337,7 +352,7 @@ async fn clamped_numbers_are_shown(cx: Arc<Cluster>) {
 }
 
 /// `jobrequest explain`, of the cluster.
-fn explain(cx: &Cluster, arguments: &[&str]) -> Output {
+pub(crate) fn explain(cx: &Cluster, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_jobrequest"));
     for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"] {
         command.env_remove(name);
@@ -346,7 +361,7 @@ fn explain(cx: &Cluster, arguments: &[&str]) -> Output {
     command.output().expect("run jobrequest explain")
 }
 
-fn text(bytes: &[u8]) -> String {
+pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).expect("UTF-8")
 }
 

@@ -44,6 +44,7 @@ fn compiles(object: &Value) -> Result<(), String> {
             uid: String::new(),
             generation: 1,
             created: None,
+            is_terminating: false,
             spec: serde_json::from_value(object["spec"].clone()).map_err(|error| error.to_string()),
         };
         return match check_template(&template).as_slice() {

@@ -37,6 +37,7 @@ fn template(document: &Value) -> Template {
         reference: TemplateRef { kind: serde_json::from_value(document["kind"].clone()).unwrap(), name },
         generation: 1,
         created,
+        is_terminating: document["metadata"]["deletionTimestamp"].is_string(),
         spec: serde_path_to_error::deserialize(&document["spec"]).map_err(|error| error.to_string()),
     }
 }

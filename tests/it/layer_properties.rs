@@ -216,6 +216,7 @@ impl World {
                     uid: name.to_owned(),
                     generation: 1,
                     created: None,
+                    is_terminating: false,
                     spec: Ok(serde_json::from_value(spec).unwrap()),
                 })
             })

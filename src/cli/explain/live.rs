@@ -83,7 +83,8 @@ fn one(request: &StoredRequest, templates: &[Arc<Template>]) -> Explanation {
         });
     explanation.namespace = Some(request.namespace().to_owned());
     explanation.valid = problems.is_empty();
-    explanation.template_outdated = status.runs.first().and_then(|run| outdated(run, &layers.pins()));
+    explanation.template_outdated =
+        status.runs.first().and_then(|run| outdated(run, &layers)).map(|(_, words)| words);
     explanation.problems = problems;
     explanation
 }

@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::api::status::TemplatePin;
+use crate::api::template_ref::TemplateRef;
 use crate::compile::policy::Clamp;
 use crate::compile::{Compiled, Decided, Layers, Problem, Provenance};
 use crate::manifest::{Diagnostic, Row, printable};
@@ -33,6 +34,9 @@ pub(super) struct Explanation {
     pub(super) valid: bool,
     /// The templates that apply to it, lowest precedence first.
     pub(super) templates: Vec<TemplatePin>,
+    /// Defaults that are being deleted, and so do not lie below it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) terminating: Vec<TemplateRef>,
     pub(super) fields: Vec<Field>,
     /// Numbers that policies have clamped.
     pub(super) clamped: Vec<Clamp>,
@@ -105,6 +109,7 @@ impl Explanation {
             at: None,
             valid: compiled.is_some(),
             templates: layers.pins(),
+            terminating: layers.terminating_defaults(),
             fields,
             clamped: compiled.map(|compiled| compiled.clamped.clone()).unwrap_or_default(),
             warned: compiled.map(|compiled| compiled.warned.clone()).unwrap_or_default(),

@@ -36,6 +36,9 @@ pub(super) fn text(explanation: &Explanation) -> String {
             None => format!("clamped: {} set to {} by {}", cut.path, cut.to, cut.by),
         })
         .chain(explanation.warned.iter().map(|problem| format!("warning: {problem}")))
+        .chain(explanation.terminating.iter().map(|template| {
+            format!("{template} is being deleted: a new run is made without its defaults and limits")
+        }))
         .chain(explanation.template_outdated.iter().map(|words| format!("TemplateOutdated: {words}")))
         .collect();
     if !notes.is_empty() {

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 pub use origin::Origin;
-pub use select::{Template, default_of, select};
+pub use select::{Fate, Template, default_of, select};
 pub use tree::Decided;
 pub(super) use tree::{Tree, join};
 
@@ -25,6 +25,7 @@ use crate::api::job_request::RestartPolicy;
 use crate::api::settings::{CompletionMode, Settings};
 use crate::api::status::TemplatePin;
 use crate::api::template::OWN_FIELDS;
+use crate::api::template_ref::TemplateRef;
 use crate::api::{JobRequestSpec, JobTemplateSpec};
 use quota::Presets;
 use shape::Shape;
@@ -36,6 +37,10 @@ pub struct Layers {
     pub builtin: Builtin,
     /// Templates, lowest first.
     pub templates: Vec<Arc<Template>>,
+    /// Every template of the cluster and of the request's namespace, those above included.
+    pub in_scope: Vec<Arc<Template>>,
+    /// The template that the request names.
+    pub named: Option<TemplateRef>,
     /// Templates that should be there and are not, or cannot be read.
     pub problems: Vec<Problem>,
 }

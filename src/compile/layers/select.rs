@@ -22,6 +22,8 @@ pub struct Template {
     pub generation: i64,
     /// When it was created; absent offline.
     pub created: Option<Timestamp>,
+    /// It is being deleted: no new run takes it.
+    pub is_terminating: bool,
     /// The spec, or why it cannot be read.
     pub spec: Result<JobTemplateSpec, String>,
 }
@@ -45,12 +47,13 @@ impl Template {
     }
 }
 
-/// The default among the templates of one scope: the newest, of equally old ones the first by name.
+/// The default among the templates of one scope: the newest, of equally old ones the first by name. One that is being
+/// deleted is none.
 #[must_use]
 pub fn default_of<'a>(templates: impl IntoIterator<Item = &'a Arc<Template>>) -> Option<&'a Arc<Template>> {
     templates
         .into_iter()
-        .filter(|template| template.is_default())
+        .filter(|template| template.is_default() && !template.is_terminating)
         .min_by_key(|template| (Reverse(template.created), &template.reference.name))
 }
 
@@ -61,10 +64,10 @@ pub fn select(builtin: Builtin, spec: &JobRequestSpec, templates: &[Arc<Template
     let mut problems = Vec::new();
     let named = spec.template_ref.as_ref().and_then(|wanted| {
         let found = of(wanted.kind).find(|template| template.reference.name == wanted.name);
-        if found.is_none() {
-            problems.push(missing(wanted, of(wanted.kind)));
+        if found.is_none_or(|found| found.is_terminating) {
+            problems.push(missing(wanted, found.is_some(), of(wanted.kind)));
         }
-        found
+        found.filter(|found| !found.is_terminating)
     });
     let defaults =
         [TemplateKind::ClusterJobTemplate, TemplateKind::JobTemplate].map(|kind| default_of(of(kind)));
@@ -82,20 +85,79 @@ pub fn select(builtin: Builtin, spec: &JobRequestSpec, templates: &[Arc<Template
             )),
         }
     }
-    Layers { builtin, templates: chosen, problems }
+    Layers {
+        builtin,
+        templates: chosen,
+        in_scope: templates.to_vec(),
+        named: spec.template_ref.clone(),
+        problems,
+    }
 }
 
-fn missing<'a>(wanted: &TemplateRef, known: impl Iterator<Item = &'a Arc<Template>>) -> Problem {
-    let mut names: Vec<&str> = known.map(|template| template.reference.name.as_str()).collect();
+/// What has become of a template that a run was made with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It is there, whether it still lies below the request or not.
+    There,
+    /// It is being deleted.
+    Terminating,
+    /// There is none of its kind and name any more.
+    Gone,
+}
+
+impl Layers {
+    /// What has become of the template which `pin` notes.
+    #[must_use]
+    pub fn fate(&self, pin: &TemplatePin) -> Fate {
+        let is_it = |template: &&Arc<Template>| {
+            template.reference.kind == pin.kind && template.reference.name == pin.name
+        };
+        match self.templates.iter().chain(&self.in_scope).find(is_it) {
+            Some(found) if found.is_terminating => Fate::Terminating,
+            Some(_) => Fate::There,
+            None => Fate::Gone,
+        }
+    }
+
+    /// The request names this template.
+    #[must_use]
+    pub fn is_named(&self, pin: &TemplatePin) -> bool {
+        self.named.as_ref().is_some_and(|named| named.kind == pin.kind && named.name == pin.name)
+    }
+
+    /// Defaults that are being deleted, of the cluster first, then by name.
+    #[must_use]
+    pub fn terminating_defaults(&self) -> Vec<TemplateRef> {
+        let terminating = |template: &&Arc<Template>| template.is_terminating && template.is_default();
+        let mut found: Vec<TemplateRef> =
+            self.in_scope.iter().filter(terminating).map(|template| template.reference.clone()).collect();
+        found.sort_by(|one, other| (Reverse(one.kind), &one.name).cmp(&(Reverse(other.kind), &other.name)));
+        found
+    }
+}
+
+/// `is_terminating`: it is there, and being deleted.
+fn missing<'a>(
+    wanted: &TemplateRef,
+    is_terminating: bool,
+    known: impl Iterator<Item = &'a Arc<Template>>,
+) -> Problem {
+    let usable = known.filter(|template| !template.is_terminating);
+    let mut names: Vec<&str> = usable.map(|template| template.reference.name.as_str()).collect();
     names.sort_unstable();
     let place = match wanted.kind {
         TemplateKind::JobTemplate => " in this namespace",
         TemplateKind::ClusterJobTemplate => "",
     };
     let known = if names.is_empty() {
-        "there are none".to_owned()
+        if is_terminating { "there is no other" } else { "there are none" }.to_owned()
     } else {
         format!("there are: {}", names.join(", "))
     };
-    Problem::new("spec.templateRef", format!("no {} is called {}{place}; {known}", wanted.kind, wanted.name))
+    let what = if is_terminating {
+        format!("{} {}{place} is being deleted, and no new run is made with it", wanted.kind, wanted.name)
+    } else {
+        format!("no {} is called {}{place}", wanted.kind, wanted.name)
+    };
+    Problem::new("spec.templateRef", format!("{what}; {known}"))
 }

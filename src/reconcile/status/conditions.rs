@@ -7,7 +7,7 @@ use super::verdict::Verdict;
 use crate::api::JobRequestStatus;
 use crate::api::condition::{ConditionType, Reason};
 use crate::api::status::{Run, TemplatePin};
-use crate::compile::Compiled;
+use crate::compile::{Compiled, Fate, Layers};
 use crate::reconcile::change::Want;
 use crate::reconcile::course::{Course, Inputs, Standing};
 use crate::reconcile::judge::Sound;
@@ -33,7 +33,7 @@ pub(super) fn conditions(inputs: &Inputs<'_>, course: &Course, verdict: &Verdict
     match inputs.judged {
         Ok(Sound { compiled: None, .. }) => writer.keep(&[ConditionType::Accepted]),
         Ok(Sound { compiled: Some(compiled), .. }) => {
-            let (reason, message) = accepted(compiled);
+            let (reason, message) = accepted(compiled, course.records.runs.first());
             writer.set(ConditionType::Accepted, true, reason.as_str(), &message);
         }
         Err(rejection) => {
@@ -77,32 +77,74 @@ pub(super) fn conditions(inputs: &Inputs<'_>, course: &Course, verdict: &Verdict
         let message = "the spec has changed since the newest run, and runPolicy.onSpecChange is Hold; ask for a rerun to run it";
         writer.set(ConditionType::PendingChanges, true, Reason::Held.as_str(), message);
     }
-    if let Some(message) = course.records.runs.first().and_then(|run| outdated(run, inputs.templates)) {
-        let reason = Reason::TemplatesChanged.as_str();
-        writer.set(ConditionType::TemplateOutdated, true, reason, &message);
+    if let Some((reason, message)) = course.records.runs.first().and_then(|run| outdated(run, inputs.layers))
+    {
+        writer.set(ConditionType::TemplateOutdated, true, reason.as_str(), &message);
     }
     writer.finish()
 }
 
-/// Why a spec is accepted, and what policies changed or warn of.
-pub(in crate::reconcile) fn accepted(compiled: &Compiled) -> (Reason, String) {
+/// Why a spec is accepted, what policies changed or warn of, and which default is missing below it. `newest` is the run
+/// that it is accepted for; one that was made with other templates is told by [`outdated`].
+pub(in crate::reconcile) fn accepted(compiled: &Compiled, newest: Option<&Run>) -> (Reason, String) {
+    let is_for_it = newest.is_none_or(|run| run.job_uid.is_none() || run.templates == compiled.templates);
+    let missing = compiled.terminating.iter().filter(|_| is_for_it).map(|template| {
+        format!("{template} is being deleted: this run is made without its defaults and limits")
+    });
+    let missing: Vec<String> = missing.collect();
     let cuts = compiled.clamped.iter().map(|cut| match &cut.from {
         Some(from) => format!("{} is cut from {from} to {} by {}", cut.path, cut.to, cut.by),
         None => format!("{} is set to {} by {}", cut.path, cut.to, cut.by),
     });
-    let words: Vec<String> = cuts.chain(compiled.warned.iter().map(ToString::to_string)).collect();
+    let is_missing = !missing.is_empty();
+    let warnings = compiled.warned.iter().map(ToString::to_string);
+    let words: Vec<String> = cuts.chain(warnings).chain(missing).collect();
     match (compiled.clamped.is_empty(), compiled.warned.is_empty()) {
-        (true, true) => (Reason::Valid, "the spec compiles to a Job".to_owned()),
         (false, _) => (Reason::Clamped, words.join("; ")),
         (true, false) => (Reason::PolicyWarning, words.join("; ")),
+        (true, true) if is_missing => (Reason::TemplateTerminating, words.join("; ")),
+        (true, true) => (Reason::Valid, "the spec compiles to a Job".to_owned()),
     }
 }
 
-/// How the templates in force differ from those which `run` was made with, in words; nothing if they do not.
+/// How the templates in force, of `layers`, differ from those which `run` was made with, and what that means for the
+/// next one; nothing if they do not. What is gone comes first: limits that have vanished matter most.
 #[must_use]
-pub fn outdated(run: &Run, now: &[TemplatePin]) -> Option<String> {
+pub fn outdated(run: &Run, layers: &Layers) -> Option<(Reason, String)> {
+    let mut now = layers.pins();
     if run.job_uid.is_none() || run.templates == now {
         return None;
+    }
+    let mut lost = Vec::new();
+    let mut reason = Reason::TemplatesChanged;
+    let mut left = Vec::new();
+    for pin in &run.templates {
+        let how = match layers.fate(pin) {
+            Fate::There => {
+                left.push(pin.clone());
+                continue;
+            }
+            Fate::Gone => {
+                reason = Reason::TemplateGone;
+                "gone"
+            }
+            Fate::Terminating => {
+                if reason != Reason::TemplateGone {
+                    reason = Reason::TemplateTerminating;
+                }
+                "being deleted"
+            }
+        };
+        let next = if layers.is_named(pin) {
+            "the next run is rejected unless the request names another template"
+        } else {
+            "the next run is made without its defaults and limits"
+        };
+        lost.push(format!("{}/{} is {how}: {next}", pin.kind, pin.name));
+    }
+    now.retain(|pin| layers.fate(pin) == Fate::There);
+    if left == now {
+        return Some((reason, lost.join("; ")));
     }
     let text = |pins: &[TemplatePin]| {
         let names: Vec<String> = pins
@@ -112,7 +154,12 @@ pub fn outdated(run: &Run, now: &[TemplatePin]) -> Option<String> {
         if names.is_empty() { "no template".to_owned() } else { names.join(", ") }
     };
     let number = run.number;
-    Some(format!("run {number} was made with {}; the next run takes {}", text(&run.templates), text(now)))
+    lost.push(format!(
+        "run {number} was made with {}; the next run takes {}",
+        text(&run.templates),
+        text(&now)
+    ));
+    Some((reason, lost.join("; ")))
 }
 
 /// The Job's own conditions: from the Job while it lives, from the status once the run has a result.
@@ -205,4 +252,88 @@ pub fn found_invalid(request: &StoredRequest) -> Option<String> {
         && accepted.reason == Reason::JobInvalid.as_str()
         && accepted.observed_generation == Some(request.generation()))
     .then(|| accepted.message.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::api::status::TemplatePin;
+    use crate::api::template_ref::{TemplateKind, TemplateRef};
+    use crate::api::{JobRequestSpec, JobTemplateSpec};
+    use crate::compile::{Builtin, Template, select};
+
+    fn template(name: &str, generation: i64, is_default: bool, is_terminating: bool) -> Arc<Template> {
+        Arc::new(Template {
+            reference: TemplateRef { kind: TemplateKind::JobTemplate, name: name.to_owned() },
+            uid: format!("uid-of-{name}"),
+            generation,
+            created: None,
+            is_terminating,
+            spec: Ok(JobTemplateSpec { default: Some(is_default), ..JobTemplateSpec::default() }),
+        })
+    }
+
+    fn told(then: &[Arc<Template>], now: &[Arc<Template>], named: Option<&str>) -> String {
+        let named = named.map(|name| TemplateRef { kind: TemplateKind::JobTemplate, name: name.to_owned() });
+        let spec = JobRequestSpec { template_ref: named, ..JobRequestSpec::default() };
+        let templates: Vec<TemplatePin> = then.iter().map(|template| template.pin()).collect();
+        let run = serde_json::json!({
+            "number": 1, "jobName": "a-1", "jobUid": "uid", "trigger": "Created", "digest": "", "generation": 1,
+            "templates": templates,
+        });
+        let run: Run = serde_json::from_value(run).unwrap();
+        outdated(&run, &select(Builtin::default(), &spec, now))
+            .map_or_else(|| "-".to_owned(), |(reason, message)| format!("{reason}: {message}"))
+    }
+
+    #[test]
+    fn what_is_gone_is_told_with_what_it_takes_away() {
+        let (a, a2) = (template("a", 1, true, false), template("a", 2, true, false));
+        let (going, not_default) = (template("a", 2, true, true), template("a", 2, false, false));
+        let (b, b2) = (template("b", 1, false, false), template("b", 2, false, false));
+        for (then, now, named, words) in [
+            (vec![&a], vec![&a], None, "-"),
+            (
+                vec![&a],
+                vec![&a2],
+                None,
+                "TemplatesChanged: run 1 was made with JobTemplate/a generation 1; the next run takes JobTemplate/a generation 2",
+            ),
+            (
+                vec![&a],
+                vec![&not_default],
+                None,
+                "TemplatesChanged: run 1 was made with JobTemplate/a generation 1; the next run takes no template",
+            ),
+            (
+                vec![&a],
+                vec![],
+                None,
+                "TemplateGone: JobTemplate/a is gone: the next run is made without its defaults and limits",
+            ),
+            (
+                vec![&a],
+                vec![&going],
+                None,
+                "TemplateTerminating: JobTemplate/a is being deleted: the next run is made without its defaults and limits",
+            ),
+            (
+                vec![&b],
+                vec![],
+                Some("b"),
+                "TemplateGone: JobTemplate/b is gone: the next run is rejected unless the request names another template",
+            ),
+            (
+                vec![&a, &b],
+                vec![&going, &b2],
+                Some("b"),
+                "TemplateTerminating: JobTemplate/a is being deleted: the next run is made without its defaults and limits; run 1 was made with JobTemplate/a generation 1, JobTemplate/b generation 1; the next run takes JobTemplate/b generation 2",
+            ),
+        ] {
+            let own = |templates: Vec<&Arc<Template>>| templates.into_iter().cloned().collect::<Vec<_>>();
+            assert_eq!(told(&own(then), &own(now), named), words);
+        }
+    }
 }

@@ -8,7 +8,7 @@ mod helm;
 
 use std::fmt::Write;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
 
@@ -27,6 +27,8 @@ pub(crate) fn tests() -> Vec<Trial> {
         every_case_passes_helm_lint,
         no_role_grants_too_much,
         the_admission_policy_knows_the_rerun_annotation,
+        the_admission_policy_knows_the_marks_of_jobs,
+        every_attack_is_a_test,
         the_program_knows_its_arguments,
     ];
     all.extend(golden::trials(
@@ -222,7 +224,6 @@ fn the_admission_policy_knows_the_rerun_annotation() {
 }
 
 /// The policy on the operator's account names the marks that the operator puts on its Jobs, and nothing else.
-#[test]
 fn the_admission_policy_knows_the_marks_of_jobs() {
     use jobrequest::api::labels::{API_VERSION, FIELD_MANAGER, MANAGED_BY, REQUEST, REQUEST_UID, RUN};
     let policy = fs::read_to_string(format!("{CHART}/templates/admission/operator.yaml")).unwrap();
@@ -233,6 +234,45 @@ fn the_admission_policy_knows_the_marks_of_jobs() {
     let known =
         [API_VERSION, REQUEST, REQUEST_UID, RUN].map(|mark| policy.matches(&format!("'{mark}'")).count());
     assert_eq!(quoted, known.iter().sum::<usize>());
+}
+
+/// Every attack of docs/security.md is a test, and every test that it names is there.
+fn every_attack_is_a_test() {
+    let page = fs::read_to_string(root().join("docs/security.md")).unwrap();
+    let table = page.split_once("<!-- attacks:").unwrap().1.split_once("<!-- end of attacks -->").unwrap().0;
+    let rows: Vec<&str> = table.lines().filter(|line| line.starts_with("| ")).skip(1).collect();
+    assert!(rows.len() >= 20, "only {} attacks were found", rows.len());
+    let mut sources = Vec::new();
+    for folder in ["src", "tests/cluster", "tests/it"] {
+        gather_sources(&root().join(folder), &mut sources);
+    }
+    for row in rows {
+        let tests: Vec<&str> = row.rsplit('|').nth(1).unwrap().split('`').skip(1).step_by(2).collect();
+        assert!(!tests.is_empty(), "no test: {row}");
+        for test in tests {
+            let (module, name) = test.rsplit_once("::").unwrap_or_else(|| panic!("{test} has no module"));
+            // A test of the cluster is listed by its name, any other is a function, a golden case a folder.
+            let is_there = sources.iter().any(|(path, source)| {
+                let last = module.rsplit("::").next().unwrap_or_default();
+                path.components().any(|part| Path::new(part.as_os_str()).file_stem() == Some(last.as_ref()))
+                    && (source.contains(&format!("\"{name}\"")) || source.contains(&format!("fn {name}(")))
+            });
+            let is_golden = root().join("tests").join(module.replace("::", "/")).join(name).is_dir();
+            assert!(is_there || is_golden, "there is no test {test}");
+        }
+    }
+}
+
+/// All files of Rust below a folder, and what they hold.
+fn gather_sources(folder: &Path, found: &mut Vec<(PathBuf, String)>) {
+    for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        if path.is_dir() {
+            gather_sources(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let source = fs::read_to_string(&path).unwrap();
+            found.push((path, source));
+        }
+    }
 }
 
 /// The program takes the arguments that the chart gives it: without a cluster it gets as far as looking for one.

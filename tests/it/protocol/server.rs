@@ -158,6 +158,7 @@ impl Server {
             uid,
             generation,
             created: None,
+            is_terminating: false,
             spec: Ok(JobTemplateSpec { default: Some(true), ..JobTemplateSpec::default() }),
         }
     }
