@@ -19,6 +19,6 @@ pub mod template_ref;
 pub mod volume;
 
 pub use job_request::{JobRequest, JobRequestSpec};
-pub use schema::{crds, manifest};
+pub use schema::{crd_yaml, crds};
 pub use status::JobRequestStatus;
 pub use template::{ClusterJobTemplate, JobTemplate, JobTemplateSpec};

@@ -19,7 +19,7 @@ pub fn crds() -> Vec<CustomResourceDefinition> {
 ///
 /// # Errors
 /// When it cannot be written as YAML, which no definition of [`crds`] causes.
-pub fn manifest(crd: &CustomResourceDefinition) -> Result<String, serde_saphyr::ser::Error> {
+pub fn crd_yaml(crd: &CustomResourceDefinition) -> Result<String, serde_saphyr::ser::Error> {
     let mut document = serde_json::to_value(crd).unwrap_or_default();
     whole_numbers(&mut document);
     Ok(format!("---\n{}", serde_saphyr::to_string(&document)?))

@@ -6,7 +6,7 @@ use super::output::print;
 /// Prints them to stdout, one document each.
 pub(super) fn run() -> Result<(), CliError> {
     for crd in crate::api::crds() {
-        let yaml = crate::api::manifest(&crd).map_err(|error| CliError::Yaml("a CRD", error))?;
+        let yaml = crate::api::crd_yaml(&crd).map_err(|error| CliError::Yaml("a CRD", error))?;
         print(&yaml)?;
     }
     Ok(())

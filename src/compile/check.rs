@@ -1,7 +1,7 @@
-//! What only the merged spec shows: rules that no layer alone can decide.
+//! Validation of the merged spec: rules that no layer alone can decide.
 //!
-//! Takes the [`Merged`] spec; returns a [`Valid`] one, which nothing else can make, or every problem. What Kubernetes
-//! itself validates is left to Kubernetes: its answer is shown word for word.
+//! Takes the [`Merged`] spec; returns a [`Valid`] one, which nothing else can create, or every problem. What Kubernetes
+//! itself validates is left to Kubernetes, whose answer is shown unchanged.
 
 use std::collections::BTreeSet;
 
@@ -39,12 +39,12 @@ impl Valid {
     }
 }
 
-/// Checks the merged spec of the request called `name`; `problems` are those which merging found.
+/// Checks the merged spec of the request named `name`; `problems` are those that merging found.
 pub(super) fn check(name: &str, merged: Merged, mut problems: Vec<Problem>) -> Result<Valid, Problems> {
     if name.len() > MAX_NAME_LENGTH {
         problems.push(Problem::new(
             "metadata.name",
-            format!("has {} characters, at most {MAX_NAME_LENGTH} leave room for the run number and the pods' suffixes", name.len()),
+            format!("has {} characters; at most {MAX_NAME_LENGTH} leave room for the run number and the pods' suffixes", name.len()),
         ));
     }
     settings(&merged, &mut problems);
@@ -74,19 +74,19 @@ fn settings(merged: &Merged, problems: &mut Vec<Problem>) {
         ));
     }
     if settings.success_policy.is_some() && !indexed {
-        let message = "needs completionMode Indexed; set settings.completionMode: Indexed";
+        let message = "requires completionMode Indexed; set settings.completionMode: Indexed";
         problems.push(needs("successPolicy", message, mode));
     }
     if settings.backoff_limit_per_index.is_some() && !indexed {
-        let message = "needs completionMode Indexed; set settings.completionMode: Indexed";
+        let message = "requires completionMode Indexed; set settings.completionMode: Indexed";
         problems.push(needs("backoffLimitPerIndex", message, mode));
     }
     if settings.max_failed_indexes.is_some() && settings.backoff_limit_per_index.is_none() {
-        let message = "needs backoffLimitPerIndex; set it too, or leave maxFailedIndexes out";
+        let message = "requires backoffLimitPerIndex; set it, or leave maxFailedIndexes out";
         problems.push(needs("maxFailedIndexes", message, "spec.settings.backoffLimitPerIndex"));
     }
     if settings.pod_failure_policy.is_some() && merged.restart_policy != RestartPolicy::Never {
-        let message = "needs restartPolicy Never; set it so, or leave podFailurePolicy out";
+        let message = "requires restartPolicy Never; set it, or leave podFailurePolicy out";
         problems.push(needs("podFailurePolicy", message, "spec.restartPolicy"));
     }
 }
@@ -99,7 +99,7 @@ fn containers(merged: &Merged, overrides: &[&PodSpec], problems: &mut Vec<Proble
     } else if main.iter().all(|container| container.sidecar == Some(true)) {
         problems.push(Problem::new(
             "spec.containers",
-            "every container is a sidecar; at least one must not be, or the run would never end",
+            "every container is a sidecar; at least one must not be one, or the run would never end",
         ));
     }
 

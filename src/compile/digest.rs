@@ -1,15 +1,15 @@
-//! The digest that tells whether a spec asks for a new run.
+//! The digest that decides whether a spec requires a new run.
 //!
 //! It covers the request's own run-relevant fields, before layers: never the live Job (defaults and webhooks change
-//! that), never the compiled Job (a template edit would run the fleet). What may change while a Job lives, what only
-//! people read, and what only clean-up reads is left out.
+//! that), never the compiled Job (a template edit would rerun everything). What may change while a Job exists, what
+//! only people read, and what only clean-up reads is left out.
 
 use sha2::{Digest as _, Sha256};
 
 use crate::api::JobRequestSpec;
 
-/// How the digest is computed. A digest of another scheme says nothing about change; raise this when the fields
-/// below change for specs that already exist.
+/// How the digest is computed. A digest of another scheme says nothing about changes; increment this if the fields
+/// below change for existing specs.
 const SCHEME: &str = "1";
 
 /// The digest of `spec`, as `<scheme>:<16 hexadecimal digits>`.

@@ -13,6 +13,6 @@ pub struct Identity<'a> {
     pub uid: Option<&'a str>,
     /// `metadata.generation`; absent offline.
     pub generation: Option<i64>,
-    /// The rerun tokens which are handled with the run; absent offline.
+    /// The rerun tokens that are handled with the run; absent offline.
     pub handled: Option<&'a HandledRerun>,
 }

@@ -1,10 +1,10 @@
-//! What may change while a Job lives: the fields which the operator patches on the live Job instead of starting a
-//! new run.
+//! What may change while a Job exists: the fields that the operator patches on the live Job instead of starting a new
+//! run.
 //!
 //! The Job itself records, in an annotation, what the operator last wrote to them. The operator writes again only when
 //! the request differs from that record, never because the live field does: a queue may have suspended the Job, a
 //! webhook may have lowered its parallelism, and both stay. Record and fields change in one write, so that no crash
-//! and no second operator can part them.
+//! and no second operator can separate them.
 
 use k8s_openapi::api::batch::v1::Job;
 use serde::{Deserialize, Serialize};
@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use super::digest::short_hash;
 use crate::api::{JobRequestSpec, labels};
 
-/// The fields that may change while a Job lives, as the request wants them. Absent means absent.
+/// The desired values of the fields that may change while a Job exists. Absent means absent.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct InPlace {
@@ -38,10 +38,10 @@ pub struct InPlace {
     /// Hash of alias and description, which are annotations of the Job.
     #[serde(default)]
     pub note: String,
-    /// The start deadline has passed, and `activeDeadlineSeconds` was lowered to end the Job: it stays so.
+    /// The start deadline has passed, and `activeDeadlineSeconds` was lowered to end the Job: it is not changed again.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stopped: bool,
-    /// Hash of what the request itself says of these fields: what only a template changed is not for live Jobs.
+    /// Hash of what the request itself sets in these fields: what only a template changed does not affect live Jobs.
     #[serde(default)]
     pub asked: String,
 }
@@ -63,8 +63,9 @@ impl InPlace {
         }
     }
 
-    /// What a live Job is to hold, on which `last` was written: `self`, but a field of which the request itself says
-    /// nothing stays as it was when the templates have changed since, and all stay while the request says what it said.
+    /// The desired values of a live Job on which `last` was written: `self`, except that a field which the request
+    /// itself does not set keeps its value if the templates have changed since, and all keep theirs while the request
+    /// sets the same as before.
     #[must_use]
     pub fn for_live(&self, last: Option<&Self>, spec: &JobRequestSpec, same_templates: bool) -> Self {
         let Some(last) = last else {
@@ -102,7 +103,7 @@ impl InPlace {
         }
     }
 
-    /// As the annotation holds it.
+    /// As the annotation stores it.
     #[must_use]
     pub fn to_annotation(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
@@ -114,8 +115,8 @@ impl InPlace {
         serde_json::from_str(text).ok()
     }
 
-    /// The merge patch that takes a live Job from what was last written, `last`, to `self`: only the fields that
-    /// differ, and the new record with them. `None` when nothing differs.
+    /// The merge patch that changes a live Job from what was last written, `last`, to `self`: only the fields that
+    /// differ, with the new record. `None` if nothing differs.
     #[must_use]
     pub fn patch(&self, last: Option<&Self>, spec: &JobRequestSpec) -> Option<Map<String, Value>> {
         let unknown = Self::default();

@@ -1,4 +1,4 @@
-//! Names that are functions of something else. Never `generateName`: a create that is sent twice must meet itself.
+//! Deterministic names. Never `generateName`: a create that is sent twice must collide with itself.
 
 /// Name of the Job of a run: `<request>-<number>`.
 #[must_use]

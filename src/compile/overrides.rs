@@ -1,7 +1,7 @@
 //! `overrides`: a partial batch/v1 Job spec from the user, parsed strictly.
 //!
-//! Takes the user's map; returns a typed partial spec, or every problem in it. Kubernetes would drop an unknown field
-//! in silence, and tools disagree about null: both are refused here.
+//! Takes the user's map; returns a typed partial spec, or every problem in it. Kubernetes would silently drop an
+//! unknown field, and tools disagree about null: both are refused here.
 
 use std::collections::BTreeSet;
 
@@ -59,7 +59,7 @@ fn has_source(volume: &Volume) -> bool {
     *volume != Volume { name: volume.name.clone(), ..Volume::default() }
 }
 
-/// Takes the source off every variable to which `nearer` gives one.
+/// Removes the source of every variable that `higher` gives one.
 fn drop_sources(containers: &mut [Container], nearer: &[Container]) {
     for container in containers {
         let given: BTreeSet<&str> = (nearer.iter().filter(|other| other.name == container.name))
@@ -75,7 +75,7 @@ fn drop_sources(containers: &mut [Container], nearer: &[Container]) {
     }
 }
 
-/// Without its name an item would be one of its own, which no user means.
+/// Finds items without a name, which would be added as new ones: no user means that.
 fn find_nameless(field: &str, overrides: &JobSpec, problems: &mut Vec<Problem>) {
     let Some(pod) = &overrides.template.spec else {
         return;
@@ -88,7 +88,7 @@ fn find_nameless(field: &str, overrides: &JobSpec, problems: &mut Vec<Problem>) 
         for (index, _) in names.enumerate().filter(|(_, name)| name.is_empty()) {
             problems.push(Problem::new(
                 format!("{field}.template.spec.{list}[{index}].name"),
-                "a name is needed: the item is merged into the one of this name",
+                "a name is required: the item is merged into the one with this name",
             ));
         }
     };
@@ -122,7 +122,7 @@ fn find_nulls(path: &str, value: &Value, problems: &mut Vec<Problem>) {
     }
 }
 
-/// Reports what the typed form did not keep: fields which a Job does not have.
+/// Reports what the typed form dropped: fields that a Job does not have.
 fn find_dropped(path: &str, written: &Value, kept: &Value, problems: &mut Vec<Problem>) {
     match (written, kept) {
         (Value::Object(written), Value::Object(kept)) => {

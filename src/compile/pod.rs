@@ -62,7 +62,7 @@ pub(super) fn pod_spec(merged: &Merged) -> PodSpec {
 }
 
 /// Pins the pod to `node` through the scheduler. Node selector terms are alternatives, so every one of them gets the
-/// requirement: whatever overrides wrote, the pick holds.
+/// requirement: it holds whatever overrides wrote.
 pub(super) fn pin_node(pod: &mut PodSpec, node: &str) {
     let requirement = NodeSelectorRequirement {
         key: "metadata.name".to_owned(),
@@ -164,7 +164,7 @@ fn build_resources(resources: &api::Resources) -> Option<ResourceRequirements> {
     })
 }
 
-/// The amounts which restrict something: 0 means no restriction and is left out.
+/// The amounts that restrict something: 0 means no restriction and is left out.
 fn restricting(amounts: &BTreeMap<String, Quantity>) -> Option<BTreeMap<String, Quantity>> {
     let kept: BTreeMap<_, _> = amounts
         .iter()
@@ -174,7 +174,7 @@ fn restricting(amounts: &BTreeMap<String, Quantity>) -> Option<BTreeMap<String, 
     (!kept.is_empty()).then_some(kept)
 }
 
-/// True for 0 in every spelling: `0`, `0m`, `0.0Gi`, `0e3`. The schema has refused what is no quantity.
+/// True for 0 in every spelling: `0`, `0m`, `0.0Gi`, `0e3`. The schema has refused everything that is not a quantity.
 fn is_zero(quantity: &Quantity) -> bool {
     Amount::parse(&quantity.0).is_some_and(Amount::is_zero)
 }

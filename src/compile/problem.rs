@@ -1,10 +1,10 @@
-//! What is wrong with a request, all of it at once, each with the field and the way out.
+//! Validation problems: all of them, each with its field and how to fix it.
 
 use std::fmt;
 
 use serde::Serialize;
 
-/// One thing that keeps a request from becoming a Job.
+/// One thing that prevents a request from becoming a Job.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Problem {
     /// Path of the field, for example `spec.containers[pi].image`; list members by their key.
@@ -35,7 +35,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// At least one [`Problem`], in order of the form.
+/// At least one [`Problem`], in the order of the form.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
 pub struct Problems(Vec<Problem>);
@@ -49,7 +49,7 @@ impl Problems {
         if problems.is_empty() { Ok(()) } else { Err(Self(problems)) }
     }
 
-    /// The problems, in order of the form.
+    /// The problems, in the order of the form.
     #[must_use]
     pub fn as_slice(&self) -> &[Problem] {
         &self.0

@@ -1,8 +1,8 @@
 //! Every value with the layer that decided it: what `explain` shows and the status lists.
 //!
-//! Takes what the layers merged to, their overrides and what policies cut; returns one [`Provenance`] a value, each at
-//! the field of the spec where people look for it: an override or a cut of such a field stands there, above what it
-//! replaced, and only an override of something that no spec has stands under its own path.
+//! Takes the merged layers, their overrides and what policies clamped; returns one [`Provenance`] per value, each at
+//! the field of the spec where people look for it. An override or a clamp of such a field is listed there, above what
+//! it replaced; only an override of something that no spec has is listed under its own path.
 
 use std::sync::Arc;
 
@@ -18,11 +18,11 @@ use crate::api::JobRequestSpec;
 pub struct Provenance {
     /// The field below spec, for example `settings.backoffLimit` or `containers[main].image`.
     pub path: String,
-    /// The value, the layer that decided it, and what lower layers said.
+    /// The value, the layer that decided it, and what lower-precedence layers set.
     pub decided: Decided,
 }
 
-/// Every value that `spec` gets over `layers`, also when no Job comes of it; before policies.
+/// Every value of `spec` merged over `layers`, even if it cannot become a Job; before policies.
 #[must_use]
 pub fn provenance(spec: &JobRequestSpec, layers: &Layers) -> Vec<Provenance> {
     let (merged, _) = layers::merge(spec, layers);
@@ -57,7 +57,7 @@ pub(super) fn rows(tree: &Tree, overrides: &[Overrides], clamped: &[Clamp]) -> V
     rows
 }
 
-/// Puts a value above what stands at `path`.
+/// Puts a value above the one at `path`.
 fn put(rows: &mut Vec<Provenance>, path: String, value: Value, origin: Origin) {
     if let Some(row) = rows.iter_mut().find(|row| row.path == path) {
         let Decided { value: lower, origin: decided_by, .. } = row.decided.clone();
@@ -69,7 +69,7 @@ fn put(rows: &mut Vec<Provenance>, path: String, value: Value, origin: Origin) {
     }
 }
 
-/// Where a new path stands: among those of its nearest parent, by name.
+/// The place of a new path: among those of its closest parent, by name.
 fn position(rows: &[Provenance], path: &str) -> usize {
     if path.starts_with(OVERRIDES) {
         return rows.len();
@@ -98,13 +98,13 @@ fn position(rows: &[Provenance], path: &str) -> usize {
 
 /// The field of a spec that holds overrides.
 const OVERRIDES: &str = "overrides";
-/// The lists of a Job in which a container may be.
+/// The lists of a Job that contain containers.
 const CONTAINER_LISTS: [&str; 2] =
     ["overrides.template.spec.containers", "overrides.template.spec.initContainers"];
-/// Fields which a container of a spec and one of a Job have alike.
+/// Fields that are the same in a container of a spec and of a Job.
 const OF_CONTAINERS: [&str; 5] = ["image", "imagePullPolicy", "workingDir", "command", "args"];
 
-/// The values below `path`; lists are values, but those of containers are gone into.
+/// The values below `path`; lists are values, except those of containers.
 fn leaves(path: String, value: &Value, found: &mut Vec<(String, Value)>) {
     match value {
         Value::Object(map) if !map.is_empty() => {
@@ -118,7 +118,7 @@ fn leaves(path: String, value: &Value, found: &mut Vec<(String, Value)>) {
                 let path = format!("{path}[{}]", name.map_or_else(|| index.to_string(), ToOwned::to_owned));
                 let mut of_item = Vec::new();
                 leaves(path.clone(), item, &mut of_item);
-                // What makes it known is in the path.
+                // Its key is in the path.
                 let key = format!("{path}.name");
                 found.extend(of_item.into_iter().filter(|(path, _)| *path != key));
             }
@@ -127,7 +127,7 @@ fn leaves(path: String, value: &Value, found: &mut Vec<(String, Value)>) {
     }
 }
 
-/// The field of a spec which an override at `path` replaces, if a spec has exactly that field.
+/// The field of a spec that an override at `path` replaces, if a spec has exactly that field.
 fn place(path: &str, value: &Value, rows: &[Provenance]) -> Option<String> {
     for list in CONTAINER_LISTS {
         if let Some((name, field)) =
@@ -135,7 +135,7 @@ fn place(path: &str, value: &Value, rows: &[Provenance]) -> Option<String> {
         {
             let is_alike = OF_CONTAINERS.contains(&field)
                 || ["resources.limits", "resources.requests"].iter().any(|map| field.starts_with(map));
-            // A sidecar stands in another list of the Job than of the spec.
+            // A sidecar is in another list of the Job than of the spec.
             let own = ["containers", "initContainers"].into_iter().map(|list| format!("{list}[{name}]."));
             let own = own.into_iter().find(|own| rows.iter().any(|row| row.path.starts_with(own.as_str())));
             return own.filter(|_| is_alike).map(|own| own + field);

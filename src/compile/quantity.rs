@@ -11,7 +11,7 @@ const MAX_DIGITS: usize = 38;
 /// The API server caps amounts with a binary suffix here.
 const BINARY_CAP: i128 = i64::MAX as i128 * 1_000_000_000;
 
-/// An exact amount, in billionths; what is too large for it counts as the largest.
+/// An exact amount, in billionths; anything larger counts as the largest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Amount(i128);
 
@@ -20,7 +20,7 @@ impl Amount {
     pub const MAX: Self = Self(i128::MAX);
 
     /// Reads a quantity such as `2`, `500m`, `.5`, `1e3` or `64Mi`. Fractions below a billionth are rounded up, away
-    /// from zero. `None` for what the API server does not read either.
+    /// from zero. `None` for what the API server cannot read either.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
@@ -48,25 +48,25 @@ impl Amount {
         Some(Self(if is_negative { -nanos } else { nanos }))
     }
 
-    /// True for none at all.
+    /// True for zero.
     #[must_use]
     pub const fn is_zero(self) -> bool {
         self.0 == 0
     }
 
-    /// Both together.
+    /// The sum.
     #[must_use]
     pub const fn plus(self, other: Self) -> Self {
         Self(self.0.saturating_add(other.0))
     }
 
-    /// So many of it.
+    /// This amount times a number.
     #[must_use]
     pub fn times(self, count: i64) -> Self {
         Self(self.0.saturating_mul(i128::from(count)))
     }
 
-    /// How often `part` goes into it, in whole; `None` for a `part` of nothing.
+    /// How many times `part` fits into it; `None` for a `part` of zero.
     #[must_use]
     pub fn over(self, part: Self) -> Option<i128> {
         self.0.checked_div(part.0)

@@ -62,7 +62,7 @@ pub(crate) static GENERATED: LazyLock<Vec<String>> = LazyLock::new(|| {
     let crds = jobrequest::api::crds();
     let differences = crds.iter().map(|crd| {
         let name = crd.metadata.name.as_deref().unwrap();
-        golden::compare(&root().join(format!("crds/{name}.yaml")), &jobrequest::api::manifest(crd).unwrap())
+        golden::compare(&root().join(format!("crds/{name}.yaml")), &jobrequest::api::crd_yaml(crd).unwrap())
     });
     differences.flatten().collect()
 });
@@ -70,7 +70,7 @@ pub(crate) static GENERATED: LazyLock<Vec<String>> = LazyLock::new(|| {
 fn committed_files_are_current() {
     assert!(GENERATED.is_empty(), "{}", GENERATED.join("\n"));
     for crd in jobrequest::api::crds() {
-        let length = jobrequest::api::manifest(&crd).unwrap().len();
+        let length = jobrequest::api::crd_yaml(&crd).unwrap().len();
         // Client-side apply ends at 256 KiB, and must hold the object twice.
         let limit = if crd.spec.names.kind == "JobRequest" { 100_000 } else { 140_000 };
         let kind = &crd.spec.names.kind;

@@ -1,4 +1,4 @@
-//! The most that one container may request or have as limit.
+//! The maximum request and limit of one container.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,8 +10,8 @@ use super::{Clamp, Named};
 use crate::api::policy::Policy;
 use crate::compile::quantity::Amount;
 
-/// Containers use these without asking; of everything else, devices and huge pages for example, they get only what
-/// they name.
+/// Containers can use these without requesting them; of everything else, such as devices and huge pages, they get only
+/// what they request.
 const FREELY_USED: [&str; 3] = ["cpu", "memory", "ephemeral-storage"];
 
 /// True when a container without a limit of `resource` may use as much as there is.
@@ -19,7 +19,7 @@ pub(super) fn is_freely_used(resource: &str) -> bool {
     FREELY_USED.contains(&resource)
 }
 
-/// What is set for `resource`. A node reads 0 of what is freely used as no restriction, so it counts as not set.
+/// What is set for `resource`. A node treats 0 of what is freely used as no restriction, so it counts as not set.
 pub(super) fn amount_of<'a>(
     amounts: Option<&'a BTreeMap<String, Quantity>>,
     resource: &str,
@@ -37,7 +37,7 @@ fn request_of<'a>(container: &'a Container, resource: &str) -> Option<&'a str> {
     amount_of(container.resources.as_ref()?.requests.as_ref(), resource)
 }
 
-/// What cannot be read is above everything.
+/// An amount that cannot be read exceeds every bound.
 fn exceeds(amount: &str, bound: Amount) -> bool {
     Amount::parse(amount).is_none_or(|amount| amount > bound)
 }
@@ -47,7 +47,7 @@ pub(super) fn judge(subject: &Subject, policy: &Policy, found: &mut Found<'_>) {
     let bounds = policy.resources.as_ref().and_then(|policy| policy.container_max.as_ref());
     for (resource, bound) in bounds.into_iter().flatten() {
         let allows = format!("allows a container at most {} of {resource}", bound.0);
-        // The schema refuses a bound that is no amount; offline it allows nothing.
+        // The schema refuses a bound that is not an amount; offline it allows nothing.
         let max = Amount::parse(&bound.0).unwrap_or_default();
         for (path, container) in subject.containers() {
             match limit_of(container, resource) {
@@ -77,7 +77,7 @@ pub(super) fn judge(subject: &Subject, policy: &Policy, found: &mut Found<'_>) {
     }
 }
 
-/// The least bound of `resource`, and whose it is.
+/// The lowest bound of `resource`, and the policy that sets it.
 struct Least<'a> {
     amount: Amount,
     text: &'a Quantity,
@@ -94,7 +94,7 @@ fn least<'a>(resource: &str, policies: &[Named<'a>]) -> Option<Least<'a>> {
         .min_by(|a, b| (a.amount, a.by, &a.text.0).cmp(&(b.amount, b.by, &b.text.0)))
 }
 
-/// Cuts limits and requests to the bounds of `policies` together, and writes limits where there are none.
+/// Clamps limits and requests to the bounds of all `policies` together, and sets limits where there are none.
 pub(super) fn cut(subject: &mut Subject, policies: &[Named<'_>]) -> Vec<Clamp> {
     let resources: BTreeSet<&String> = policies
         .iter()

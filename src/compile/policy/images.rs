@@ -6,7 +6,7 @@ use crate::api::policy::Policy;
 /// The registry of a name without one.
 const DEFAULT_REGISTRY: &str = "docker.io";
 
-/// Finds images that are not allowed, or name no tag or digest where one is required.
+/// Finds images that are not allowed, or lack a required tag or digest.
 pub(super) fn judge(subject: &Subject, policy: &Policy, found: &mut Found<'_>) {
     let Some(policy) = &policy.images else { return };
     for (field, image) in images(subject) {
@@ -23,7 +23,7 @@ pub(super) fn judge(subject: &Subject, policy: &Policy, found: &mut Found<'_>) {
             );
         }
         if policy.require_digest == Some(true) && reference.digest.is_none() {
-            found.add(&*field, &is, "requires a digest", "add @sha256:..., which names the very image");
+            found.add(&*field, &is, "requires a digest", "add @sha256:..., which identifies the exact image");
         } else if policy.require_tag_or_digest == Some(true)
             && reference.tag.is_none()
             && reference.digest.is_none()
@@ -33,7 +33,7 @@ pub(super) fn judge(subject: &Subject, policy: &Policy, found: &mut Found<'_>) {
     }
 }
 
-/// Every image with its path. One that is missing is for the API server to refuse.
+/// Every image with its path. A missing one is refused by the API server.
 fn images(subject: &Subject) -> impl Iterator<Item = (String, &str)> {
     let containers = subject
         .containers()
@@ -46,7 +46,7 @@ fn images(subject: &Subject) -> impl Iterator<Item = (String, &str)> {
     containers.chain(volumes).filter(|(_, image)| !image.is_empty())
 }
 
-/// An image, or a pattern of images, in its parts.
+/// An image, or a pattern of images, split into parts.
 #[derive(Debug, PartialEq, Eq)]
 struct Reference<'a> {
     /// Registry and path.
@@ -56,7 +56,7 @@ struct Reference<'a> {
 }
 
 impl<'a> Reference<'a> {
-    /// Takes a reference apart as container runtimes do: `perl` is `docker.io/library/perl`.
+    /// Splits a reference as container runtimes do: `perl` is `docker.io/library/perl`.
     fn parse(text: &'a str) -> Self {
         let (rest, digest) = text.split_once('@').map_or((text, None), |(rest, digest)| (rest, Some(digest)));
         let last = rest.rfind('/').map_or(0, |slash| slash + 1);
@@ -80,8 +80,8 @@ impl<'a> Reference<'a> {
         pattern
     }
 
-    /// Whether `pattern` covers this image. A pattern with a tag does not cover a digest, which goes before the tag:
-    /// whoever writes both gets what the digest says.
+    /// Whether `pattern` covers this image. A pattern with a tag does not cover a digest, which takes precedence
+    /// over the tag: an image with both is the one of the digest.
     fn matches(&self, pattern: &str) -> bool {
         let pattern = Reference::pattern(pattern);
         let tag = match (pattern.tag, pattern.digest, self.digest) {
@@ -96,8 +96,8 @@ impl<'a> Reference<'a> {
     }
 }
 
-/// Registry and path, written out. What stands before the first slash is a registry if it cannot be a part of a
-/// path: it has a dot, a port or an upper-case letter, or is localhost.
+/// Registry and path in full. The part before the first slash is a registry if it cannot be a part of a path:
+/// it has a dot, a port or an upper-case letter, or is localhost.
 fn full_name(name: &str) -> String {
     let (registry, path) = match name.split_once('/') {
         Some((first, path))
@@ -115,7 +115,7 @@ fn full_name(name: &str) -> String {
     format!("{registry}/{path}")
 }
 
-/// Compares part by part; `**` stands for any number of parts.
+/// Compares part by part; `**` matches any number of parts.
 fn path_matches(pattern: &str, name: &str) -> bool {
     let parts: Vec<&str> = name.split('/').collect();
     // Whether the pattern so far covers the first 0, 1, 2, ... parts.
@@ -140,7 +140,7 @@ fn path_matches(pattern: &str, name: &str) -> bool {
     covers.last().copied().unwrap_or(false)
 }
 
-/// Compares with a pattern in which `*` stands for anything.
+/// Compares with a pattern in which `*` matches anything.
 fn glob(pattern: &str, text: &str) -> bool {
     let mut pieces = pattern.split('*');
     let Some(rest) = pieces.next().and_then(|first| text.strip_prefix(first)) else { return false };

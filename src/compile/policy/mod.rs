@@ -1,12 +1,12 @@
-//! What policies make of a compiled Job.
+//! Judges a compiled Job by the policies of its templates.
 //!
 //! Takes the Job, the settings in force and every policy with its origin; returns the [`Verdict`]. The Job itself is
-//! judged, so that no field, preset or override gets round a policy. Each rule is a file.
+//! judged, so that no field, preset or override can bypass a policy. Each rule is a file.
 //!
-//! A violation is treated by the enforcement of the policy it violates. The numbers of `Clamp` policies are cut, and
-//! the result is judged again. No policy helps another one out: a run must be acceptable under every combination of
-//! the `Clamp` policies there are, from none of them (so that a `Deny` policy sees what was written) to all of them
-//! (what is created). Hence one more policy never lets through what was denied, and their order does not matter.
+//! A violation is treated by the enforcement of the policy it violates. `Clamp` policies set numbers to their bounds,
+//! and the result is judged again. No policy makes up for another one: a run must be acceptable under every combination
+//! of the `Clamp` policies there are, from none of them (so that a `Deny` policy sees what was written) to all of them
+//! (what is created). Hence one more policy never allows what was denied, and their order does not matter.
 
 mod container_max;
 mod images;
@@ -45,7 +45,7 @@ impl Named<'_> {
     }
 }
 
-/// A number that was cut.
+/// A number that was clamped.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Clamp {
     /// Path of the field, for example `spec.settings.backoffLimit`; list members by their key.
@@ -59,21 +59,21 @@ pub struct Clamp {
     pub by: String,
 }
 
-/// What the policies say.
+/// The verdict of the policies.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Verdict {
-    /// Why the run is not started; then nothing was cut.
+    /// Why the run is not started; then nothing was clamped.
     pub denied: Vec<Problem>,
-    /// What was cut in the Job and the settings.
+    /// What was clamped in the Job and the settings.
     pub clamped: Vec<Clamp>,
-    /// What is wrong, and let through.
+    /// What is wrong but allowed.
     pub warned: Vec<Problem>,
 }
 
-/// One rule: what in the Job breaks it.
+/// One rule: finds what in the Job breaks it.
 type Rule = fn(&Subject, &Policy, &mut Found<'_>);
 
-/// Every rule, in order of the form.
+/// Every rule, in the order of the form.
 const RULES: [Rule; 10] = [
     settings::judge,
     images::judge,
@@ -88,11 +88,11 @@ const RULES: [Rule; 10] = [
 ];
 
 /// Combinations double with every `Clamp` policy. A request has three templates at most; beyond this many policies,
-/// `Clamp` is taken for `Deny`, which is never weaker.
+/// `Clamp` is treated as `Deny`, which is never weaker.
 const MAX_CLAMPS: usize = 6;
 
 /// Judges `job`, with the TTLs of `settings`, which a Job does not carry. Unless the verdict denies, both then hold
-/// the cut numbers; otherwise both are as before.
+/// the clamped numbers; otherwise they are unchanged.
 pub fn judge(job: &mut Job, settings: &mut EffectiveSettings, policies: &[Named<'_>]) -> Verdict {
     let mut policies = policies.to_vec();
     policies.sort_by_key(|named| named.origin);
@@ -118,7 +118,7 @@ pub fn judge(job: &mut Job, settings: &mut EffectiveSettings, policies: &[Named<
                 let mut found = Found::new(named.origin);
                 judge(&subject, named.policy, &mut found);
                 for mut problem in found.problems {
-                    // The combinations begin with few policies: what they found is not told again about more.
+                    // The combinations begin with few policies: what they found is not reported again for larger ones.
                     let key = (named.origin, rule, problem.field.clone());
                     if known.contains(&key) {
                         continue;
@@ -157,14 +157,14 @@ fn warnings(subject: &Subject, policies: &[Named<'_>]) -> Vec<Problem> {
     }))
 }
 
-/// Cuts the numbers to the bounds of `policies`, together.
+/// Clamps the numbers to the bounds of all `policies` together.
 fn cut(subject: &mut Subject, policies: &[Named<'_>]) -> Vec<Clamp> {
     let mut cuts = settings::cut(subject, policies);
     cuts.extend(container_max::cut(subject, policies));
     cuts
 }
 
-/// Tells, after a message about a Job that was cut, who cut it.
+/// The end of a message about a Job that was clamped: which policies did it.
 fn after(cuts: &[Clamp], judge: &str) -> String {
     let others: BTreeSet<&str> = cuts.iter().map(|cut| cut.by.as_str()).filter(|by| *by != judge).collect();
     if others.is_empty() {

@@ -1,15 +1,15 @@
-//! By which labels nodes are chosen.
+//! The labels by which nodes are selected.
 
 use std::collections::BTreeSet;
 
 use super::subject::{Found, Subject, listed};
 use crate::api::policy::Policy;
 
-/// What a node picked by its name counts as.
-const NAME: &str = "metadata.name";
+/// The key of a node that is selected by its name.
+const NODE_NAME_KEY: &str = "metadata.name";
 
 /// Finds keys that are not allowed: in the node selector, in every term of the node affinity, required or preferred,
-/// and a node picked directly.
+/// and a node selected directly.
 pub(super) fn judge(subject: &Subject, policy: &Policy, found: &mut Found<'_>) {
     let (Some(allowed), Some(pod)) = (&policy.node_selector_keys, subject.pod()) else { return };
     let mut used: BTreeSet<(String, &str)> = BTreeSet::new();
@@ -35,7 +35,7 @@ pub(super) fn judge(subject: &Subject, policy: &Policy, found: &mut Found<'_>) {
         }
     }
     if pod.node_name.as_ref().is_some_and(|name| !name.is_empty()) {
-        used.insert(("spec.overrides.template.spec.nodeName".to_owned(), NAME));
+        used.insert(("spec.overrides.template.spec.nodeName".to_owned(), NODE_NAME_KEY));
     }
 
     for (field, key) in used {

@@ -1,4 +1,4 @@
-//! Which priority class the pods have.
+//! The priority class of the pods.
 
 use super::subject::{Found, Subject, listed};
 use crate::api::policy::Policy;

@@ -4,7 +4,7 @@ use super::container_max::amount_of;
 use super::subject::{Found, Subject};
 use crate::api::policy::Policy;
 
-/// Finds containers without a limit. A limit of the pod is none of its containers.
+/// Finds containers without a limit. A limit of the pod does not count as one of its containers.
 pub(super) fn judge(subject: &Subject, policy: &Policy, found: &mut Found<'_>) {
     if policy.resources.as_ref().and_then(|policy| policy.require_limits) != Some(true) {
         return;
@@ -16,8 +16,8 @@ pub(super) fn judge(subject: &Subject, policy: &Policy, found: &mut Found<'_>) {
                 found.add(
                     format!("{path}.resources.limits.{resource}"),
                     "is not set",
-                    "requires limits of cpu and memory on every container",
-                    "set it, or a quota that has it",
+                    "requires limits for cpu and memory on every container",
+                    "set it, or a quota (size preset) that has it",
                 );
             }
         }

@@ -1,4 +1,4 @@
-//! The most that all pods of a run may use together.
+//! The maximum that all pods of a run may use together.
 
 use k8s_openapi::api::core::v1::{Container, PodSpec};
 
@@ -28,7 +28,7 @@ pub(super) fn judge(subject: &Subject, policy: &Policy, found: &mut Found<'_>) {
                         format!("{path}.resources.limits.{resource}"),
                         "is not set, nor is a request, which means no limit",
                         &allows,
-                        "set a limit, a request, or a quota that has one",
+                        "set a limit, a request, or a quota (size preset) that has one",
                     );
                 }
             }
@@ -53,16 +53,16 @@ pub(super) fn judge(subject: &Subject, policy: &Policy, found: &mut Found<'_>) {
     }
 }
 
-/// What one pod counts.
+/// What one pod counts as.
 enum Pod {
-    /// So much.
+    /// This amount.
     Uses(Amount),
     /// Any amount, because of the containers at these paths.
     Unlimited(Vec<String>),
 }
 
 /// The amount of a pod, as Kubernetes counts it: sidecars run beside everything after them, other init containers
-/// one by one, and what the pod itself sets goes before its containers.
+/// one by one, and what the pod itself sets takes precedence over its containers.
 fn of_pod(subject: &Subject, pod: &PodSpec, resource: &str) -> Pod {
     let overhead = pod
         .overhead
@@ -107,7 +107,7 @@ fn of_container(container: &Container, resource: &str) -> Option<Amount> {
         .map(read)
 }
 
-/// What cannot be read is above everything.
+/// An amount that cannot be read exceeds every bound.
 fn read(text: &str) -> Amount {
     Amount::parse(text).unwrap_or(Amount::MAX)
 }

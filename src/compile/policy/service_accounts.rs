@@ -3,8 +3,8 @@
 use super::subject::{Found, Subject, listed};
 use crate::api::policy::Policy;
 
-/// Finds a service account that is not allowed. Without a name it is `default`; the old field counts where the new
-/// one is empty.
+/// Finds a service account that is not allowed. Without a name it is `default`; the deprecated field counts if the
+/// new one is empty.
 pub(super) fn judge(subject: &Subject, policy: &Policy, found: &mut Found<'_>) {
     let (Some(allowed), Some(pod)) = (&policy.service_accounts, subject.pod()) else { return };
     let name = [&pod.service_account_name, &pod.service_account]

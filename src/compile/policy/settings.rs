@@ -4,15 +4,15 @@ use super::subject::{Found, Subject};
 use super::{Clamp, Named};
 use crate::api::policy::{Bounds, Policy, SettingsPolicy};
 
-/// Failures that Kubernetes allows where nothing is said.
-const NATIVE_BACKOFF_LIMIT: i32 = 6;
+/// Kubernetes' default of backoffLimit.
+const DEFAULT_BACKOFF_LIMIT: i32 = 6;
 
-/// What is in force.
+/// The value in force.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Value {
     /// This number.
     Is(i64),
-    /// No number, and thereby more than any.
+    /// No number, which means no limit.
     Unlimited,
     /// Has no meaning in this Job.
     Meaningless,
@@ -23,11 +23,11 @@ struct Setting {
     name: &'static str,
     bounds: fn(&SettingsPolicy) -> Option<Bounds>,
     value: fn(&Subject) -> Value,
-    /// Writes a number, and returns what then is in force.
+    /// Writes a number, and returns the value that is then in force.
     write: fn(&mut Subject, i64) -> i64,
 }
 
-/// Every setting. ttlSecondsAfterFinished stands before ttlSecondsAfterFailed, which follows it.
+/// Every setting. ttlSecondsAfterFinished comes before ttlSecondsAfterFailed, which defaults to it.
 const SETTINGS: [Setting; 8] = [
     Setting {
         name: "backoffLimit",
@@ -35,7 +35,7 @@ const SETTINGS: [Setting; 8] = [
         value: |subject| match subject.spec.backoff_limit {
             // Kubernetes then writes the largest number.
             None if subject.spec.backoff_limit_per_index.is_some() => Value::Unlimited,
-            limit => Value::Is(limit.unwrap_or(NATIVE_BACKOFF_LIMIT).into()),
+            limit => Value::Is(limit.unwrap_or(DEFAULT_BACKOFF_LIMIT).into()),
         },
         write: |subject, number| store(&mut subject.spec.backoff_limit, number),
     },
@@ -55,7 +55,7 @@ const SETTINGS: [Setting; 8] = [
         bounds: |policy| policy.parallelism,
         value: |subject| Value::Is(subject.parallelism().into()),
         write: |subject, number| {
-            // Written parallelism makes a work queue of a Job without completions.
+            // Setting parallelism would turn a Job without completions into a work queue.
             if subject.spec.parallelism.is_none() {
                 subject.spec.completions.get_or_insert(1);
             }
@@ -114,7 +114,7 @@ fn or_unlimited<N: Into<i64>>(number: Option<N>) -> Value {
     number.map_or(Value::Unlimited, |number| Value::Is(number.into()))
 }
 
-/// Bounds fit into 32 bits, as the schema has it; one that does not is cut to what does.
+/// Bounds fit into 32 bits, as the schema requires; one that does not is clamped.
 fn store(field: &mut Option<i32>, number: i64) -> i64 {
     let number = i32::try_from(number).unwrap_or(if number < 0 { 0 } else { i32::MAX });
     (*field.insert(number)).into()
@@ -157,7 +157,7 @@ pub(super) fn judge(subject: &Subject, policy: &Policy, found: &mut Found<'_>) {
     }
 }
 
-/// Cuts the settings to the bounds of `policies` together. Where they contradict each other, the least max stands,
+/// Clamps the settings to the bounds of all `policies` together. If they contradict each other, the lowest max wins,
 /// and the policy with the min denies it.
 pub(super) fn cut(subject: &mut Subject, policies: &[Named<'_>]) -> Vec<Clamp> {
     let mut cuts = Vec::new();

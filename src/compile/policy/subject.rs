@@ -1,4 +1,4 @@
-//! What is judged, and what was found: the Job of a run with the TTLs that it does not carry, and the problems.
+//! What policies judge (the Job of a run, with the TTLs that the Job itself lacks) and what they find.
 
 use k8s_openapi::api::batch::v1::{Job, JobSpec};
 use k8s_openapi::api::core::v1::{Container, PodSpec};
@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::{Container, PodSpec};
 use crate::api::status::EffectiveSettings;
 use crate::compile::problem::Problem;
 
-/// The Job of a run, as far as policies look at it.
+/// The parts of a run's Job that policies judge.
 #[derive(Clone, Debug)]
 pub(super) struct Subject {
     /// The Job's spec.
@@ -26,7 +26,7 @@ impl Subject {
         }
     }
 
-    /// Puts everything back where it was taken from.
+    /// Writes everything back.
     pub(super) fn write(self, job: &mut Job, settings: &mut EffectiveSettings) {
         settings.backoff_limit = self.spec.backoff_limit;
         settings.completions = self.spec.completions;
@@ -44,7 +44,7 @@ impl Subject {
         self.spec.template.spec.as_ref()
     }
 
-    /// How many pods run at once: 1 where nothing is said, as the API server has it.
+    /// Maximum number of pods that run at once: 1 by default, as in the API server.
     pub(super) fn parallelism(&self) -> i32 {
         self.spec.parallelism.unwrap_or(1)
     }
@@ -87,22 +87,22 @@ impl<'a> Found<'a> {
         Self { origin, problems: Vec::new() }
     }
 
-    /// A problem of `field`: what it is, which bound of the policy that breaks, and the way out.
-    pub(super) fn add(&mut self, field: impl Into<String>, is: &str, bound: &str, way_out: &str) {
-        let message = format!("{is}, but {} {bound}; {way_out}", self.origin);
+    /// A problem of `field`: what it is, which bound of the policy it breaks, and how to fix it.
+    pub(super) fn add(&mut self, field: impl Into<String>, is: &str, bound: &str, fix: &str) {
+        let message = format!("{is}, but {} {bound}; {fix}", self.origin);
         self.problems.push(Problem::new(field, message));
     }
 }
 
-/// How many members of a list a message names.
-const LISTED: usize = 10;
+/// Maximum number of list members that a message names.
+const MAX_LISTED: usize = 10;
 
 /// The first members of a list in a sentence.
 pub(super) fn listed(allowed: &[String]) -> String {
     if allowed.is_empty() {
         return "none".to_owned();
     }
-    let first: Vec<&str> = allowed.iter().take(LISTED).map(String::as_str).collect();
+    let first: Vec<&str> = allowed.iter().take(MAX_LISTED).map(String::as_str).collect();
     match allowed.len() - first.len() {
         0 => first.join(", "),
         more => format!("{} and {more} more", first.join(", ")),

@@ -1,4 +1,4 @@
-//! Which kinds of volumes the pods have.
+//! The kinds of volumes that the pods have.
 
 use k8s_openapi::api::core::v1::Volume;
 
@@ -15,14 +15,14 @@ pub(super) fn judge(subject: &Subject, policy: &Policy, found: &mut Found<'_>) {
                     format!("spec.volumes[{}]", volume.name),
                     &format!("is a volume of kind {kind}"),
                     &format!("allows: {}", listed(allowed)),
-                    "use another kind, or take the volume out",
+                    "use another kind, or remove the volume",
                 );
             }
         }
     }
 }
 
-/// The sources of a volume, by the names they have in a Pod; the API server makes an emptyDir of one without.
+/// The sources of a volume, by their names in a Pod; one without a source becomes an emptyDir.
 pub(super) fn kinds(volume: &Volume) -> Vec<String> {
     let written = serde_json::to_value(volume).unwrap_or_default();
     let fields = written.as_object().into_iter().flat_map(|fields| fields.keys());

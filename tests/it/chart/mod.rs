@@ -66,7 +66,7 @@ fn generate() -> Vec<Option<String>> {
         .iter()
         .map(|crd| {
             let name = crd.metadata.name.as_deref().unwrap();
-            let manifest = jobrequest::api::manifest(crd).unwrap();
+            let manifest = jobrequest::api::crd_yaml(crd).unwrap();
             golden::compare(&chart.join(format!("files/crds/{name}.yaml")), &manifest)
         })
         .collect();

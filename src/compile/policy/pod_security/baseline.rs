@@ -1,4 +1,4 @@
-//! The standard `baseline`: nothing that is known to gain rights over the node.
+//! The standard `baseline`: forbids known privilege escalations.
 
 use k8s_openapi::api::core::v1::{
     AppArmorProfile, HTTPGetAction, SELinuxOptions, SeccompProfile, TCPSocketAction,
@@ -46,7 +46,7 @@ const SELINUX_TYPES: [&str; 5] =
 
 const APP_ARMOR_ANNOTATION: &str = "container.apparmor.security.beta.kubernetes.io/";
 
-/// Makes every check of the standard, but those which `restricted` replaces by stricter ones.
+/// Runs every check of the standard, except those that `restricted` replaces by stricter ones.
 pub(super) fn check(checked: &mut Checked<'_>, level: PodSecurity) {
     let is_baseline = level == PodSecurity::Baseline;
     host_process(checked);
@@ -188,7 +188,7 @@ fn app_armor(checked: &mut Checked<'_>) {
                 field: format!("spec.annotations[{key}]"),
                 is: format!("is {value}"),
                 demand: DEMAND,
-                way_out: "take it out",
+                way_out: "remove it",
             });
         }
     }

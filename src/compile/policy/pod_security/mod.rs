@@ -1,7 +1,7 @@
 //! The Pod Security Standards, as the API server of Kubernetes 1.37 enforces them (version `latest`).
 //!
 //! Takes a pod template; returns what the standard forbids in it. Each check has its own function, in the order of
-//! the standard. A cluster test holds all of this to what the API server says.
+//! the standard. A cluster test compares all of this with the API server.
 
 mod baseline;
 mod restricted;
@@ -26,8 +26,8 @@ pub(super) fn judge(subject: &Subject, policy: &Policy, found: &mut Found<'_>) {
     }
 }
 
-/// What the standard forbids in a pod made from `template`: the field and what is wrong with it; nothing when the
-/// API server would admit the pod into a namespace that enforces this standard.
+/// What the standard forbids in a pod created from `template`: the field and what is wrong with it; empty if the API
+/// server would admit the pod into a namespace that enforces this standard.
 #[must_use]
 pub fn violations(level: PodSecurity, template: &PodTemplateSpec) -> Vec<Problem> {
     breaches(level, template)
@@ -90,12 +90,12 @@ impl<'a> Pod<'a> {
         pod.into_iter().chain(containers).collect()
     }
 
-    /// True when users of the pod are not those of the node, which lifts some demands.
+    /// True if the pod has a user namespace of its own, which lifts some requirements.
     fn has_own_users(self) -> bool {
         self.spec.host_users == Some(false)
     }
 
-    /// True for a pod of Windows, where settings of Linux have no meaning.
+    /// True for a Windows pod, where Linux settings have no meaning.
     fn is_windows(self) -> bool {
         self.spec.os.as_ref().is_some_and(|os| os.name == "windows")
     }
@@ -114,7 +114,7 @@ impl Checked<'_> {
             field: format!("spec.overrides.template.spec.{path}"),
             is: format!("is {value}"),
             demand,
-            way_out: "take it out of the overrides",
+            way_out: "remove it from the overrides",
         });
     }
 
@@ -124,7 +124,7 @@ impl Checked<'_> {
             field: "spec.podSecurity".to_owned(),
             is: format!("{path} is not set"),
             demand,
-            way_out: "set spec.podSecurity: restricted; what overrides add needs it written there",
+            way_out: "set spec.podSecurity: restricted; containers that overrides add must set it themselves",
         });
     }
 }

@@ -1,9 +1,9 @@
-//! The standard `restricted`: the best practice of hardening. Settings which it demands are inherited from the pod by
-//! containers that say nothing.
+//! The standard `restricted`: current best practice for hardening. Containers inherit the required settings from the
+//! pod unless they set them.
 
 use super::{Checked, baseline};
 
-/// Makes every check that `restricted` adds to `baseline` or makes stricter.
+/// Runs every check that `restricted` adds to `baseline` or makes stricter.
 pub(super) fn check(checked: &mut Checked<'_>) {
     volumes(checked);
     baseline::proc_mount(checked);
@@ -11,7 +11,7 @@ pub(super) fn check(checked: &mut Checked<'_>) {
         run_as_non_root(checked);
         run_as_user(checked);
     }
-    // The API server refuses these settings in pods of Windows.
+    // The API server refuses these settings in Windows pods.
     if !checked.pod.is_windows() {
         allow_privilege_escalation(checked);
         capabilities(checked);
