@@ -61,7 +61,7 @@ pub(super) fn judge(subject: &Subject, policy: &Policy, found: &mut Found<'_>) {
                     format!("{path}.resources.limits.{resource}"),
                     &format!("is {limit}"),
                     &allows,
-                    "lower it to that",
+                    "lower it",
                 ),
                 None | Some(_) => {}
             }
@@ -70,7 +70,7 @@ pub(super) fn judge(subject: &Subject, policy: &Policy, found: &mut Found<'_>) {
                     format!("{path}.resources.requests.{resource}"),
                     &format!("is {request}"),
                     &allows,
-                    "lower it to that",
+                    "lower it",
                 );
             }
         }

@@ -17,7 +17,7 @@ pub(super) fn judge(subject: &Subject, policy: &Policy, found: &mut Found<'_>) {
         {
             found.add(
                 &*field,
-                &format!("{is}, in full {}", reference.name),
+                &format!("{is} (in full: {})", reference.name),
                 &format!("allows the images: {}", listed(allowed)),
                 "use one of them",
             );

@@ -171,7 +171,7 @@ fn after(cuts: &[Clamp], judge: &str) -> String {
         return String::new();
     }
     let others = others.into_iter().collect::<Vec<_>>().join(" and ");
-    format!(" (with numbers cut by {others}: write them within the bounds, or have the policies changed)")
+    format!(" (with numbers clamped by {others}; set them within the bounds, or have the policies changed)")
 }
 
 /// Every combination of `all`, the small ones first.

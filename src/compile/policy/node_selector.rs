@@ -42,8 +42,8 @@ pub(super) fn judge(subject: &Subject, policy: &Policy, found: &mut Found<'_>) {
         if !allowed.iter().any(|allowed| allowed == key) {
             found.add(
                 field,
-                &format!("chooses nodes by {key}"),
-                &format!("allows to choose them by: {}", listed(allowed)),
+                &format!("selects nodes by {key}"),
+                &format!("allows selecting them by: {}", listed(allowed)),
                 "use one of these, or none",
             );
         }

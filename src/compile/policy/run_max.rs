@@ -26,7 +26,7 @@ pub(super) fn judge(subject: &Subject, policy: &Policy, found: &mut Found<'_>) {
                 for path in containers {
                     found.add(
                         format!("{path}.resources.limits.{resource}"),
-                        "is not set, nor is a request, which means no limit",
+                        "is not set, and neither is a request, which means no limit",
                         &allows,
                         "set a limit, a request, or a quota (size preset) that has one",
                     );

@@ -131,7 +131,7 @@ pub(super) fn judge(subject: &Subject, policy: &Policy, found: &mut Found<'_>) {
             let bound = format!("allows at most {max}");
             match value {
                 Value::Is(number) if number > max => {
-                    found.add(&*field, &format!("is {number}"), &bound, "lower it to that");
+                    found.add(&*field, &format!("is {number}"), &bound, "lower it");
                 }
                 Value::Unlimited => {
                     found.add(
@@ -147,12 +147,7 @@ pub(super) fn judge(subject: &Subject, policy: &Policy, found: &mut Found<'_>) {
         if let (Some(min), Value::Is(number)) = (bounds.min, value)
             && number < min
         {
-            found.add(
-                field,
-                &format!("is {number}"),
-                &format!("requires at least {min}"),
-                "raise it to that",
-            );
+            found.add(field, &format!("is {number}"), &format!("requires at least {min}"), "raise it");
         }
     }
 }
