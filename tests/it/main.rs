@@ -4,7 +4,8 @@
 //!
 //! Takes the usual arguments of a test program (a filter, `--list`, `--test-threads`), returns its usual output and exit
 //! code. A module of tests has a `pub(crate) fn tests() -> Vec<Trial>`, named in `main`, which lists its functions in
-//! `tests![...]`: one that is not listed is dead code, which the lints refuse. The attribute `#[test]` has no effect here.
+//! `tests![...]`: one that is not listed is dead code, which the lints refuse, or a property, which `suite` finds. The
+//! attribute `#[test]` has no effect here.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(clippy::disallowed_types, clippy::disallowed_methods)] // tests are edges
 

@@ -8,7 +8,7 @@ use libtest_mimic::Trial;
 use crate::support::root;
 
 pub(crate) fn tests() -> Vec<Trial> {
-    tests![no_test_is_left_out]
+    tests![no_test_is_left_out, no_property_is_left_out]
 }
 
 fn sources(folder: &Path) -> Vec<(String, String)> {
@@ -35,4 +35,27 @@ fn no_test_is_left_out() {
             assert!(marked.is_none(), "{path}: list the test in `tests![...]` in place of {attribute}");
         }
     }
+}
+
+/// A macro makes the functions of properties, so the lints do not see that one is never called.
+fn no_property_is_left_out() {
+    let mut count = 0;
+    for (path, text) in sources(&root().join("tests/it")) {
+        let list = text.split("tests![").nth(1).and_then(|rest| rest.split(']').next());
+        let listed = list.unwrap_or_default();
+        let mut is_property = false;
+        for line in text.lines() {
+            match line {
+                "proptest! {" => is_property = true,
+                "}" => is_property = false,
+                _ => {}
+            }
+            let Some(function) = line.strip_prefix("    fn ").filter(|_| is_property) else { continue };
+            let name = function.split('(').next().unwrap();
+            let is_listed = listed.split(',').any(|test| test.trim() == name);
+            assert!(is_listed, "{path}: list {name} in `tests![...]`");
+            count += 1;
+        }
+    }
+    assert!(count > 15, "only {count} properties were found");
 }
