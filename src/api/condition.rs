@@ -59,6 +59,8 @@ spelled! {
         TemplateOutdated,
         /// The spec has changed and runPolicy.onSpecChange holds it until a rerun is requested; absent when not true.
         PendingChanges,
+        /// The API server refuses a patch or delete of a Job that is due; the operator retries; absent when not true.
+        ChangeRefused,
         /// On a template: it is the default of its scope.
         InForce,
     }
@@ -158,6 +160,10 @@ spelled! {
         StartDeadlineExceeded,
         /// PendingChanges: runPolicy.onSpecChange is Hold.
         Held,
+        /// ChangeRefused: the patch of a live Job; the message is the API server's own.
+        PatchRefused,
+        /// ChangeRefused: the delete of a Job; the message is the API server's own.
+        DeleteRefused,
     }
 }
 
@@ -293,5 +299,9 @@ spelled! {
         Lost,
         /// The name of a run's Job was taken by a Job that is not the operator's; the next number is used.
         NameTaken,
+        /// The API server refuses the Job of a run for now.
+        JobForbidden,
+        /// The API server refuses a patch or delete of a Job for now.
+        ChangeRefused,
     }
 }

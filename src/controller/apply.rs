@@ -18,7 +18,8 @@ use crate::api::status::TemplatePin;
 use crate::api::template_ref::{TemplateKind, TemplateRef};
 use crate::reconcile::template::{ClusterJobTemplateView, JobTemplateView};
 use crate::reconcile::{
-    Answer, Call, Creation, Event, EventView, JobView, Propagation, StoredRequest, StoredTemplate,
+    Answer, Call, Change, Event, EventView, JobView, Propagation, Read, Refusal, StoredRequest,
+    StoredTemplate,
 };
 
 /// Most events that are read at once. They come oldest first, and last an hour; who tells them counts up those alike, so
@@ -40,20 +41,20 @@ pub(super) async fn perform(
     let requests: Api<StoredRequest> = Api::namespaced(context.client.clone(), namespace);
     let jobs: Api<JobView> = Api::namespaced(context.client.clone(), namespace);
     match call {
-        Call::GetRequest => {
+        Call::Read(Read::Request) => {
             let found = within("get the JobRequest", requests.get_opt(name)).await?;
             Ok(Answer::Request(answer("get the JobRequest", found)?.map(Box::new)))
         }
-        Call::GetJob(job) => {
+        Call::Read(Read::Job(job)) => {
             let found = within("get the Job", jobs.get_opt(job)).await?;
             Ok(Answer::Job(answer("get the Job", found)?.map(Box::new)))
         }
-        Call::ListJobs => {
+        Call::Read(Read::Jobs) => {
             let of_request = ListParams::default().labels(&format!("{}={name}", labels::REQUEST));
             let listed = within("list the Jobs", jobs.list(&of_request)).await?;
             Ok(Answer::Jobs(answer("list the Jobs", listed)?.items))
         }
-        Call::ListEvents(of) => {
+        Call::Read(Read::Events(of)) => {
             let events: Api<EventView> = Api::namespaced(context.client.clone(), namespace);
             let about = ListParams::default().fields(&of.selector()).limit(EVENTS);
             let listed = within("list events", events.list(&about)).await;
@@ -67,18 +68,18 @@ pub(super) async fn perform(
             };
             Ok(Answer::Events(listed))
         }
-        Call::GetTemplate(template) => {
+        Call::Read(Read::Template(template)) => {
             let what = "get the template";
             let found = within(what, get_template(context, namespace, template)).await?;
             Ok(Answer::Template(answer(what, found)?))
         }
-        Call::CreateJob { job, before } => create(context, namespace, job, *before).await,
-        Call::PatchJob { name, patch } => {
+        Call::Change(Change::Create { job, before }) => create(context, namespace, job, *before).await,
+        Call::Change(Change::Patch { name, patch }) => {
             let patched =
                 within("patch the Job", jobs.patch(name, &patch_params(), &Patch::Merge(patch))).await?;
-            refused("patch the Job", patched, |job| Answer::Patched(Box::new(job)))
+            changed("patch the Job", name, patched, |job| Answer::Patched(Box::new(job)))
         }
-        Call::DeleteJob { name, uid, resource_version, propagation } => {
+        Call::Change(Change::Delete { name, uid, resource_version, propagation }) => {
             let judged =
                 Preconditions { uid: Some(uid.clone()), resource_version: Some(resource_version.clone()) };
             info!(job = name, ?propagation, "deleting the Job");
@@ -87,7 +88,7 @@ pub(super) async fn perform(
                 Propagation::Foreground => DeleteParams::foreground(),
             };
             let deleted = within("delete the Job", jobs.delete(name, &how.preconditions(judged))).await?;
-            refused("delete the Job", deleted, |_| Answer::Done)
+            changed("delete the Job", name, deleted, |_| Answer::Done)
         }
         Call::WriteStatus { uid, resource_version, status } => {
             let body = json!({
@@ -103,7 +104,7 @@ pub(super) async fn perform(
                 requests.replace_subresource("status", name, &post_params(), &body),
             )
             .await?;
-            refused("write the status", written, |request| Answer::Written(Box::new(request)))
+            compared("write the status", written, |request| Answer::Written(Box::new(request)))
         }
         Call::Publish(event) => {
             publish(context, request, event).await;
@@ -144,17 +145,11 @@ async fn create(context: &Context, namespace: &str, job: &Job, before: Duration)
     }
     info!(job = name, "creating the Job");
     let created = within(what, context.client.request::<JobView>(request)).await?;
-    let creation = match created {
-        Ok(job) => Creation::Created(Box::new(job)),
-        Err(kube::Error::Api(status)) => match status.code {
-            409 => Creation::NameTaken,
-            400 | 413 | 422 => Creation::Invalid(status.message),
-            403 => Creation::Forbidden(status.message),
-            _ => return Err(Error::Api { what, source: Box::new(kube::Error::Api(status)) }),
-        },
-        Err(source) => return Err(Error::Api { what, source: Box::new(source) }),
-    };
-    Ok(Answer::Creation(creation))
+    match created {
+        Ok(job) => Ok(Answer::Created(Box::new(job))),
+        Err(kube::Error::Api(status)) if status.code == 409 => Ok(Answer::NameTaken),
+        Err(error) => refused(what, name, error),
+    }
 }
 
 async fn publish(context: &Context, request: &StoredRequest, event: &Event) {
@@ -202,8 +197,32 @@ fn answer<T>(what: &'static str, result: Result<T, kube::Error>) -> Result<T, Er
     result.map_err(|source| Error::Api { what, source: Box::new(source) })
 }
 
+/// Of a change of the Job `name`, every no is an answer.
+fn changed<T>(
+    what: &'static str,
+    name: &str,
+    result: Result<T, kube::Error>,
+    done: impl FnOnce(T) -> Answer,
+) -> Result<Answer, Error> {
+    match compared(what, result, done) {
+        Err(Error::Api { source, .. }) => refused(what, name, *source),
+        other => other,
+    }
+}
+
+/// A 4xx, or the 5xx of a webhook, says no to this change, whatever else it says. 401 is about this process.
+fn refused(what: &'static str, name: &str, error: kube::Error) -> Result<Answer, Error> {
+    match error {
+        kube::Error::Api(status) if status.code >= 400 && status.code != 401 => {
+            info!(job = name, code = status.code, "could not {what}: {}", status.message);
+            Ok(Answer::Refused(Refusal::new(status.code, &status.reason, &status.message)))
+        }
+        source => Err(Error::Api { what, source: Box::new(source) }),
+    }
+}
+
 /// 404 and 409 are answers: it is gone, or somebody wrote in between.
-fn refused<T>(
+fn compared<T>(
     what: &'static str,
     result: Result<T, kube::Error>,
     done: impl FnOnce(T) -> Answer,

@@ -37,7 +37,7 @@ pub use context::Settings;
 pub use error::Error;
 pub use lease::{Election, Times};
 
-use crate::reconcile::{Call, Pass, Rest, Step};
+use crate::reconcile::{Call, Next, Pass, Step};
 use context::Context;
 use leadership::{Leadership, Term};
 use lease::Candidate;
@@ -220,8 +220,9 @@ async fn reconcile(packed: Arc<PackedRequest>, context: Arc<Context>) -> Result<
     .instrument(span)
     .await;
     match outcome {
-        Ok(Rest::After(pause)) => Ok(Action::requeue(pause.max(Duration::from_millis(100)))),
-        Ok(Rest::AwaitChange) | Err(Error::NotLeading) => Ok(Action::await_change()),
+        Ok(Next::Again) => Ok(Action::requeue(Duration::from_millis(100))),
+        Ok(Next::After(pause)) => Ok(Action::requeue(pause.max(Duration::from_millis(100)))),
+        Ok(Next::AwaitChange) | Err(Error::NotLeading) => Ok(Action::await_change()),
         Err(error) => Err(error),
     }
 }

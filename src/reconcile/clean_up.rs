@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use k8s_openapi::jiff::SignedDuration;
 
+use super::course::{Blocked, attempt};
 use super::judge::Judged;
 use super::observed::{Clock, JobView, Observed, StoredRequest};
 use super::planned::{Change, Next, Plan, Propagation, Read};
@@ -23,6 +24,10 @@ const GRACE: Duration = Duration::from_secs(120);
 pub(super) struct CleanUp {
     /// Ask or delete first.
     pub act: Option<Plan>,
+    /// Deletes that are due and refused.
+    pub blocked: Vec<Blocked>,
+    /// A delete is due, but waits for creates that may still be on their way.
+    pub is_in_grace: bool,
     /// When something falls due.
     pub next: Next,
 }
@@ -36,29 +41,48 @@ pub(super) fn clean_up(
     policy: &RunPolicy,
     clock: Clock,
 ) -> CleanUp {
-    let mut next = Next::AwaitChange;
+    let mut clean_up =
+        CleanUp { act: None, blocked: Vec::new(), is_in_grace: false, next: Next::AwaitChange };
     for job in observed.jobs.iter().filter(|job| is_ours_to_change(job, request)) {
         if is_stray(job, &stored.runs) {
-            let act = match observed.answers.request_at {
-                Some(_) => delete(job, Propagation::Background),
-                None => Plan::ask(Read::Request),
-            };
-            return CleanUp { act: Some(act), next };
+            if observed.answers.request_at.is_none() {
+                clean_up.act = Some(Plan::ask(Read::Request));
+                return clean_up;
+            }
+            if clean_up.attempt(observed, job, clock) {
+                return clean_up;
+            }
+            continue;
         }
         let Some(run) = stored.runs.iter().find(|run| run.job_uid.as_deref() == Some(job.uid())) else {
             continue;
         };
         let lives = time_to_live(run, stored, judged, clock);
         let lives = if is_kept(run, &stored.runs, policy) { lives } else { Some(Duration::ZERO) };
-        match lives.map(|left| left.max(grace(observed, job, clock))) {
-            Some(left) if left.is_zero() => {
-                return CleanUp { act: Some(delete(job, Propagation::Background)), next };
-            }
-            Some(left) => next = next.sooner(Next::After(left)),
-            None => {}
+        let Some(lives) = lives else { continue };
+        let left = lives.max(grace(observed, job, clock));
+        if !left.is_zero() {
+            clean_up.is_in_grace |= lives.is_zero();
+            clean_up.next = clean_up.next.sooner(Next::After(left));
+        } else if clean_up.attempt(observed, job, clock) {
+            return clean_up;
         }
     }
-    CleanUp { act: None, next }
+    clean_up
+}
+
+impl CleanUp {
+    /// Deletes `job`; false: that is refused for now, and nothing else waits for it.
+    fn attempt(&mut self, observed: &Observed, job: &JobView, clock: Clock) -> bool {
+        match attempt(observed, delete(job, Propagation::Background), clock) {
+            Ok(plan) => self.act = Some(plan),
+            Err(blocked) => {
+                self.next = self.next.sooner(Next::After(blocked.pause));
+                self.blocked.push(blocked);
+            }
+        }
+        self.act.is_some()
+    }
 }
 
 /// Rule 2: only what is marked as ours and controlled by this very request is patched or deleted.
@@ -124,11 +148,11 @@ pub(super) fn grace(observed: &Observed, job: &JobView, clock: Clock) -> Duratio
 }
 
 /// Deletes `job`, if it is still as it was judged. Rule 1.
-pub(super) fn delete(job: &JobView, propagation: Propagation) -> Plan {
-    Plan::change(Change::Delete {
+pub(super) fn delete(job: &JobView, propagation: Propagation) -> Change {
+    Change::Delete {
         name: job.name().to_owned(),
         uid: job.uid().to_owned(),
         resource_version: job.resource_version().to_owned(),
         propagation,
-    })
+    }
 }

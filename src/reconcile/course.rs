@@ -1,10 +1,13 @@
 //! Where the newest run stands: what a look at it goes by, and what it comes to.
 
+use std::fmt;
+use std::time::Duration;
+
 use super::change::{Want, want};
 use super::event::Event;
 use super::judge::{Judged, Sound};
 use super::observed::{Clock, JobView, Observed, StoredRequest};
-use super::planned::{Next, Plan};
+use super::planned::{Change, Next, Plan};
 use super::record::Records;
 use crate::api::JobRequestStatus;
 use crate::api::condition::Reason;
@@ -34,6 +37,47 @@ impl Inputs<'_> {
             return Want::Nothing;
         };
         want(self.request, spec, records, self.policy, self.layers, &self.observed.answers)
+    }
+}
+
+/// A change of a Job which is due, and which the API server refuses for now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Blocked {
+    /// PatchRefused or DeleteRefused.
+    pub reason: Reason,
+    /// Name of the Job.
+    pub job: String,
+    /// The API server's message.
+    pub message: String,
+    /// Until it is tried again.
+    pub pause: Duration,
+}
+
+impl fmt::Display for Blocked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let verb = if self.reason == Reason::PatchRefused { "patched" } else { "deleted" };
+        write!(f, "Job {} cannot be {verb}: {}", self.job, self.message)
+    }
+}
+
+/// Makes `change`, unless it was refused a short while ago.
+///
+/// # Errors
+/// It was.
+pub(super) fn attempt(observed: &Observed, change: Change, clock: Clock) -> Result<Plan, Blocked> {
+    let (reason, job) = match &change {
+        Change::Create { .. } => return Ok(Plan::change(change)),
+        Change::Patch { name, .. } => (Reason::PatchRefused, name),
+        Change::Delete { name, .. } => (Reason::DeleteRefused, name),
+    };
+    match observed.memory.refused.get(&change.key()).filter(|refused| clock.uptime < refused.until) {
+        Some(refused) => Err(Blocked {
+            reason,
+            job: job.clone(),
+            message: refused.refusal.message.clone(),
+            pause: refused.until.saturating_sub(clock.uptime),
+        }),
+        None => Ok(Plan::change(change)),
     }
 }
 
@@ -70,6 +114,8 @@ pub(super) struct Course {
     pub want: Want,
     /// The Job, in the round in which the newest run's result is recorded.
     pub ended_as: Option<Box<JobView>>,
+    /// Changes of the run's Job that are due and refused.
+    pub blocked: Vec<Blocked>,
     /// Of what changed in the records.
     pub events: Vec<Event>,
     /// When to look again.
@@ -93,7 +139,26 @@ impl Move {
     /// Describe how things stand once the records are these.
     pub(super) fn record(inputs: &Inputs<'_>, records: Records, standing: Standing, next: Next) -> Self {
         let want = inputs.want_after(&records);
-        Self::Stay(Course { records, standing, want, ended_as: None, events: Vec::new(), next })
+        Self::Stay(Course {
+            records,
+            standing,
+            want,
+            ended_as: None,
+            blocked: Vec::new(),
+            events: Vec::new(),
+            next,
+        })
+    }
+
+    /// The same, while changes are refused.
+    pub(super) fn with_blocked(mut self, blocked: impl IntoIterator<Item = Blocked>) -> Self {
+        if let Self::Stay(course) = &mut self {
+            course.blocked.extend(blocked);
+            for blocked in &course.blocked {
+                course.next = course.next.sooner(Next::After(blocked.pause));
+            }
+        }
+        self
     }
 
     /// The same, with other events; what is done first tells none.

@@ -46,7 +46,9 @@ impl Event {
             | EventReason::Rejected
             | EventReason::Clamped
             | EventReason::Lost
-            | EventReason::NameTaken => true,
+            | EventReason::NameTaken
+            | EventReason::JobForbidden
+            | EventReason::ChangeRefused => true,
         }
     }
 
@@ -54,7 +56,11 @@ impl Event {
     #[must_use]
     pub const fn action(&self) -> &'static str {
         match self.reason {
-            EventReason::RunCreated | EventReason::NameTaken | EventReason::RerunRequested => "Run",
+            EventReason::RunCreated
+            | EventReason::NameTaken
+            | EventReason::RerunRequested
+            | EventReason::JobForbidden => "Run",
+            EventReason::ChangeRefused => "Change",
             EventReason::Completed | EventReason::Failed | EventReason::Lost => "Record",
             EventReason::Rejected | EventReason::Clamped => "Compile",
         }

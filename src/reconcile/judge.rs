@@ -103,8 +103,10 @@ fn refused_by_server(
     newest: Option<&Run>,
 ) -> Option<String> {
     let newest = newest.filter(|run| run.is_open() && run.job_uid.is_none())?;
-    if let Some(Creation::Invalid(message)) = observed.answers.creation_of(&newest.job_name) {
-        return Some(message.clone());
+    if let Some(Creation::Refused(refusal)) = observed.answers.creation_of(&newest.job_name)
+        && refusal.is_invalid()
+    {
+        return Some(refusal.message.clone());
     }
     let accepted = stored.condition(ConditionType::Accepted)?;
     (accepted.reason == Reason::JobInvalid.as_str()

@@ -13,6 +13,7 @@
 //!
 //! `observed` is what all of them read, `course` how things stand between them, `planned` what comes out.
 
+mod call;
 mod change;
 mod clean_up;
 mod course;
@@ -31,12 +32,13 @@ mod stop;
 pub mod template;
 mod text;
 
+pub use call::{Answer, Call, Step};
 pub use event::Event;
 pub use observed::{
-    Answers, Clock, Creation, EventView, EventsOf, Inquiry, JobView, Memory, Observed, OwnRun, PodView,
-    StoredRequest,
+    Answers, ChangeKey, Clock, Creation, EventView, EventsOf, Inquiry, JobView, Memory, Observed, OwnRun,
+    PodView, Refusal, Refused, StoredRequest,
 };
-pub use pass::{Answer, Call, Pass, Rest, Step};
+pub use pass::Pass;
 pub use plan::plan;
 pub use planned::{Change, Next, Plan, Propagation, Read};
 pub use status::{found_invalid, outdated};

@@ -1,124 +1,19 @@
 //! One reconcile, without performing anything: which call comes next, and what its answer means.
 //!
 //! A pass plans, hands out the calls of the plan one by one, takes in each answer, and plans again until there is
-//! nothing to do at once. Whoever drives it needs no rule of the domain: perform the [`Call`], tell the [`Answer`].
+//! nothing to do at once. Whoever drives it needs no rule of the domain: perform the [`Call`], hand in the [`Answer`].
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use k8s_openapi::api::batch::v1::Job;
-use serde_json::Value;
 
+use super::call::{Answer, Call, Step};
 use super::diagnosis::{self, inquiry};
-use super::event::Event;
-use super::observed::{
-    Answers, Clock, Creation, EventView, EventsOf, JobView, Memory, Observed, StoredRequest,
-};
+use super::observed::{Answers, ChangeKey, Clock, Creation, JobView, Memory, Observed, StoredRequest};
 use super::plan::plan;
 use super::planned::{Change, Next, Propagation, Read};
-use super::run::forbidden_pause;
-use crate::api::JobRequestStatus;
-use crate::api::status::TemplatePin;
-use crate::api::template_ref::TemplateRef;
 use crate::compile::Layers;
-
-/// One request to the API server.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Call {
-    /// GET the JobRequest.
-    GetRequest,
-    /// GET a Job by name.
-    GetJob(String),
-    /// LIST the Jobs that carry the request's name.
-    ListJobs,
-    /// LIST core/v1 events of the request's namespace.
-    ListEvents(EventsOf),
-    /// Create a Job. It must not be sent after `before` (uptime): answer [`Answer::Late`] instead.
-    CreateJob {
-        /// The Job.
-        job: Box<Job>,
-        /// Latest uptime at which it may be sent.
-        before: Duration,
-    },
-    /// Merge-patch a Job; the patch carries its uid and resourceVersion.
-    PatchJob {
-        /// Name of the Job.
-        name: String,
-        /// The merge patch.
-        patch: Value,
-    },
-    /// Delete a Job, with both preconditions.
-    DeleteJob {
-        /// Name of the Job.
-        name: String,
-        /// uid it must have.
-        uid: String,
-        /// resourceVersion it must have.
-        resource_version: String,
-        /// Before its pods, or after them.
-        propagation: Propagation,
-    },
-    /// GET a template; a JobTemplate is looked up where the JobRequest is.
-    GetTemplate(TemplateRef),
-    /// Replace the status of the JobRequest: compare and set.
-    WriteStatus {
-        /// uid it must have.
-        uid: String,
-        /// resourceVersion it must have.
-        resource_version: String,
-        /// The whole new status.
-        status: Box<JobRequestStatus>,
-    },
-    /// Send an event on the JobRequest; nothing depends on its answer.
-    Publish(Event),
-}
-
-/// How a call was answered. What is not here (no answer, 5xx, 401) ends the pass: drop it and reconcile again.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Answer {
-    /// Of [`Call::GetRequest`].
-    Request(Option<Box<StoredRequest>>),
-    /// Of [`Call::GetJob`].
-    Job(Option<Box<JobView>>),
-    /// Of [`Call::ListJobs`].
-    Jobs(Vec<JobView>),
-    /// Of [`Call::ListEvents`]; `None`: there was no answer, and the pass goes on without.
-    Events(Option<Vec<EventView>>),
-    /// Of [`Call::GetTemplate`]: what a run would note of it.
-    Template(Option<TemplatePin>),
-    /// Of [`Call::CreateJob`].
-    Creation(Creation),
-    /// Of [`Call::CreateJob`]: it was too late to send it.
-    Late,
-    /// Of [`Call::PatchJob`].
-    Patched(Box<JobView>),
-    /// Of [`Call::WriteStatus`].
-    Written(Box<StoredRequest>),
-    /// Of [`Call::DeleteJob`] and [`Call::Publish`].
-    Done,
-    /// 409: somebody wrote in between, or the uid is another.
-    Conflict,
-    /// 404: it is gone.
-    Missing,
-}
-
-/// What to do now.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Step {
-    /// Perform this, then tell the answer.
-    Call(Call),
-    /// Nothing more at once.
-    Rest(Rest),
-}
-
-/// How a pass ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rest {
-    /// Reconcile again after this time, or on a change.
-    After(Duration),
-    /// Reconcile on a change.
-    AwaitChange,
-}
 
 /// More rounds than any case needs: a pass that has not ended by then looks again later instead of turning for ever.
 const MAX_ROUNDS: usize = 24;
@@ -165,15 +60,14 @@ impl Pass {
     pub fn step(&mut self, clock: Clock) -> Step {
         loop {
             if let Some(call) = self.queue.pop_front() {
-                if let Call::CreateJob { job, .. } = &call {
+                if let Call::Change(Change::Create { job, .. }) = &call {
                     self.observed.memory.sends(job);
                 }
                 return Step::Call(call);
             }
             match self.next {
-                Next::AwaitChange => return Step::Rest(Rest::AwaitChange),
-                Next::After(pause) => return Step::Rest(Rest::After(pause)),
                 Next::Again => self.plan(clock),
+                rest => return Step::Rest(rest),
             }
         }
     }
@@ -186,20 +80,8 @@ impl Pass {
         }
         let plan = plan(&self.observed, &self.layers, clock);
         self.next = plan.next;
-        self.queue.extend(plan.read.map(|read| match read {
-            Read::Request => Call::GetRequest,
-            Read::Job(name) => Call::GetJob(name),
-            Read::Jobs => Call::ListJobs,
-            Read::Events(of) => Call::ListEvents(of),
-            Read::Template(template) => Call::GetTemplate(template),
-        }));
-        self.queue.extend(plan.changes.into_iter().map(|change| match change {
-            Change::Create { job, before } => Call::CreateJob { job, before },
-            Change::Patch { name, patch } => Call::PatchJob { name, patch },
-            Change::Delete { name, uid, resource_version, propagation } => {
-                Call::DeleteJob { name, uid, resource_version, propagation }
-            }
-        }));
+        self.queue.extend(plan.read.map(Call::Read));
+        self.queue.extend(plan.changes.into_iter().map(Call::Change));
         if let (Some(status), Some(request)) = (plan.status, self.observed.request.as_ref()) {
             let uid = request.uid().to_owned();
             let resource_version = request.metadata.resource_version.clone().unwrap_or_default();
@@ -210,64 +92,91 @@ impl Pass {
 
     /// Takes in the answer of the call that [`Pass::step`] handed out last.
     pub fn answer(&mut self, call: &Call, answer: Answer, clock: Clock) {
-        match (call, answer) {
-            (_, Answer::Request(found)) => {
+        match call {
+            Call::Read(read) => self.saw(read, answer, clock),
+            Call::Change(change) => self.changed(change, answer, clock),
+            Call::WriteStatus { .. } => self.wrote(answer, clock),
+            Call::Publish(_) => {}
+        }
+    }
+
+    fn saw(&mut self, read: &Read, answer: Answer, clock: Clock) {
+        let answers = &mut self.observed.answers;
+        match (read, answer) {
+            (Read::Request, Answer::Request(found)) => {
                 // Rule 8: what was asked about Jobs before does not speak of what this request records.
-                (self.observed.answers.job, self.observed.answers.jobs) = (None, None);
+                (answers.job, answers.jobs) = (None, None);
                 self.saw_request(found.map(|request| *request), clock);
             }
-            (Call::GetJob(name), Answer::Job(found)) => {
-                self.observed.answers.job = Some((name.clone(), found.map(|job| *job)));
+            (Read::Job(name), Answer::Job(found)) => {
+                answers.job = Some((name.clone(), found.map(|job| *job)));
             }
-            (Call::ListEvents(of), Answer::Events(events)) => {
+            (Read::Jobs, Answer::Jobs(jobs)) => answers.jobs = Some(jobs),
+            (Read::Events(of), Answer::Events(events)) => {
+                answers.events = events.map(|events| (of.clone(), events));
                 inquiry::asked(&mut self.observed.memory, of, clock);
-                self.observed.answers.events = events.map(|events| (of.clone(), events));
             }
-            (_, Answer::Jobs(jobs)) => self.observed.answers.jobs = Some(jobs),
-            (Call::CreateJob { job, .. }, Answer::Creation(creation)) => {
-                self.saw_creation(job.metadata.name.clone().unwrap_or_default(), creation, clock);
+            (Read::Template(template), Answer::Template(found)) => {
+                answers.templates.insert(template.clone(), found);
             }
-            (_, Answer::Late) => self.observed.answers.request_at = None,
-            (_, Answer::Patched(job)) => self.saw_job(*job),
-            (_, Answer::Written(request)) => {
-                self.observed.memory.reserved(self.observed.request.as_ref(), &request, clock);
-                self.observed.memory.written_at = Some(clock.uptime);
-                self.observed.memory.written = Some(request.clone());
-                self.saw_request(Some(*request), clock);
+            _ => {}
+        }
+    }
+
+    fn changed(&mut self, change: &Change, answer: Answer, clock: Clock) {
+        match (change, answer) {
+            (Change::Create { job, .. }, Answer::Created(created)) => {
+                self.observed.memory.was_created(&created);
+                self.observed.memory.created = Some((clock.uptime, created.clone()));
+                self.saw_creation(job, Creation::Created(created));
             }
-            (Call::GetTemplate(template), Answer::Template(found)) => {
-                self.observed.answers.templates.insert(template.clone(), found);
+            (Change::Create { job, .. }, Answer::NameTaken) => self.saw_creation(job, Creation::NameTaken),
+            (Change::Create { job, .. }, Answer::Refused(refusal)) => {
+                // What is found invalid is not tried again before it changes.
+                if !refusal.is_invalid() {
+                    self.observed.memory.refuse(change.key(), refusal.clone(), clock);
+                }
+                self.saw_creation(job, Creation::Refused(refusal));
             }
-            // It goes when its pods have gone; the watch tells.
-            (Call::DeleteJob { propagation: Propagation::Foreground, .. }, Answer::Done) => {
+            (Change::Create { .. }, Answer::Late) => self.observed.answers.request_at = None,
+            (Change::Patch { .. }, Answer::Patched(job)) => self.saw_job(*job),
+            // What else is due does not wait for it.
+            (Change::Patch { .. } | Change::Delete { .. }, Answer::Refused(refusal)) => {
+                self.observed.memory.refuse(change.key(), refusal, clock);
+            }
+            // It goes when its pods have gone; the watch says so.
+            (Change::Delete { propagation: Propagation::Foreground, .. }, Answer::Done) => {
                 self.queue.clear();
                 self.next = Next::AwaitChange;
             }
-            (Call::DeleteJob { uid, .. }, Answer::Done | Answer::Missing) => {
+            (Change::Delete { uid, .. }, Answer::Done | Answer::Missing) => {
                 self.observed.jobs.retain(|job| job.uid() != uid);
             }
-            (Call::WriteStatus { .. }, Answer::Conflict | Answer::Missing) => {
-                // Somebody wrote in between: what was planned on the older view is dropped, what was asked stays.
-                self.queue.clear();
-                self.queue.push_back(Call::GetRequest);
-                self.next = Next::Again;
-            }
-            (Call::PatchJob { .. } | Call::DeleteJob { .. }, Answer::Conflict | Answer::Missing) => {
+            (Change::Patch { .. } | Change::Delete { .. }, Answer::Conflict | Answer::Missing) => {
                 // What stood in for the cache is out of date.
                 self.observed.memory.created = None;
                 self.queue.clear();
                 self.next = Next::After(SETTLE);
             }
-            (
-                _,
-                Answer::Job(_)
-                | Answer::Events(_)
-                | Answer::Creation(_)
-                | Answer::Template(_)
-                | Answer::Done
-                | Answer::Conflict
-                | Answer::Missing,
-            ) => {}
+            _ => {}
+        }
+    }
+
+    fn wrote(&mut self, answer: Answer, clock: Clock) {
+        match answer {
+            Answer::Written(request) => {
+                self.observed.memory.reserved(self.observed.request.as_ref(), &request, clock);
+                self.observed.memory.written_at = Some(clock.uptime);
+                self.observed.memory.written = Some(request.clone());
+                self.saw_request(Some(*request), clock);
+            }
+            Answer::Conflict | Answer::Missing => {
+                // Somebody wrote in between: what was planned on the older view is dropped, what was asked stays.
+                self.queue.clear();
+                self.queue.push_back(Call::Read(Read::Request));
+                self.next = Next::Again;
+            }
+            _ => {}
         }
     }
 
@@ -277,7 +186,7 @@ impl Pass {
         self.observed.request.as_ref()
     }
 
-    /// What the process is to remember, also when the pass broke off.
+    /// What the process is to remember, also when the pass was interrupted.
     #[must_use]
     pub fn into_memory(self) -> Memory {
         self.observed.memory
@@ -298,19 +207,11 @@ impl Pass {
         self.observed.memory.look(self.observed.request.as_ref(), &self.observed.jobs, clock);
     }
 
-    fn saw_creation(&mut self, name: String, creation: Creation, clock: Clock) {
-        match &creation {
-            Creation::Created(job) => {
-                self.observed.memory.was_created(job);
-                self.observed.memory.created = Some((clock.uptime, job.clone()));
-                self.observed.memory.forbidden = None;
-            }
-            Creation::Forbidden(_) => {
-                let count = self.observed.memory.forbidden.map_or(1, |(count, _)| count.saturating_add(1));
-                let until = clock.uptime.saturating_add(forbidden_pause(count));
-                self.observed.memory.forbidden = Some((count, until));
-            }
-            Creation::NameTaken | Creation::Invalid(_) => self.observed.memory.forbidden = None,
+    fn saw_creation(&mut self, job: &Job, creation: Creation) {
+        let name = job.metadata.name.clone().unwrap_or_default();
+        let is_refused = matches!(&creation, Creation::Refused(refusal) if !refusal.is_invalid());
+        if !is_refused {
+            self.observed.memory.refused.remove(&ChangeKey::Create(name.clone()));
         }
         self.observed.answers.creation = Some((name, creation));
     }

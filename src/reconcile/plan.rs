@@ -47,11 +47,11 @@ pub fn plan(observed: &Observed, layers: &Layers, clock: Clock) -> Plan {
         Move::Stay(course) => course,
     };
     let clean_up = clean_up::clean_up(observed, request, &stored, &judged, &policy, clock);
-    if let (Some(act), true) = (clean_up.act, course.next != Next::Again) {
-        return act;
+    if let (Some(act), true) = (&clean_up.act, course.next != Next::Again) {
+        return act.clone();
     }
 
-    let described = status::describe(&inputs, &course);
+    let described = status::describe(&inputs, &course, &clean_up);
     let mut plan = Plan { next: course.next.sooner(clean_up.next), events: course.events, ..Plan::rest() };
     if status::differs_in_templates_only(&stored, &described) {
         plan.events.clear();
@@ -70,6 +70,7 @@ pub fn plan(observed: &Observed, layers: &Layers, clock: Clock) -> Plan {
     let newest = course.records.runs.first();
     plan.events.extend(verdict_event(&stored, &judged, request.generation(), newest));
     plan.events.extend(status::rerun_event(&stored, &described));
+    plan.events.extend(status::refusal_events(&stored, &described));
     plan.status = Some(Box::new(described));
     plan
 }

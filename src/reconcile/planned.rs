@@ -6,7 +6,7 @@ use k8s_openapi::api::batch::v1::Job;
 use serde_json::Value;
 
 use super::event::Event;
-use super::observed::EventsOf;
+use super::observed::{ChangeKey, EventsOf};
 use crate::api::JobRequestStatus;
 use crate::api::template_ref::TemplateRef;
 
@@ -62,6 +62,26 @@ pub enum Change {
         /// Before its pods, or after them.
         propagation: Propagation,
     },
+}
+
+impl Change {
+    /// What it is a change of, whatever version of the Job it was judged on.
+    pub(super) fn key(&self) -> ChangeKey {
+        match self {
+            Self::Create { job, .. } => ChangeKey::Create(job.metadata.name.clone().unwrap_or_default()),
+            Self::Patch { patch, .. } => {
+                let mut fields = patch.clone();
+                let metadata = fields.get_mut("metadata").and_then(Value::as_object_mut);
+                let uid = metadata.and_then(|metadata| {
+                    metadata.remove("resourceVersion");
+                    metadata.remove("uid")
+                });
+                let uid = uid.as_ref().and_then(Value::as_str).unwrap_or_default().to_owned();
+                ChangeKey::Patch { uid, fields: fields.to_string() }
+            }
+            Self::Delete { uid, .. } => ChangeKey::Delete(uid.clone()),
+        }
+    }
 }
 
 /// When to look again.

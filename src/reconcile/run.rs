@@ -10,16 +10,15 @@ use k8s_openapi::jiff::Timestamp;
 
 use super::change::{self, Want};
 use super::clean_up::is_ours_to_change;
-use super::course::{Course, Inputs, Move, Standing};
+use super::course::{Course, Inputs, Move, Standing, attempt};
 use super::diagnosis::{self, inquiry};
 use super::event::Event;
 use super::judge::Sound;
-use super::observed::{Clock, Creation, JobView, Observed, StoredRequest};
+use super::observed::{ChangeKey, Clock, Creation, JobView, Observed, StoredRequest};
 use super::planned::{Change, Next, Plan, Read};
 use super::record::{self, Records, Reservation, record_progress};
 use super::stop::{Stopping, stop};
-use crate::api::JobRequestStatus;
-use crate::api::condition::{EventReason, FailureCategory, Reason, RunResult, Stop, Trigger};
+use crate::api::condition::{EventReason, Reason, RunResult, Stop, Trigger};
 use crate::api::failure::Failure;
 use crate::api::status::{Run, TemplatePin};
 
@@ -33,8 +32,6 @@ const LOOK_AGAIN: Duration = Duration::from_secs(30);
 const NAME_HELD: Duration = Duration::from_secs(5);
 /// When to look again at templates which the cache shows older than the reservation has them. Rule 4.
 const TEMPLATE_LAG: Duration = Duration::from_secs(1);
-/// First and longest pause after a forbidden create; it doubles.
-const FORBIDDEN_PAUSE: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(300));
 
 /// Looks at the newest run.
 pub(super) fn course(inputs: &Inputs<'_>) -> Move {
@@ -83,12 +80,7 @@ fn reserved(inputs: &Inputs<'_>, newest: &Run) -> Move {
     match observed.answers.creation_of(&newest.job_name) {
         Some(Creation::Created(job)) => return record(inputs, job, Some(created_event(newest, job))),
         Some(Creation::NameTaken) => return name_taken(inputs, newest),
-        Some(Creation::Forbidden(message)) => {
-            let pause = forbidden_pause(observed.memory.forbidden.map_or(0, |(count, _)| count));
-            let standing = forbidden(diagnosis::job_forbidden(message));
-            return Move::stay(inputs, standing, Next::After(pause));
-        }
-        Some(Creation::Invalid(_)) | None => {}
+        Some(Creation::Refused(_)) | None => {}
     }
     if let Some(course) = unrecorded(inputs, newest) {
         return course;
@@ -102,9 +94,10 @@ fn reserved(inputs: &Inputs<'_>, newest: &Run) -> Move {
     if is_older(&compiled.templates, &newest.templates) {
         return Move::stay(inputs, Standing::Due, Next::After(TEMPLATE_LAG));
     }
-    if let Some((_, until)) = observed.memory.forbidden.filter(|(_, until)| clock.uptime < *until) {
-        let standing = waiting_as_before(inputs.stored);
-        return Move::stay(inputs, standing, Next::After(until.saturating_sub(clock.uptime)));
+    let refused = observed.memory.refused.get(&ChangeKey::Create(newest.job_name.clone()));
+    if let Some(refused) = refused.filter(|refused| clock.uptime < refused.until) {
+        let standing = forbidden(diagnosis::job_forbidden(&refused.refusal));
+        return Move::stay(inputs, standing, Next::After(refused.until.saturating_sub(clock.uptime)));
     }
     match observed.answers.request_at.map(|at| at.saturating_add(PERMIT)) {
         Some(before) if clock.uptime < before => {
@@ -202,6 +195,7 @@ fn recorded(inputs: &Inputs<'_>, newest: &Run, uid: &str) -> Move {
     }
     let is_ours = is_ours_to_change(job, request);
     let mut next = next;
+    let mut blocked = Vec::new();
     match diagnosis::look(inputs, newest, job) {
         inquiry::Look::Ask(of) => return Move::Act(Plan::ask(Read::Events(of))),
         inquiry::Look::Later(pause) => next = next.sooner(Next::After(pause)),
@@ -211,15 +205,19 @@ fn recorded(inputs: &Inputs<'_>, newest: &Run, uid: &str) -> Move {
         match stop(inputs, newest, job) {
             Stopping::Act(plan) => return Move::Act(*plan),
             Stopping::Record(records, next) => return live(inputs, &records, job, next),
+            Stopping::Blocked(refused) => blocked.push(refused),
             Stopping::No(due) => next = next.sooner(due),
         }
         if let Ok(Sound { spec, compiled: Some(compiled) }) = judged
             && let Some(patch) = change::in_place_patch(job, newest, spec, compiled)
         {
-            return Move::Act(Plan::change(Change::Patch { name: newest.job_name.clone(), patch }));
+            match attempt(observed, Change::Patch { name: newest.job_name.clone(), patch }, clock) {
+                Ok(plan) => return Move::Act(plan),
+                Err(refused) => blocked.push(refused),
+            }
         }
     }
-    live(inputs, inputs.records, job, next)
+    live(inputs, inputs.records, job, next).with_blocked(blocked)
 }
 
 /// The Job exists and has not ended; nothing is to be done about it.
@@ -341,12 +339,6 @@ fn ended_event(run: &Run) -> Option<Event> {
     Some(Event::new(reason, &note).about(name, run.job_uid.as_deref()))
 }
 
-/// The pause after `count` forbidden creates in a row.
-pub(super) fn forbidden_pause(count: u32) -> Duration {
-    let (first, longest) = FORBIDDEN_PAUSE;
-    first.saturating_mul(2_u32.saturating_pow(count.saturating_sub(1))).min(longest)
-}
-
 /// The API server refuses the Job; the run waits, and it is tried again.
 fn forbidden(failure: Failure) -> Standing {
     Standing::Waiting {
@@ -354,11 +346,4 @@ fn forbidden(failure: Failure) -> Standing {
         message: diagnosis::sentence(&failure),
         failure: Some(Box::new(failure)),
     }
-}
-
-/// The obstacle that is recorded, while the pause lasts.
-fn waiting_as_before(stored: &JobRequestStatus) -> Standing {
-    let recorded = stored.failure.as_ref();
-    let recorded = recorded.filter(|failure| failure.category == FailureCategory::JobForbidden);
-    recorded.map_or(Standing::Due, |failure| forbidden(failure.clone()))
 }

@@ -9,7 +9,7 @@ use k8s_openapi::jiff::SignedDuration;
 
 use super::change::{self, Want};
 use super::clean_up::{delete, grace};
-use super::course::Inputs;
+use super::course::{Blocked, Inputs, attempt};
 use super::diagnosis;
 use super::observed::JobView;
 use super::planned::{Change, Next, Plan, Propagation};
@@ -23,6 +23,8 @@ pub(super) enum Stopping {
     Act(Box<Plan>),
     /// Record the decision; when to look again.
     Record(Records, Next),
+    /// What stops it is refused for now.
+    Blocked(Blocked),
     /// The run goes on; when to look again.
     No(Next),
 }
@@ -30,6 +32,10 @@ pub(super) enum Stopping {
 impl Stopping {
     fn act(plan: Plan) -> Self {
         Self::Act(Box::new(plan))
+    }
+
+    fn attempt(inputs: &Inputs<'_>, change: Change) -> Self {
+        attempt(inputs.observed, change, inputs.clock).map_or_else(Self::Blocked, Self::act)
     }
 }
 
@@ -69,7 +75,7 @@ fn replace(inputs: &Inputs<'_>, job: &JobView) -> Stopping {
     }
     let grace = grace(inputs.observed, job, inputs.clock);
     if grace.is_zero() {
-        Stopping::act(delete(job, Propagation::Foreground))
+        Stopping::attempt(inputs, delete(job, Propagation::Foreground))
     } else {
         Stopping::No(Next::After(grace))
     }
@@ -96,8 +102,7 @@ fn start_deadline(inputs: &Inputs<'_>, newest: &Run, job: &JobView) -> Stopping 
         }
         let passed = inputs.clock.now.duration_since(start.0).as_secs().max(1);
         return change::stop_patch(job, passed).map_or(no, |patch| {
-            let name = job.name().to_owned();
-            Stopping::act(Plan::change(Change::Patch { name, patch }))
+            Stopping::attempt(inputs, Change::Patch { name: job.name().to_owned(), patch })
         });
     }
     let compiled = inputs.judged.as_ref().ok().and_then(|sound| sound.compiled.as_ref());

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use http::Method;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::ResourceQuota;
 use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
+use crate::support::people::send;
 use crate::support::requests::{Requests, condition, spec};
 use crate::support::{Cluster, DEADLINE, Operator, Test, eventually};
 
@@ -25,6 +27,8 @@ pub(crate) fn tests() -> Vec<Test> {
         rejected_spec_heals,
         message_of_the_api_server_is_shown,
         forbidden_job_waits,
+        refused_deletes_keep_nothing_from_being_recorded,
+        refused_patches_are_shown_and_retried,
         foreign_job_is_left_alone,
         predecessor_is_waited_for,
         deleted_before_its_result_is_lost,
@@ -355,4 +359,123 @@ async fn deletes_of_every_kind_end(cx: Arc<Cluster>) {
     })
     .await;
     assert_eq!(left, json!(["orphan-1"]));
+}
+
+/// A policy of the cluster's owner about the Jobs of one namespace.
+struct JobPolicy<'a> {
+    cx: &'a Cluster,
+    name: String,
+}
+
+impl<'a> JobPolicy<'a> {
+    /// Refuses `operation` on Jobs of the namespace where `expression` is false, with `message`, once it is in force:
+    /// `probe` is a Job that it refuses.
+    async fn refuse(cx: &'a Cluster, at: &Requests, operation: &str, expression: &str, message: &str) -> Self {
+        let name = format!("{}-{}", at.namespace.name(), operation.to_lowercase());
+        let rule = json!({"apiGroups": ["batch"], "apiVersions": ["v1"], "operations": [operation], "resources": ["jobs"]});
+        let policy = json!({
+            "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy",
+            "metadata": {"name": name},
+            "spec": {"matchConstraints": {"resourceRules": [rule]},
+                "validations": [{"expression": expression, "message": message}]},
+        });
+        let of_namespace = json!({"matchLabels": {"kubernetes.io/metadata.name": at.namespace.name()}});
+        let binding = json!({
+            "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicyBinding",
+            "metadata": {"name": name},
+            "spec": {"policyName": name, "validationActions": ["Deny"],
+                "matchResources": {"namespaceSelector": of_namespace}},
+        });
+        let root = "/apis/admissionregistration.k8s.io/v1";
+        send(&at.client, Method::POST, &format!("{root}/validatingadmissionpolicies"), &policy).await.unwrap();
+        send(&at.client, Method::POST, &format!("{root}/validatingadmissionpolicybindings"), &binding).await.unwrap();
+        // A Job of somebody else shows when it is in force.
+        let probe: Job = serde_json::from_value(json!({"metadata": {"name": "probe"}, "spec": {"suspend": true,
+            "template": {"spec": {"restartPolicy": "Never", "containers": [{"name": "a", "image": "a:1"}]}}}}))
+        .unwrap();
+        at.jobs().create(&PostParams::default(), &probe).await.unwrap();
+        eventually(DEADLINE, "the policy is in force", async || {
+            let dry_run = PatchParams { dry_run: true, ..PatchParams::default() };
+            let tried = if operation == "DELETE" {
+                at.jobs().delete("probe", &DeleteParams { dry_run: true, ..DeleteParams::default() }).await.map(drop)
+            } else {
+                let patch = Patch::Merge(json!({"spec": {"parallelism": 7}}));
+                at.jobs().patch("probe", &dry_run, &patch).await.map(drop)
+            };
+            if tried.is_err() { Ok(()) } else { Err("not yet") }
+        })
+        .await;
+        Self { cx, name }
+    }
+
+    fn lift(self) {
+        for kind in ["validatingadmissionpolicybinding", "validatingadmissionpolicy"] {
+            self.cx.kubectl(&["delete", kind, &self.name]);
+        }
+    }
+}
+
+/// Jobs are kept for the auditors: results are recorded and runs go on, the refusal is shown, once by an event, and the
+/// Jobs go when the policy does.
+async fn refused_deletes_keep_nothing_from_being_recorded(cx: Arc<Cluster>) {
+    let at = Requests::new(&cx, "retention").await;
+    let message = "Jobs are kept for the auditors";
+    let policy = JobPolicy::refuse(&cx, &at, "DELETE", "oldObject.metadata.name == ''", message).await;
+    let operator = Operator::start(&cx, &at.namespace, &[]);
+    let audit = cx.audit().await;
+    let mark = audit.mark().await;
+    let settings = json!({"settings": {"ttlSecondsAfterFinished": 0}});
+    at.create("kept", spec(&json!({}), &settings)).await;
+    let status = at
+        .until("kept", "shows the refusal", |status| condition(status, "ChangeRefused") == "True DeleteRefused")
+        .await;
+    assert_eq!(status["phase"], "Completed");
+    let shown = status["conditions"].to_string();
+    assert!(shown.contains(message) && shown.contains("Job kept-1 cannot be deleted"), "{shown}");
+    at.change("kept", json!({"containers": [{"name": "main", "image": "perl:5.40"}]})).await;
+    let status = at.until_phase("kept", 2, "Completed").await;
+    assert_eq!(status["runs"][1]["result"], "Succeeded");
+    eventually(DEADLINE, "one Warning event", async || {
+        let events = at.events("kept").await;
+        let refused = events.iter().filter(|(reason, _)| reason == "ChangeRefused").count();
+        if refused == 1 { Ok(()) } else { Err(events) }
+    })
+    .await;
+    let calls = audit.since(mark).await.namespace(at.namespace.name()).user_agent("jobrequest/");
+    let deletes = calls.matching(|call| call.verb == "delete");
+    println!("figure: {} deletes tried while they are refused, {} status writes", deletes.count(),
+        calls.matching(|call| call.subresource == "status").count());
+    assert!(deletes.count() <= 12, "the pauses grow: {deletes}");
+    // A restart tells nothing anew.
+    let version = at.api().get("kept").await.unwrap().metadata.resource_version;
+    operator.kill();
+    let operator = Operator::start(&cx, &at.namespace, &[]);
+    at.create("other", spec(&json!({}), &json!({}))).await;
+    at.until_phase("other", 1, "Completed").await;
+    assert_eq!(at.api().get("kept").await.unwrap().metadata.resource_version, version);
+    policy.lift();
+    drop(operator);
+}
+
+/// A change in place that is refused is shown at the generation that asked for it, and made when it is allowed.
+async fn refused_patches_are_shown_and_retried(cx: Arc<Cluster>) {
+    let at = Requests::new(&cx, "fixed").await;
+    let message = "parallelism is fixed here";
+    let expression = "object.spec.parallelism == oldObject.spec.parallelism";
+    let policy = JobPolicy::refuse(&cx, &at, "UPDATE", expression, message).await;
+    let _operator = Operator::start(&cx, &at.namespace, &[]);
+    at.create("fixed", spec(&json!({"run-seconds": "forever"}), &json!({"settings": {"completions": 2}}))).await;
+    at.until_phase("fixed", 1, "Running").await;
+    at.change("fixed", json!({"settings": {"parallelism": 2}})).await;
+    let status = at
+        .until("fixed", "shows the refusal", |status| condition(status, "ChangeRefused") == "True PatchRefused")
+        .await;
+    assert_eq!((&status["observedGeneration"], &status["phase"]), (&json!(2), &json!("Running")));
+    let shown = status["conditions"].to_string();
+    assert!(shown.contains(message) && shown.contains("Job fixed-1 cannot be patched"), "{shown}");
+    policy.lift();
+    let status =
+        at.until("fixed", "is no longer refused", |status| condition(status, "ChangeRefused") == "-").await;
+    assert_eq!(status["phase"], "Running");
+    assert_eq!(at.jobs().get("fixed-1").await.unwrap().spec.unwrap().parallelism, Some(2));
 }

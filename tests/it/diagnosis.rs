@@ -195,7 +195,7 @@ fn a_run_continues_without_events() {
     let case = root().join("tests/diagnosis/volume-events-are-listed-before-a-stop");
     let (observed, clock) = observed(&case);
     let mut pass = Pass::new(observed, Layers::default(), clock);
-    let Step::Call(asked @ Call::ListEvents(_)) = pass.step(clock) else { panic!("no question") };
+    let Step::Call(asked @ Call::Read(Read::Events(_))) = pass.step(clock) else { panic!("no question") };
     pass.answer(&asked, Answer::Events(None), clock);
     let step = pass.step(clock);
     let Step::Call(Call::WriteStatus { status, .. }) = &step else { panic!("{step:?}") };

@@ -6,6 +6,7 @@
 //! the difference from the stored one, as a JSON merge patch in which conditions are keyed by type and runs by number.
 //! `BLESS=1 cargo test --test it reconcile::` writes what comes out; read the difference before you commit it.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
@@ -14,18 +15,20 @@ use jobrequest::api::JobRequestSpec;
 use jobrequest::compile::Layers;
 use jobrequest::compile::digest::digest;
 use jobrequest::reconcile::{
-    Answers, Change, Clock, Creation, EventView, EventsOf, JobView, Memory, Next, Observed, Plan, Read,
-    StoredRequest, plan,
+    Answer, Answers, Call, Change, ChangeKey, Clock, Creation, EventView, EventsOf, JobView, Memory, Next,
+    Observed, Pass, Plan, Read, Refusal, Refused, Step, StoredRequest, plan,
 };
 use libtest_mimic::Trial;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use crate::support::difference::{difference, keyed, patched, yaml};
-use crate::support::golden;
+use crate::support::{golden, root};
 
 pub(crate) fn tests() -> Vec<Trial> {
-    golden::trials(module_path!(), "reconcile", "in.yaml", comes_out_as_committed).collect()
+    let mut all = tests![a_refused_change_is_shown_once_and_tried_again];
+    all.extend(golden::trials(module_path!(), "reconcile", "in.yaml", comes_out_as_committed));
+    all
 }
 
 fn read<V: DeserializeOwned>(value: &Value) -> V {
@@ -67,8 +70,8 @@ fn observed(case: &Path) -> (Observed, Clock) {
     let creation = input["creation"].as_object().and_then(|answer| answer.iter().next()).map(|(kind, of)| {
         let message = of.as_str().unwrap_or_default().to_owned();
         match kind.as_str() {
-            "forbidden" => Creation::Forbidden(message),
-            "invalid" => Creation::Invalid(message),
+            "forbidden" => Creation::Refused(Refusal::new(403, "Forbidden", &message)),
+            "invalid" => Creation::Refused(Refusal::new(422, "Invalid", &message)),
             "nameTaken" => Creation::NameTaken,
             other => panic!("{other} is no answer of a create"),
         }
@@ -86,7 +89,16 @@ fn observed(case: &Path) -> (Observed, Clock) {
     let seen = input["recordedFor"].as_u64().map(|ago| Duration::from_secs(1000 - ago));
     let uids = request.known_status().runs.into_iter().filter_map(|run| run.job_uid);
     let recorded_since = seen.map(|seen| uids.map(|uid| (uid, seen)).collect()).unwrap_or_default();
-    let memory = Memory { recorded_since, ..Memory::default() };
+    // What was refused a moment ago is not tried again at once.
+    let refused = match &answers.creation {
+        Some((name, Creation::Refused(refusal))) if !refusal.is_invalid() => {
+            let until = clock.uptime + Duration::from_secs(2);
+            let refused = Refused { refusal: refusal.clone(), count: 1, until };
+            [(ChangeKey::Create(name.clone()), refused)].into()
+        }
+        _ => BTreeMap::new(),
+    };
+    let memory = Memory { recorded_since, refused, ..Memory::default() };
     let (jobs, pods) = (list(&input["jobs"]), list(&input["pods"]));
     (Observed { request: Some(request), jobs, pods, answers, memory, sole_since: None }, clock)
 }
@@ -130,7 +142,7 @@ fn written(plan: &Plan, stored: &Value) -> Value {
 }
 
 /// In the order in which conditions are written.
-const CONDITIONS: [&str; 12] = [
+const CONDITIONS: [&str; 13] = [
     "Accepted",
     "Ready",
     "Reconciling",
@@ -138,6 +150,7 @@ const CONDITIONS: [&str; 12] = [
     "Finished",
     "PendingChanges",
     "TemplateOutdated",
+    "ChangeRefused",
     "Suspended",
     "SuccessCriteriaMet",
     "FailureTarget",
@@ -168,4 +181,53 @@ fn comes_out_as_committed(case: &Path) -> Vec<Option<String>> {
     let stored = serde_json::to_value(observed.request.as_ref().unwrap().known_status()).unwrap();
     let now = yaml(&written(&plan(&observed, &Layers::default(), clock), &stored), &BLOCKS);
     vec![golden::compare(&case.join("out.yaml"), &now)]
+}
+
+/// A policy of the cluster refuses a change of a Job: the status is written nevertheless, and says so; one Warning event
+/// does, too. It is tried again after pauses that grow, and nothing is written until it succeeds.
+fn a_refused_change_is_shown_once_and_tried_again() {
+    for (name, reason) in
+        [("history-limit-deletes-the-job", "DeleteRefused"), ("suspend-is-patched", "PatchRefused")]
+    {
+        let (mut observed, mut clock) = observed(&root().join("tests/reconcile").join(name));
+        let refused = || Answer::Refused(Refusal::new(422, "Invalid", "Jobs are kept for the auditors"));
+        let mut written = None;
+        for pause in [2, 4, 8] {
+            let mut pass = Pass::new(observed.clone(), Layers::default(), clock);
+            let mut events = Vec::new();
+            let mut changes = 0;
+            let next = loop {
+                match pass.step(clock) {
+                    Step::Rest(next) => break next,
+                    Step::Call(call @ Call::Change(_)) => {
+                        changes += 1;
+                        pass.answer(&call, refused(), clock);
+                    }
+                    Step::Call(call @ Call::WriteStatus { .. }) => {
+                        let Call::WriteStatus { status, .. } = &call else { unreachable!() };
+                        let mut request = observed.request.clone().unwrap();
+                        request.status.0 = Ok(*status.clone());
+                        assert!(written.replace(request.clone()).is_none(), "{name}: it is written twice");
+                        pass.answer(&call, Answer::Written(Box::new(request)), clock);
+                    }
+                    Step::Call(Call::Publish(event)) => events.push(event),
+                    Step::Call(call) => panic!("{name}: {call:?}"),
+                }
+            };
+            assert_eq!((changes, next), (1, Next::After(Duration::from_secs(pause))), "{name}");
+            let request = written.clone().unwrap();
+            let status = request.known_status();
+            assert_eq!(status.observed_generation, request.generation());
+            let condition =
+                status.conditions.iter().find(|condition| condition.type_ == "ChangeRefused").unwrap();
+            assert_eq!((&*condition.status, &*condition.reason), ("True", reason));
+            assert!(condition.message.ends_with(": Jobs are kept for the auditors"), "{}", condition.message);
+            let warnings =
+                events.iter().filter(|event| event.is_warning() && event.reason.as_str() == "ChangeRefused");
+            assert_eq!(warnings.count(), usize::from(pause == 2), "{name}: {events:?}");
+            observed.request = Some(request);
+            observed.memory = pass.into_memory();
+            clock.uptime += Duration::from_secs(pause);
+        }
+    }
 }

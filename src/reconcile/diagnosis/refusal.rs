@@ -6,7 +6,7 @@ use super::inquiry::Puzzle;
 use super::{Cause, blank, hint};
 use crate::api::condition::{FailureCategory, Obstacle, Reason};
 use crate::api::failure::Failure;
-use crate::reconcile::observed::{EventView, EventsOf, JobView, Observed};
+use crate::reconcile::observed::{EventView, EventsOf, JobView, Observed, Refusal};
 use crate::reconcile::text::bounded_to;
 
 /// How long a Job may take to make its first pod before anybody is asked.
@@ -57,9 +57,10 @@ fn of_event(event: &EventView) -> Cause {
     Cause { reason: Reason::PodsForbidden, failure }
 }
 
-/// Why the API server does not take the Job itself, in its own words.
-pub(in crate::reconcile) fn of_job(message: &str) -> Failure {
-    refused(FailureCategory::JobForbidden, obstacle_of(message), "Forbidden", message)
+/// Why the API server does not take the Job itself, with its own reason and message.
+pub(in crate::reconcile) fn of_job(refusal: &Refusal) -> Failure {
+    let Refusal { reason, message, .. } = refusal;
+    refused(FailureCategory::JobForbidden, obstacle_of(message), reason, message)
 }
 
 fn refused(category: FailureCategory, obstacle: Obstacle, reason: &str, message: &str) -> Failure {

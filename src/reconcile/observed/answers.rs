@@ -7,6 +7,10 @@ use super::event::{EventView, EventsOf};
 use super::job::JobView;
 use crate::api::status::TemplatePin;
 use crate::api::template_ref::TemplateRef;
+use crate::reconcile::text::{bounded, bounded_to, printable};
+
+/// Maximum length of the reason of a refusal, in bytes.
+const MAX_REASON_BYTES: usize = 64;
 
 /// How the API server answered a create.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,10 +19,35 @@ pub enum Creation {
     Created(Box<JobView>),
     /// 409: the name is taken.
     NameTaken,
-    /// 422: the API server finds the Job invalid; its words.
-    Invalid(String),
-    /// 403: quota, admission policy, webhook, a namespace that is going; its words.
-    Forbidden(String),
+    /// The API server refuses the Job.
+    Refused(Refusal),
+}
+
+/// The API server's no to a create, patch or delete of a Job: a 4xx, or the 5xx of a webhook. 401 is none, and neither
+/// are the 404 and 409 which say that the Job is gone or has changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The status code.
+    pub code: u16,
+    /// The native reason, for example Forbidden; at most 64 bytes.
+    pub reason: String,
+    /// The API server's own message, at most 4 KiB, without control characters.
+    pub message: String,
+}
+
+impl Refusal {
+    /// A refusal with what the API server says about it.
+    #[must_use]
+    pub fn new(code: u16, reason: &str, message: &str) -> Self {
+        let reason = bounded_to(&printable(reason), MAX_REASON_BYTES);
+        Self { code, reason, message: bounded(&printable(message)) }
+    }
+
+    /// The Job itself is found invalid; any other refusal may pass, for example when a quota is raised.
+    #[must_use]
+    pub const fn is_invalid(&self) -> bool {
+        matches!(self.code, 400 | 413 | 422)
+    }
 }
 
 /// What was asked and answered in this pass. Answers are newer than caches.

@@ -8,11 +8,15 @@ use std::time::Duration;
 use k8s_openapi::api::batch::v1::Job;
 
 use super::Clock;
+use super::answers::Refusal;
 use super::event::EventsOf;
 use super::job::JobView;
 use super::request::StoredRequest;
 use crate::api::failure::Failure;
 use crate::api::labels;
+
+/// First and longest pause after a refused change; it doubles.
+const REFUSED_PAUSE: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(300));
 
 /// What this process remembers of one JobRequest. Losing it is safe; it saves calls and keeps grace periods.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -28,8 +32,8 @@ pub struct Memory {
     /// Jobs whose only create was sent by this process, which had reserved the run itself, and was answered: by uid,
     /// when that was reserved.
     pub only_creates: BTreeMap<String, Duration>,
-    /// How often in a row a create was forbidden, and when to try again.
-    pub forbidden: Option<(u32, Duration)>,
+    /// Changes of Jobs which the API server refuses for now.
+    pub refused: BTreeMap<ChangeKey, Refused>,
     /// Which events were asked for last, and when to ask for them again.
     pub inquiry: Option<Inquiry>,
     /// The newest pod failure of a Job, by its uid: the pod may be gone when the Job fails.
@@ -38,6 +42,43 @@ pub struct Memory {
     pub written_at: Option<Duration>,
     /// The JobRequest as that write left it: it stands in for the cache until that has caught up.
     pub written: Option<Box<StoredRequest>>,
+}
+
+/// Which change of which Job.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ChangeKey {
+    /// The create of the Job of this name.
+    Create(String),
+    /// The patch of a Job.
+    Patch {
+        /// uid of the Job.
+        uid: String,
+        /// What the patch sets, whatever version of the Job it was judged on.
+        fields: String,
+    },
+    /// The delete of the Job with this uid.
+    Delete(String),
+}
+
+impl ChangeKey {
+    /// Another version of the same change: it takes the place of the former one.
+    fn replaces(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Patch { uid, .. }, Self::Patch { uid: of, .. }) => uid == of,
+            _ => self == other,
+        }
+    }
+}
+
+/// A change was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// What the API server said last.
+    pub refusal: Refusal,
+    /// How often in a row.
+    pub count: u32,
+    /// Not again before this uptime.
+    pub until: Duration,
 }
 
 /// Events about what keeps something from getting on were asked for.
@@ -63,6 +104,15 @@ pub struct OwnRun {
 }
 
 impl Memory {
+    /// `change` was refused: it is tried again after a pause that grows.
+    pub(in crate::reconcile) fn refuse(&mut self, change: ChangeKey, refusal: Refusal, clock: Clock) {
+        let count = self.refused.get(&change).map_or(1, |before| before.count.saturating_add(1));
+        self.refused.retain(|other, _| !change.replaces(other));
+        let (first, longest) = REFUSED_PAUSE;
+        let pause = first.saturating_mul(2_u32.saturating_pow(count.saturating_sub(1))).min(longest);
+        self.refused.insert(change, Refused { refusal, count, until: clock.uptime.saturating_add(pause) });
+    }
+
     /// A status write of ours was answered: it may have reserved a run.
     pub(in crate::reconcile) fn reserved(
         &mut self,
@@ -105,6 +155,15 @@ impl Memory {
         for uid in recorded() {
             self.recorded_since.entry(uid.to_owned()).or_insert(clock.uptime);
         }
+        let newest = status.runs.first();
+        self.refused.retain(|change, _| match change {
+            ChangeKey::Create(name) => {
+                newest.is_some_and(|run| run.job_uid.is_none() && run.job_name == *name)
+            }
+            ChangeKey::Patch { uid, .. } | ChangeKey::Delete(uid) => {
+                recorded().any(|recorded| recorded == uid) || jobs.iter().any(|job| job.uid() == uid)
+            }
+        });
         if request.is_some_and(|request| request.status.0.is_ok()) && !status.is_unwritten() {
             self.recorded_since.retain(|uid, _| recorded().any(|recorded| recorded == uid));
             let created = self.created.as_ref().map(|(_, created)| created.uid());

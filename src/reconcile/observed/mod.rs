@@ -17,10 +17,10 @@ use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
 
-pub use answers::{Answers, Creation};
+pub use answers::{Answers, Creation, Refusal};
 pub use event::{EventView, EventsOf};
 pub use job::{JobConditionView, JobSpecView, JobStatusView, JobView};
-pub use memory::{Inquiry, Memory, OwnRun};
+pub use memory::{ChangeKey, Inquiry, Memory, OwnRun, Refused};
 pub(crate) use metadata::trimmed;
 pub use pod::{ConditionView, ContainerRole, ContainerState, ContainerView, EndView, PodView};
 pub use request::{Lenient, StoredRequest};

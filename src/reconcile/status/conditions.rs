@@ -5,10 +5,11 @@ use k8s_openapi::jiff::Timestamp;
 
 use super::verdict::Verdict;
 use crate::api::JobRequestStatus;
-use crate::api::condition::{ConditionType, Reason};
+use crate::api::condition::{ConditionType, Reason, Stop};
 use crate::api::status::{Run, TemplatePin};
 use crate::compile::{Compiled, Fate, Layers};
 use crate::reconcile::change::Want;
+use crate::reconcile::clean_up::CleanUp;
 use crate::reconcile::course::{Course, Inputs, Standing};
 use crate::reconcile::judge::Sound;
 use crate::reconcile::observed::{JobConditionView, StoredRequest};
@@ -27,7 +28,12 @@ const MIRRORED: [ConditionType; 5] = [
 ];
 
 /// All conditions: what the spec is worth, how the newest run stands, and the Job's own.
-pub(super) fn conditions(inputs: &Inputs<'_>, course: &Course, verdict: &Verdict<'_>) -> Vec<Condition> {
+pub(super) fn conditions(
+    inputs: &Inputs<'_>,
+    course: &Course,
+    clean_up: &CleanUp,
+    verdict: &Verdict<'_>,
+) -> Vec<Condition> {
     let generation = inputs.request.generation();
     let mut writer = Writer { generation, stored: inputs.stored, now: inputs.clock.now, written: Vec::new() };
     match inputs.judged {
@@ -81,7 +87,26 @@ pub(super) fn conditions(inputs: &Inputs<'_>, course: &Course, verdict: &Verdict
     {
         writer.set(ConditionType::TemplateOutdated, true, reason.as_str(), &message);
     }
+    refused(&mut writer, course, clean_up);
     writer.finish()
+}
+
+/// What the API server refuses for now; what it refused before, while the same has not been tried again.
+fn refused(writer: &mut Writer<'_>, course: &Course, clean_up: &CleanUp) {
+    let all = || course.blocked.iter().chain(&clean_up.blocked);
+    if let Some(first) = all().next() {
+        let messages: Vec<String> = all().map(ToString::to_string).collect();
+        writer.set(ConditionType::ChangeRefused, true, first.reason.as_str(), &messages.join("; "));
+        return;
+    }
+    let is_replaced = course.records.runs.first().is_some_and(|run| {
+        run.is_open() && run.stop == Some(Stop::Replace)
+    });
+    let stored = writer.stored.condition(ConditionType::ChangeRefused);
+    let was_delete = stored.is_some_and(|stored| stored.reason == Reason::DeleteRefused.as_str());
+    if was_delete && (clean_up.is_in_grace || is_replaced) {
+        writer.keep(&[ConditionType::ChangeRefused]);
+    }
 }
 
 /// Why a spec is accepted, what policies changed or warn of, and which default is missing below it. `newest` is the run

@@ -7,6 +7,7 @@ mod conditions;
 mod verdict;
 
 use super::change::Want;
+use super::clean_up::CleanUp;
 use super::course::{Course, Inputs, Standing};
 use super::diagnosis;
 use super::event::Event;
@@ -20,7 +21,7 @@ pub(super) use conditions::accepted;
 pub use conditions::{found_invalid, outdated};
 
 /// Describes how things stand.
-pub(super) fn describe(inputs: &Inputs<'_>, course: &Course) -> JobRequestStatus {
+pub(super) fn describe(inputs: &Inputs<'_>, course: &Course, clean_up: &CleanUp) -> JobRequestStatus {
     let stored = inputs.stored;
     let newest = course.records.runs.first();
     // What a run was made with stays with it: a template edited since is for the next one.
@@ -38,7 +39,7 @@ pub(super) fn describe(inputs: &Inputs<'_>, course: &Course) -> JobRequestStatus
     let mut status = JobRequestStatus {
         observed_generation: inputs.request.generation(),
         phase: Some(verdict.phase()),
-        conditions: conditions::conditions(inputs, course, &verdict),
+        conditions: conditions::conditions(inputs, course, clean_up, &verdict),
         run: newest.map(|run| run.number),
         job_name: newest.map(|run| run.job_name.clone()),
         start_time: newest.and_then(|run| run.start_time.clone()),
@@ -112,6 +113,24 @@ pub(super) fn rerun_event(stored: &JobRequestStatus, described: &JobRequestStatu
     let is_replaced = ready.reason == Reason::Replacing.as_str();
     (waits(described) && !waits(stored) && !is_replaced)
         .then(|| Event::new(EventReason::RerunRequested, &ready.message))
+}
+
+/// The events of what the API server refuses, once for each run and for each kind of change.
+pub(super) fn refusal_events(
+    stored: &JobRequestStatus,
+    described: &JobRequestStatus,
+) -> impl Iterator<Item = Event> + use<> {
+    let forbidden = described.condition(ConditionType::Ready).filter(|ready| {
+        let was = stored.condition(ConditionType::Ready).is_some_and(|was| was.reason == ready.reason);
+        ready.reason == Reason::JobForbidden.as_str() && !(was && stored.run == described.run)
+    });
+    let refused = described.condition(ConditionType::ChangeRefused).filter(|refused| {
+        let was = stored.condition(ConditionType::ChangeRefused);
+        !was.is_some_and(|was| was.reason == refused.reason)
+    });
+    let forbidden = forbidden.map(|ready| Event::new(EventReason::JobForbidden, &ready.message));
+    let refused = refused.map(|refused| Event::new(EventReason::ChangeRefused, &refused.message));
+    forbidden.into_iter().chain(refused)
 }
 
 fn count(status: &mut JobRequestStatus, inputs: &Inputs<'_>, course: &Course) {

@@ -9,8 +9,8 @@ use std::time::Duration;
 use jobrequest::api::labels;
 use jobrequest::compile::Layers;
 use jobrequest::reconcile::{
-    Answer, Answers, Call, Clock, Creation, JobView, Memory, Observed, Pass, Plan, Rest, Step, StoredRequest,
-    plan,
+    Answer, Answers, Call, Change, Clock, JobView, Memory, Next, Observed, Pass, Plan, Read, Refusal, Step,
+    StoredRequest, plan,
 };
 use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
@@ -44,6 +44,8 @@ pub struct Lab {
     /// Whatever events are asked for.
     pub events: Vec<Value>,
     pub admission: Admission,
+    /// Patches and deletes are refused.
+    pub refuses: bool,
     /// Names of Jobs that were created here, in order.
     pub created: Vec<String>,
     /// What must not be: a Job was touched that was not ours, or words for people were read.
@@ -79,6 +81,7 @@ impl Lab {
             pods,
             events,
             admission,
+            refuses: false,
             created: Vec::new(),
             trespass: None,
             writes: 0,
@@ -139,8 +142,9 @@ impl Lab {
                     looked_at = 0;
                 }
                 Some(_) if is_changed => idle = 0,
-                Some(Rest::AwaitChange) => return Ok(calls),
-                Some(Rest::After(pause)) => {
+                Some(Next::AwaitChange) => return Ok(calls),
+                Some(Next::Again) => {}
+                Some(Next::After(pause)) => {
                     idle = if self.writes == writes { idle + 1 } else { 0 };
                     if idle == IDLE {
                         return Ok(calls);
@@ -153,7 +157,7 @@ impl Lab {
     }
 
     /// One pass; `None`: it died.
-    fn pass(&mut self, calls: &mut usize, death: Option<Death>) -> Option<Rest> {
+    fn pass(&mut self, calls: &mut usize, death: Option<Death>) -> Option<Next> {
         let mut pass = Pass::new(self.observed(), Layers::default(), self.clock());
         loop {
             match pass.step(self.clock()) {
@@ -182,16 +186,19 @@ impl Lab {
 
     fn perform(&mut self, call: &Call) -> Answer {
         match call {
-            Call::GetRequest => Answer::Request(Some(Box::new(view(&self.request)))),
-            Call::GetJob(name) => Answer::Job(self.jobs.get(name).map(|job| Box::new(view(job)))),
-            Call::ListEvents(_) => Answer::Events(Some(self.events.iter().map(view).collect())),
-            Call::ListJobs => {
+            Call::Read(Read::Request) => Answer::Request(Some(Box::new(view(&self.request)))),
+            Call::Read(Read::Job(name)) => Answer::Job(self.jobs.get(name).map(|job| Box::new(view(job)))),
+            Call::Read(Read::Events(_)) => Answer::Events(Some(self.events.iter().map(view).collect())),
+            Call::Read(Read::Jobs) => {
                 Answer::Jobs(self.jobs.values().filter(|job| is_labelled(job)).map(view).collect())
             }
-            Call::CreateJob { job, .. } => Answer::Creation(self.create(serde_json::to_value(job).unwrap())),
-            Call::PatchJob { name, patch } => self.patch(name, patch),
-            Call::GetTemplate(_) => Answer::Template(None),
-            Call::DeleteJob { name, uid, resource_version, .. } => {
+            Call::Change(Change::Patch { .. } | Change::Delete { .. }) if self.refuses => {
+                Answer::Refused(Refusal::new(500, "InternalError", "failed calling webhook"))
+            }
+            Call::Change(Change::Create { job, .. }) => self.create(serde_json::to_value(job).unwrap()),
+            Call::Change(Change::Patch { name, patch }) => self.patch(name, patch),
+            Call::Read(Read::Template(_)) => Answer::Template(None),
+            Call::Change(Change::Delete { name, uid, resource_version, .. }) => {
                 let Some(job) = self.jobs.get(name).cloned() else { return Answer::Missing };
                 let metadata = &job["metadata"];
                 if metadata["uid"] != *uid || metadata["resourceVersion"] != *resource_version {
@@ -221,15 +228,17 @@ impl Lab {
         json!(self.version.to_string())
     }
 
-    fn create(&mut self, mut job: Value) -> Creation {
+    fn create(&mut self, mut job: Value) -> Answer {
         let name = job["metadata"]["name"].as_str().unwrap().to_owned();
         if self.jobs.contains_key(&name) {
-            return Creation::NameTaken;
+            return Answer::NameTaken;
         }
         match &self.admission {
             Admission::Allowed => {}
-            Admission::Forbidden(message) => return Creation::Forbidden(message.clone()),
-            Admission::Invalid(message) => return Creation::Invalid(message.clone()),
+            Admission::Forbidden(message) => {
+                return Answer::Refused(Refusal::new(403, "Forbidden", message));
+            }
+            Admission::Invalid(message) => return Answer::Refused(Refusal::new(422, "Invalid", message)),
         }
         self.writes += 1;
         job["spec"].as_object_mut().unwrap().remove("template");
@@ -238,7 +247,7 @@ impl Lab {
         let created = view(&job);
         self.created.push(name.clone());
         self.jobs.insert(name, job);
-        Creation::Created(Box::new(created))
+        Answer::Created(Box::new(created))
     }
 
     fn patch(&mut self, name: &str, patch: &Value) -> Answer {
@@ -270,6 +279,35 @@ impl Lab {
         let version = self.next();
         self.request["metadata"]["annotations"] = json!({labels::RERUN: version});
         self.request["metadata"]["resourceVersion"] = version;
+    }
+
+    /// Somebody writes the request: nothing that matters, but it is looked at again, by a process that knows nothing.
+    pub fn touch_request(&mut self) {
+        let version = self.next();
+        self.request["metadata"]["resourceVersion"] = version;
+        self.restart();
+    }
+
+    /// Numbers and results of all runs.
+    pub fn results(&self) -> Vec<(Value, Value)> {
+        let runs = self.request["status"]["runs"].as_array().into_iter().flatten();
+        runs.map(|run| (run["number"].clone(), run["result"].clone())).collect()
+    }
+
+    /// No run whose Job has ended is open.
+    pub fn is_all_recorded(&self) -> Result<(), String> {
+        let status = view::<StoredRequest>(&self.request).known_status();
+        let is_over = |uid: &str| {
+            let job = self.jobs.values().map(view::<JobView>).find(|job| job.uid() == uid);
+            job.is_some_and(|job| job.is_terminal())
+        };
+        let left =
+            status.runs.iter().find(|run| run.is_open() && run.job_uid.as_deref().is_some_and(is_over));
+        let is_deleting = !self.request["metadata"]["deletionTimestamp"].is_null();
+        match left {
+            Some(run) if !is_deleting => Err(format!("the result of run {} is not recorded", run.number)),
+            _ => Ok(()),
+        }
     }
 
     /// The Job controller ends every Job of the request that may go on.

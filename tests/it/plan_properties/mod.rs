@@ -30,6 +30,7 @@ pub(crate) fn tests() -> Vec<Trial> {
         a_performed_plan_leaves_nothing_to_do,
         messages_hints_and_phase_are_never_read,
         messages_of_a_real_history_are_never_read,
+        a_refusal_keeps_nothing_else_from_being_done,
     ];
     all.extend(kstatus::tests());
     all
@@ -151,9 +152,28 @@ proptest! {
         words::are_never_read(&observed, clock, seed).map_err(TestCaseError::fail)?;
     }
 
+    /// Whatever is refused, what has ended is recorded; once nothing is refused, all comes out as if nothing had been.
+    fn a_refusal_keeps_nothing_else_from_being_done(begin in seen::lab()) {
+        let mut undisturbed = begin.clone();
+        undisturbed.complete();
+        undisturbed.settle(None).map_err(TestCaseError::fail)?;
+        let mut lab = begin;
+        lab.refuses = true;
+        lab.complete();
+        lab.settle(None).map_err(TestCaseError::fail)?;
+        lab.is_all_recorded().map_err(TestCaseError::fail)?;
+        lab.refuses = false;
+        lab.touch_request();
+        lab.settle(None).map_err(TestCaseError::fail)?;
+        prop_assert_eq!(&lab.created, &undisturbed.created);
+        let results = |lab: &lab::Lab| lab.results();
+        prop_assert_eq!(results(&lab), results(&undisturbed));
+    }
+
     /// Nor in any state that a real history comes through.
     fn messages_of_a_real_history_are_never_read(mut lab in seen::lab(), seed in any::<u64>(), death in 0..12_usize, rerun in any::<bool>()) {
         lab.rewords = Some(seed);
+        lab.refuses = seed % 3 == 0;
         lab.settle(Some(Death { at: death, is_performed: seed % 2 == 0 })).map_err(TestCaseError::fail)?;
         if rerun {
             lab.ask_for_a_rerun();

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use jobrequest::reconcile::{Answers, Clock, Creation, EventsOf, JobView, Memory, Observed, StoredRequest};
+use jobrequest::reconcile::{
+    Answers, ChangeKey, Clock, Creation, EventsOf, JobView, Memory, Observed, Refusal, Refused, StoredRequest,
+};
 use k8s_openapi::jiff::Timestamp;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -119,8 +121,9 @@ fn answers() -> BoxedStrategy<AnswerChoice> {
     let creation = prop_oneof![
         parts::job_choice().prop_map(|job| CreationChoice::Created(Box::new(job))),
         Just(CreationChoice::Other(Creation::NameTaken)),
-        parts::text().prop_map(|message| CreationChoice::Other(Creation::Invalid(message))),
-        parts::text().prop_map(|message| CreationChoice::Other(Creation::Forbidden(message))),
+        (select([400, 403, 413, 422, 429, 500].as_slice()), parts::text()).prop_map(|(code, message)| {
+            CreationChoice::Other(Creation::Refused(Refusal::new(code, &message, &message)))
+        }),
     ];
     (
         proptest::option::of(uptime()),
@@ -180,7 +183,7 @@ struct MemoryChoice {
     created: Option<(Duration, JobChoice)>,
     recorded_since: BTreeMap<&'static str, Duration>,
     last_words: Option<JobChoice>,
-    forbidden: Option<(u32, Duration)>,
+    refused: Vec<(&'static str, u8, Refused)>,
     written_at: Option<Duration>,
 }
 
@@ -190,17 +193,31 @@ fn memory() -> BoxedStrategy<MemoryChoice> {
         proptest::option::weighted(0.2, (uptime(), parts::job_choice())),
         seen,
         proptest::option::weighted(0.2, parts::job_choice()),
-        proptest::option::weighted(0.2, (any::<u32>(), uptime())),
+        proptest::collection::vec(refused(), 0..3),
         proptest::option::of(uptime()),
     )
-        .prop_map(|(created, recorded_since, last_words, forbidden, written_at)| MemoryChoice {
+        .prop_map(|(created, recorded_since, last_words, refused, written_at)| MemoryChoice {
             created,
             recorded_since,
             last_words,
-            forbidden,
+            refused,
             written_at,
         })
         .boxed()
+}
+
+/// A change of the Job of this name that was refused.
+fn refused() -> BoxedStrategy<(&'static str, u8, Refused)> {
+    (select(JOB_NAMES.as_slice()), 0..2_u8, parts::text(), any::<u32>(), uptime())
+        .prop_map(|(name, kind, message, count, until)| {
+            let refusal = Refusal::new(403, "Forbidden", &message);
+            (name, kind, Refused { refusal, count, until })
+        })
+        .boxed()
+}
+
+fn key(name: &str, kind: u8) -> ChangeKey {
+    if kind == 0 { ChangeKey::Create(name.to_owned()) } else { ChangeKey::Delete(format!("job-{name}")) }
 }
 
 impl MemoryChoice {
@@ -221,7 +238,11 @@ impl MemoryChoice {
                 .collect(),
             own_run: None,
             only_creates: BTreeMap::new(),
-            forbidden: self.forbidden,
+            refused: self
+                .refused
+                .into_iter()
+                .map(|(name, kind, refused)| (key(name, kind), refused))
+                .collect(),
             inquiry: None,
             pod_failure: None,
             written_at: self.written_at,

@@ -23,7 +23,7 @@ pub enum Stage {
 use Stage::{User as Act, Wait, Work};
 
 /// Workloads by name, with a TTL in the spec. They follow templates and replace runs where the name says so.
-pub const WORKLOADS: [(&str, Option<i32>, &[Stage]); 17] = [
+pub const WORKLOADS: [(&str, Option<i32>, &[Stage]); 18] = [
     ("a run", None, &[Work]),
     ("a run with a TTL", Some(0), &[Work]),
     ("an edit of an active run", None, &[Wait, Act(User::Edit(1)), Wait, Work]),
@@ -64,6 +64,19 @@ pub const WORKLOADS: [(&str, Option<i32>, &[Stage]); 17] = [
         "follow: an edit of a template",
         None,
         &[Work, Act(User::Template), Work, Act(User::RemakeTemplate), Work],
+    ),
+    (
+        "refused: clean-up, and changes in place",
+        Some(0),
+        &[
+            Act(User::RefuseDeletes(true)),
+            Act(User::RefusePatches(true)),
+            Wait,
+            Act(User::Parallelism(3)),
+            Work,
+            Act(User::Edit(1)),
+            Work,
+        ],
     ),
     (
         "wiped, lost, and a foreign Job",

@@ -1,6 +1,6 @@
 //! Schedules: drawn from a seed, replayed from a list, shrunk to a short one.
 
-use jobrequest::reconcile::Call;
+use jobrequest::reconcile::{Call, Change};
 
 use super::heal::heal;
 use super::mutant::Mutant;
@@ -147,10 +147,9 @@ fn pause(rng: &mut Rng) -> u64 {
 
 fn operator(rng: &mut Rng, world: &World, scenario: &Scenario, faults: &mut usize) -> Action {
     let mut operator = rng.below(world.operators.len());
-    let creates = world.operators[0]
-        .running
-        .as_ref()
-        .is_some_and(|running| running.sent.is_none() && matches!(running.call, Call::CreateJob { .. }));
+    let creates = world.operators[0].running.as_ref().is_some_and(|running| {
+        running.sent.is_none() && matches!(running.call, Call::Change(Change::Create { .. }))
+    });
     if scenario.hesitates && operator == 0 && creates && rng.chance(90) {
         operator = world.operators.len() - 1;
     }

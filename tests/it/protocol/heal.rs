@@ -4,13 +4,14 @@
 //! it. A rule that forgets to look again is found out.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use jobrequest::api::condition::RunResult;
 use jobrequest::compile::digest::digest;
 
 use super::operator::View;
 use super::oracle::doors;
-use super::server::{NAME, Progress};
+use super::server::{NAME, Progress, Refusing, StoredJob};
 use super::spec::Policy;
 use super::world::{Action, User, World};
 
@@ -121,7 +122,15 @@ pub fn heal(world: &mut World) -> Result<(), String> {
         let now = world.server.now;
         world.operators[operator].wake_at.get_or_insert(now);
     }
-    world.apply(Action::User(User::Forbid(false)));
+    // Policies may refuse what they like: what has ended is recorded.
+    if world.server.refusing != Refusing::default() {
+        settle(world, true, faults)?;
+        recorded(world)?;
+        is_bounded(world)?;
+    }
+    for user in [User::Forbid(false), User::RefusePatches(false), User::RefuseDeletes(false)] {
+        world.apply(Action::User(user));
+    }
     settle(world, false, faults)?;
     in_place(world)?;
     for run in 1..=20 {
@@ -134,6 +143,51 @@ pub fn heal(world: &mut World) -> Result<(), String> {
     settle(world, true, faults)?;
     stands(world)?;
     fixed_point(world)
+}
+
+/// The result of every Job that has ended is in the records, and the status speaks of the newest generation.
+fn recorded(world: &World) -> Result<(), String> {
+    let server = &world.server;
+    let Some(request) = server.request().filter(|request| !request.is_deleting()) else { return Ok(()) };
+    let status = request.known_status();
+    if status.observed_generation != request.generation() {
+        return Err(format!("generation {} is not observed while changes are refused", request.generation()));
+    }
+    for run in status.runs.iter().filter(|run| run.is_open()) {
+        let is_its = |job: &&Rc<StoredJob>| {
+            job.is_cached() && job.view.is_of(request.uid()) && job.view.run() == Some(run.number)
+        };
+        let job = server.job(&run.job_name).filter(is_its);
+        if job.is_some_and(|job| job.view.is_terminal()) {
+            return Err(format!(
+                "run {} has ended, which is not recorded while changes are refused",
+                run.number
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// For an hour in which everything is refused, each operator tries each change now and then only.
+fn is_bounded(world: &mut World) -> Result<(), String> {
+    let before = world.server.refused;
+    let end = world.server.now + 3_600_000;
+    while world.server.now < end {
+        let now = world.server.now;
+        for operator in 0..world.operators.len() {
+            if world.operators[operator].wake_at.is_some_and(|at| at <= now) {
+                world.apply(Action::Begin(operator, View { words: true, ..View::default() }));
+                pass(world, operator, &mut Faults::default())?;
+            }
+        }
+        let due = world.operators.iter().filter_map(|operator| operator.wake_at).min().unwrap_or(end);
+        world.apply(Action::Tick(due.clamp(now + 1, end) - now));
+    }
+    let tried = world.server.refused - before;
+    let jobs = world.server.live_jobs().count() + 1;
+    // Every 300 s in the end, and some times while the pauses grow.
+    let limit = world.operators.len() * jobs * 2 * (12 + 9);
+    if tried > limit { Err(format!("{tried} refused changes in an hour, with {jobs} Jobs")) } else { Ok(()) }
 }
 
 /// A live Job holds what the spec wants, unless somebody else wrote it.

@@ -10,7 +10,7 @@ use jobrequest::api::run_policy::OnTemplateChange;
 use jobrequest::api::status::{HandledRerun, TemplatePin};
 use jobrequest::api::{JobRequestStatus, labels};
 use jobrequest::compile::digest::digest;
-use jobrequest::reconcile::{Answer, Call, Creation, JobView, Memory, StoredRequest};
+use jobrequest::reconcile::{Answer, Call, JobView, Memory, Read, StoredRequest};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 
 use super::oracle::doors;
@@ -50,10 +50,11 @@ pub enum Mutant {
     ReplacesInBackground,
     ReplacedIsEnough,
     HidesLimits,
+    RefusalEndsThePass,
 }
 
 impl Mutant {
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 32] = [
         Self::StatusIgnoresVersion,
         Self::DeleteIgnoresVersion,
         Self::PatchIgnoresUid,
@@ -85,6 +86,7 @@ impl Mutant {
         Self::ReplacesInBackground,
         Self::ReplacedIsEnough,
         Self::HidesLimits,
+        Self::RefusalEndsThePass,
     ];
 
     /// The rule, what is taken away, and the scenario that shows it soonest.
@@ -127,6 +129,7 @@ impl Mutant {
             Self::ReplacesInBackground => (14, "a run is replaced in the background", "replace"),
             Self::ReplacedIsEnough => (14, "a replaced run asks for no successor", "replace-held"),
             Self::HidesLimits => (9, "history limits are not seen", "history"),
+            Self::RefusalEndsThePass => (7, "a refused change ends the pass", "refused-deletes"),
         }
     }
 
@@ -278,13 +281,13 @@ impl Mutant {
         let newest = server.request().and_then(|request| request.known_status().runs.first().cloned());
         let adopts = newest.as_ref().is_some_and(|run| run.job_uid.is_none());
         match (self, call, &mut *answer) {
-            (Self::RequestFromCache, Call::GetRequest, Answer::Request(found)) => {
+            (Self::RequestFromCache, Call::Read(Read::Request), Answer::Request(found)) => {
                 *found = Some(Box::new(cached.clone()));
             }
-            (Self::StepsOverOwn, Call::GetJob(_), Answer::Job(Some(job))) if adopts => {
+            (Self::StepsOverOwn, Call::Read(Read::Job(_)), Answer::Job(Some(job))) if adopts => {
                 job.metadata.annotations = None;
             }
-            (Self::StepsOverPredecessor, Call::GetJob(_), Answer::Job(Some(job))) => {
+            (Self::StepsOverPredecessor, Call::Read(Read::Job(_)), Answer::Job(Some(job))) => {
                 job.metadata.owner_references.iter_mut().flatten().for_each(|owner| {
                     if owner.uid != uid {
                         "CronJob".clone_into(&mut owner.kind);
@@ -294,23 +297,19 @@ impl Mutant {
                     job.metadata.deletion_timestamp = None;
                 }
             }
-            (
-                Self::DigestOfReservation,
-                _,
-                Answer::Job(Some(job)) | Answer::Creation(Creation::Created(job)),
-            ) => {
+            (Self::DigestOfReservation, _, Answer::Job(Some(job)) | Answer::Created(job)) => {
                 let annotations = job.metadata.annotations.get_or_insert_default();
                 annotations.remove(labels::DIGEST);
                 annotations.remove(labels::GENERATION);
             }
-            (Self::AdoptsFromCache, Call::GetJob(name), Answer::Job(found)) if adopts => {
+            (Self::AdoptsFromCache, Call::Read(Read::Job(name)), Answer::Job(found)) if adopts => {
                 // Any Job that ever had this name and was ours: the oldest version there is.
                 let versions = server.jobs.get(name).into_iter().flatten().flatten();
                 if let Some(old) = versions.into_iter().find(|old| old.view.is_of(uid)) {
                     *found = Some(Box::new(old.view.clone()));
                 }
             }
-            (Self::GoneByCache, Call::GetJob(name), Answer::Job(found)) if !adopts => {
+            (Self::GoneByCache, Call::Read(Read::Job(name)), Answer::Job(found)) if !adopts => {
                 *found = cached_jobs.iter().find(|job| job.name() == name).map(|job| Box::new(job.clone()));
             }
             (Self::AdoptsTokens, _, Answer::Job(Some(job))) if adopts => {
@@ -322,15 +321,15 @@ impl Mutant {
                     job.metadata.annotations.get_or_insert_default().insert(labels::RERUN.to_owned(), text);
                 }
             }
-            (Self::AdoptsFromCacheOfTemplates, Call::GetTemplate(_), Answer::Template(found)) => {
+            (Self::AdoptsFromCacheOfTemplates, Call::Read(Read::Template(_)), Answer::Template(found)) => {
                 *found = Some(template.clone());
             }
-            (Self::ListsNothing, Call::ListJobs, Answer::Jobs(jobs)) => jobs.clear(),
+            (Self::ListsNothing, Call::Read(Read::Jobs), Answer::Jobs(jobs)) => jobs.clear(),
             _ => {}
         }
         match answer {
             Answer::Request(Some(request)) | Answer::Written(request) => self.request(request),
-            Answer::Job(Some(job)) | Answer::Patched(job) | Answer::Creation(Creation::Created(job)) => {
+            Answer::Job(Some(job)) | Answer::Patched(job) | Answer::Created(job) => {
                 self.job(job, uid);
             }
             Answer::Jobs(jobs) => jobs.iter_mut().for_each(|job| self.job(job, uid)),

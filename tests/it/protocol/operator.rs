@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jobrequest::api::labels;
 use jobrequest::reconcile::{
-    Answer, Answers, Call, Clock, Creation, JobView, Memory, Observed, Pass, Rest, Step, StoredRequest,
+    Answer, Answers, Call, Change, Clock, JobView, Memory, Next, Observed, Pass, Step, StoredRequest,
 };
 
 use super::mutant::Mutant;
@@ -165,10 +165,11 @@ impl Operator {
             Step::Rest(rest) => {
                 self.remember(&uid, pass);
                 self.wake_at = match rest {
-                    Rest::After(pause) => {
+                    Next::Again => Some(server.now),
+                    Next::After(pause) => {
                         Some(server.now + u64::try_from(pause.as_millis()).unwrap_or(u64::MAX).max(100))
                     }
-                    Rest::AwaitChange => None,
+                    Next::AwaitChange => None,
                 };
             }
         }
@@ -178,7 +179,7 @@ impl Operator {
     pub fn answer(&mut self, mut answer: Answer, server: &Server) {
         let Some(mut running) = self.running.take() else { return };
         match &answer {
-            Answer::Job(Some(job)) | Answer::Creation(Creation::Created(job)) => {
+            Answer::Job(Some(job)) | Answer::Created(job) => {
                 running.answered.insert(job.uid().to_owned());
             }
             Answer::Jobs(jobs) => running.answered.extend(jobs.iter().map(|job| job.uid().to_owned())),
@@ -234,7 +235,9 @@ fn alter(call: &mut Call, server: &Server) {
 /// The create may still be sent, by the process's own clock.
 pub fn may_send(call: &Call, clock: Clock, mutant: Option<Mutant>) -> bool {
     match call {
-        Call::CreateJob { before, .. } => clock.uptime < *before || mutant == Some(Mutant::SendsLate),
+        Call::Change(Change::Create { before, .. }) => {
+            clock.uptime < *before || mutant == Some(Mutant::SendsLate)
+        }
         _ => true,
     }
 }

@@ -4,7 +4,8 @@ use super::server::Propagation::{Background, Foreground, Orphan};
 use super::spec::Policy;
 use super::world::User::{
     self, Alias, Annotate, Create, Delete, DeleteJob, Edit, EditToken, Forbid, Foreign, Mend, Parallelism,
-    Queue, RemakeTemplate, Spoil, StripLabels, StripOwner, Suspend, Template, Token, Wipe,
+    Queue, RefuseDeletes, RefusePatches, RemakeTemplate, Spoil, StripLabels, StripOwner, Suspend, Template,
+    Token, Wipe,
 };
 
 /// A mix of actions and how many of them a schedule has.
@@ -38,7 +39,7 @@ const fn with(policy: Policy, scenario: Scenario) -> Scenario {
     Scenario { policy, ..scenario }
 }
 
-pub const SCENARIOS: [Scenario; 35] = [
+pub const SCENARIOS: [Scenario; 38] = [
     scenario("edits", None, &[Edit(0), Edit(1), Edit(2)]),
     scenario("ttl", Some(0), &[Edit(0), Edit(1), StripOwner(1), StripOwner(2)]),
     scenario(
@@ -235,6 +236,46 @@ pub const SCENARIOS: [Scenario; 35] = [
         Policy::NoHistory,
         scenario("history", None, &[Edit(1), Edit(0), Token(1), StripOwner(1), DeleteJob(1, Background)]),
     ),
+    // A retention policy: Jobs are kept for the auditors.
+    with(
+        Policy::NoHistory,
+        scenario(
+            "refused-deletes",
+            Some(0),
+            &[RefuseDeletes(true), RefuseDeletes(true), RefuseDeletes(false), Edit(1), Edit(0), Token(1)],
+        ),
+    ),
+    scenario(
+        "refused-patches",
+        None,
+        &[
+            RefusePatches(true),
+            RefusePatches(true),
+            RefusePatches(false),
+            Parallelism(2),
+            Parallelism(3),
+            Suspend(true),
+            Suspend(false),
+            Alias(1),
+            Edit(1),
+        ],
+    ),
+    with(
+        Policy::Replace,
+        scenario(
+            "refused-replace",
+            Some(30),
+            &[
+                RefuseDeletes(true),
+                RefuseDeletes(false),
+                Forbid(true),
+                Forbid(false),
+                Edit(1),
+                Edit(0),
+                RefusePatches(true),
+            ],
+        ),
+    ),
     scenario(
         "all",
         Some(60),
@@ -261,6 +302,8 @@ pub const SCENARIOS: [Scenario; 35] = [
             Alias(1),
             Forbid(true),
             Forbid(false),
+            RefusePatches(true),
+            RefuseDeletes(true),
             Token(1),
             Annotate(1),
             EditToken(2, 2),

@@ -12,7 +12,7 @@ use jobrequest::api::template_ref::{TemplateKind, TemplateRef};
 use jobrequest::api::{JobRequestStatus, JobTemplateSpec, labels};
 use jobrequest::compile::{Layers, Template};
 use jobrequest::reconcile::observed::Lenient;
-use jobrequest::reconcile::{Answer, Call, Creation, JobView, StoredRequest};
+use jobrequest::reconcile::{Answer, Call, Change, JobView, Read, Refusal, StoredRequest};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
@@ -79,6 +79,14 @@ pub enum Progress {
     Fail,
 }
 
+/// What policies of the cluster refuse: creates (a quota), patches, deletes (a retention policy).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Refusing {
+    pub creates: bool,
+    pub patches: bool,
+    pub deletes: bool,
+}
+
 /// See the module.
 #[derive(Debug)]
 pub struct Server {
@@ -95,8 +103,10 @@ pub struct Server {
     pub templates: Vec<(String, i64)>,
     /// What stands in the annotation door of the living JobRequest.
     pub annotation: u8,
-    /// Quota: creates are forbidden.
-    pub forbids: bool,
+    /// What policies of the cluster refuse.
+    pub refusing: Refusing,
+    /// How many changes were refused.
+    pub refused: usize,
     pub oracle: Oracle,
     last: u64,
     /// Propagation of a JobRequest that is being deleted.
@@ -113,7 +123,8 @@ impl Server {
             jobs: BTreeMap::new(),
             templates: vec![("template-1".to_owned(), 1)],
             annotation: 0,
-            forbids: false,
+            refusing: Refusing::default(),
+            refused: 0,
             oracle: Oracle::default(),
             last: 100,
             propagation: Propagation::Background,
@@ -205,21 +216,29 @@ impl Server {
     /// Performs `call` of a pass over the request with `uid`.
     pub fn perform(&mut self, call: &Call, uid: &str) -> Answer {
         match call {
-            Call::GetRequest => Answer::Request(self.request().map(|request| Box::new((**request).clone()))),
-            Call::GetJob(name) => Answer::Job(self.job(name).map(|job| Box::new(job.view.clone()))),
-            Call::ListEvents(_) => Answer::Events(Some(Vec::new())),
-            Call::ListJobs => Answer::Jobs(
+            Call::Read(Read::Request) => {
+                Answer::Request(self.request().map(|request| Box::new((**request).clone())))
+            }
+            Call::Read(Read::Job(name)) => Answer::Job(self.job(name).map(|job| Box::new(job.view.clone()))),
+            Call::Read(Read::Events(_)) => Answer::Events(Some(Vec::new())),
+            Call::Read(Read::Jobs) => Answer::Jobs(
                 self.live_jobs()
                     .filter(|job| job.value["metadata"]["labels"][labels::REQUEST] == NAME)
                     .map(|job| job.view.clone())
                     .collect(),
             ),
-            Call::CreateJob { job, .. } => Answer::Creation(self.create(serde_json::to_value(job).unwrap())),
-            Call::PatchJob { name, patch } => self.patch(name, patch, uid),
-            Call::DeleteJob { name, uid: job, resource_version, propagation } => {
+            Call::Change(change) if self.refuses(change) => {
+                self.refused += 1;
+                Answer::Refused(Refusal::new(403, "Forbidden", "a policy of the cluster says no"))
+            }
+            Call::Change(Change::Create { job, .. }) => self.create(serde_json::to_value(job).unwrap()),
+            Call::Change(Change::Patch { name, patch }) => self.patch(name, patch, uid),
+            Call::Change(Change::Delete { name, uid: job, resource_version, propagation }) => {
                 self.delete(name, job, resource_version, *propagation, uid)
             }
-            Call::GetTemplate(_) => Answer::Template(Some(self.template(self.templates.len() - 1).pin())),
+            Call::Read(Read::Template(_)) => {
+                Answer::Template(Some(self.template(self.templates.len() - 1).pin()))
+            }
             Call::WriteStatus { uid, resource_version, status } => {
                 self.write_status(uid, resource_version, status)
             }
@@ -227,13 +246,25 @@ impl Server {
         }
     }
 
-    fn create(&mut self, mut job: Value) -> Creation {
+    /// A policy of the cluster refuses it. What names another Job than there is, is judged first.
+    fn refuses(&self, change: &Change) -> bool {
+        let exists = |name: &str, uid: &str| self.job(name).is_some_and(|job| job.view.uid() == uid);
+        match change {
+            Change::Create { job, .. } => {
+                let name = job.metadata.name.as_deref().unwrap_or_default();
+                self.refusing.creates && self.job(name).is_none()
+            }
+            Change::Patch { name, patch } => {
+                self.refusing.patches && exists(name, patch["metadata"]["uid"].as_str().unwrap_or_default())
+            }
+            Change::Delete { name, uid, .. } => self.refusing.deletes && exists(name, uid),
+        }
+    }
+
+    fn create(&mut self, mut job: Value) -> Answer {
         let name = job["metadata"]["name"].as_str().unwrap().to_owned();
         if self.job(&name).is_some() {
-            return Creation::NameTaken;
-        }
-        if self.forbids {
-            return Creation::Forbidden("exceeded quota: count/jobs.batch".to_owned());
+            return Answer::NameTaken;
         }
         let image = job["spec"]["template"]["spec"]["containers"][0]["image"].as_str().unwrap_or_default();
         let program = program_of(image);
@@ -245,7 +276,7 @@ impl Server {
         let now = self.now;
         let request = self.request().cloned();
         self.oracle.created(&stored.view, request.as_deref(), program, now);
-        Creation::Created(Box::new(stored.view.clone()))
+        Answer::Created(Box::new(stored.view.clone()))
     }
 
     fn patch(&mut self, name: &str, patch: &Value, request: &str) -> Answer {
@@ -511,6 +542,13 @@ impl Server {
             value["metadata"].as_object_mut().unwrap().remove(field);
         });
         true
+    }
+
+    /// Policies of the cluster change; false: they do not.
+    pub fn refuse(&mut self, change: impl FnOnce(&mut Refusing)) -> bool {
+        let before = self.refusing;
+        change(&mut self.refusing);
+        self.refusing != before
     }
 
     /// A queue, or a person, suspends or resumes a Job.

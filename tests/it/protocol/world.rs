@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use jobrequest::api::status::Run;
-use jobrequest::reconcile::{Answer, Call};
+use jobrequest::reconcile::{Answer, Call, Change};
 
 use super::mutant::Mutant;
 use super::operator::{Operator, View, may_send};
@@ -32,7 +32,12 @@ pub enum User {
     Wipe,
     Foreign(i32),
     Queue(i32, bool),
+    /// A quota refuses creates.
     Forbid(bool),
+    /// A policy refuses patches of Jobs.
+    RefusePatches(bool),
+    /// A policy refuses deletes of Jobs by the operator.
+    RefuseDeletes(bool),
     /// `spec.rerun`.
     Token(u8),
     /// The annotation.
@@ -127,7 +132,8 @@ impl World {
                 let now = self.server.now;
                 // A create that has not arrived by its deadline never does.
                 self.flights.retain(|flight| {
-                    !matches!(flight.call, Call::CreateJob { .. }) || now <= flight.sent + IN_FLIGHT
+                    !matches!(flight.call, Call::Change(Change::Create { .. }))
+                        || now <= flight.sent + IN_FLIGHT
                 });
                 true
             }
@@ -208,7 +214,11 @@ impl World {
 
     fn call(&mut self, operator: usize) -> bool {
         let Some(answer) = self.perform(operator) else { return false };
-        self.operators[operator].answer(answer, &self.server);
+        if self.server.mutant == Some(Mutant::RefusalEndsThePass) && matches!(answer, Answer::Refused(_)) {
+            self.operators[operator].drop_pass(&self.server);
+        } else {
+            self.operators[operator].answer(answer, &self.server);
+        }
         true
     }
 
@@ -325,18 +335,16 @@ impl World {
             }
             User::Template => server.edit_template(false),
             User::RemakeTemplate => server.edit_template(true),
-            User::Forbid(forbids) => {
-                let differs = server.forbids != forbids;
-                server.forbids = forbids;
-                differs
-            }
+            User::Forbid(refuses) => server.refuse(|refusing| refusing.creates = refuses),
+            User::RefusePatches(refuses) => server.refuse(|refusing| refusing.patches = refuses),
+            User::RefuseDeletes(refuses) => server.refuse(|refusing| refusing.deletes = refuses),
         }
     }
 }
 
 fn words(call: &Call) -> String {
     match call {
-        Call::CreateJob { job, .. } => {
+        Call::Change(Change::Create { job, .. }) => {
             let annotations = job.metadata.annotations.clone().unwrap_or_default();
             format!(
                 "POST {} {}",
@@ -364,8 +372,8 @@ fn words(call: &Call) -> String {
                 status.phase, handled.spec, handled.annotation
             )
         }
-        Call::PatchJob { name, patch } => format!("PATCH {name} {patch}"),
-        Call::DeleteJob { name, propagation, .. } => format!("DELETE {name} {propagation:?}"),
+        Call::Change(Change::Patch { name, patch }) => format!("PATCH {name} {patch}"),
+        Call::Change(Change::Delete { name, propagation, .. }) => format!("DELETE {name} {propagation:?}"),
         Call::Publish(event) => format!("event {}: {}", event.reason, event.note),
         other => format!("{other:?}"),
     }
@@ -390,7 +398,7 @@ fn told(answer: &Answer) -> String {
             format!("200 at {}", request.metadata.resource_version.as_deref().unwrap_or_default())
         }
         Answer::Patched(job) => format!("200 {}", job.uid()),
-        Answer::Creation(jobrequest::reconcile::Creation::Created(job)) => format!("201 {}", job.uid()),
+        Answer::Created(job) => format!("201 {}", job.uid()),
         other => format!("{other:?}"),
     }
 }
