@@ -2,7 +2,7 @@
 
 use super::event::Event;
 use super::observed::{EventView, JobView, Refusal, StoredRequest};
-use super::planned::{Change, Next, Read};
+use super::plan::{Change, Next, Read};
 use crate::api::JobRequestStatus;
 use crate::api::status::TemplatePin;
 

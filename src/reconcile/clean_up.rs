@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use k8s_openapi::jiff::SignedDuration;
 
-use super::course::{Blocked, attempt};
-use super::judge::Judged;
+use super::state::{Blocked, attempt};
+use super::acceptance::Judged;
 use super::observed::{Clock, JobView, Observed, StoredRequest};
-use super::planned::{Change, Next, Plan, Propagation, Read};
+use super::plan::{Change, Next, Plan, Propagation, Read};
 use crate::api::JobRequestStatus;
 use crate::api::condition::RunResult;
 use crate::api::run_policy::RunPolicy;

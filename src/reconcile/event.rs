@@ -1,6 +1,6 @@
 //! Events: on transitions only, sent after the status write that records the transition.
 
-use super::text::bounded_to;
+use super::format::bounded_to;
 use crate::api::condition::EventReason;
 
 /// Longest note that the API server takes, in bytes.

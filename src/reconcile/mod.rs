@@ -11,26 +11,26 @@
 //!           status   (phase, conditions, counts)             <- diagnosis (why is it stuck, why did it fail?)
 //! ```
 //!
-//! `observed` is what all of them read, `course` how things stand between them, `planned` what comes out.
+//! `observed` is what all of them read, `course` how things stand between them, `plan` what comes out.
 
 mod call;
-mod change;
+mod trigger;
 mod clean_up;
-mod course;
+mod state;
 mod diagnosis;
 mod event;
-mod judge;
+mod acceptance;
 pub mod observed;
-mod pass;
+mod reconciler;
+mod planner;
 mod plan;
-mod planned;
-mod record;
+mod history;
 mod rerun;
 mod run;
 mod status;
 mod stop;
-pub mod template;
-mod text;
+pub mod template_status;
+mod format;
 
 pub use call::{Answer, Call, Step};
 pub use event::Event;
@@ -38,8 +38,8 @@ pub use observed::{
     Answers, ChangeKey, Clock, Creation, EventView, EventsOf, Inquiry, JobView, Memory, Observed, OwnRun,
     PodView, Refusal, Refused, StoredRequest,
 };
-pub use pass::Pass;
-pub use plan::plan;
-pub use planned::{Change, Next, Plan, Propagation, Read};
+pub use reconciler::Reconciler;
+pub use planner::plan;
+pub use plan::{Change, Next, Plan, Propagation, Read};
 pub use status::{found_invalid, outdated};
-pub use template::StoredTemplate;
+pub use template_status::StoredTemplate;

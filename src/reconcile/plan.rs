@@ -1,97 +1,142 @@
-//! One round: from everything observed to what is done next.
-//!
-//! A plan asks one question, or makes changes, or writes the status once; `next` says whether to look again at once.
-//! It is deterministic and a fixed point: what it does, once observed, is not planned again.
+//! What a plan consists of: a question, changes of Jobs, a status, events, and when to look again.
 
 use std::time::Duration;
 
-use super::course::{Inputs, Move};
+use k8s_openapi::api::batch::v1::Job;
+use serde_json::Value;
+
 use super::event::Event;
-use super::judge::{Judged, Sound, judge, policy};
-use super::observed::{Clock, Observed};
-use super::planned::{Next, Plan};
-use super::{clean_up, record, run, status};
+use super::observed::{ChangeKey, EventsOf};
 use crate::api::JobRequestStatus;
-use crate::api::condition::{ConditionType, EventReason};
-use crate::api::status::Run;
-use crate::compile::Layers;
+use crate::api::template_ref::TemplateRef;
 
-/// How far apart writes are that only bring counts up to date.
-const PROGRESS_PAUSE: Duration = Duration::from_secs(30);
-
-/// Plans the next round for one JobRequest.
-#[must_use]
-pub fn plan(observed: &Observed, layers: &Layers, clock: Clock) -> Plan {
-    let Some(request) = observed.request.as_ref().filter(|request| !request.is_deleting()) else {
-        return Plan::rest();
-    };
-    let stored = request.known_status();
-    let records = match record::known(observed, request, &stored, clock) {
-        Ok(records) => records,
-        Err(read) => return Plan::ask(read),
-    };
-    let judged = judge(observed, request, &stored, &records, layers);
-    let policy = policy(&judged, &stored);
-    let inputs = Inputs {
-        observed,
-        request,
-        stored: &stored,
-        records: &records,
-        judged: &judged,
-        policy: &policy,
-        layers,
-        clock,
-    };
-    let course = match run::course(&inputs) {
-        Move::Act(plan) => return plan,
-        Move::Stay(course) => course,
-    };
-    let clean_up = clean_up::clean_up(observed, request, &stored, &judged, &policy, clock);
-    if let (Some(act), true) = (&clean_up.act, course.next != Next::Again) {
-        return act.clone();
-    }
-
-    let described = status::describe(&inputs, &course, &clean_up);
-    let mut plan = Plan { next: course.next.sooner(clean_up.next), events: course.events, ..Plan::rest() };
-    if status::differs_in_templates_only(&stored, &described) {
-        plan.events.clear();
-        return plan;
-    }
-    if status::differs_in_progress_only(&stored, &described) {
-        let since = observed.memory.written_at.map(|at| clock.uptime.saturating_sub(at));
-        if let Some(pause) =
-            since.and_then(|since| PROGRESS_PAUSE.checked_sub(since)).filter(|pause| !pause.is_zero())
-        {
-            plan.next = plan.next.sooner(Next::After(pause));
-            plan.events.clear();
-            return plan;
-        }
-    }
-    let newest = course.records.runs.first();
-    plan.events.extend(verdict_event(&stored, &judged, request.generation(), newest));
-    plan.events.extend(status::rerun_event(&stored, &described));
-    plan.events.extend(status::refusal_events(&stored, &described));
-    plan.status = Some(Box::new(described));
-    plan
+/// A read which a rule needs before it can decide; never needed on the clean path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Read {
+    /// GET the JobRequest.
+    Request,
+    /// GET the Job of this name.
+    Job(String),
+    /// LIST the Jobs that carry the request's name.
+    Jobs,
+    /// LIST events about a Job or pod that does not get on.
+    Events(EventsOf),
+    /// GET a template; a JobTemplate is looked up where the JobRequest is.
+    Template(TemplateRef),
 }
 
-/// The event of a verdict, once for each reason and generation; `newest` is the run that it is about.
-fn verdict_event(
-    stored: &JobRequestStatus,
-    judged: &Judged<'_>,
-    generation: i64,
-    newest: Option<&Run>,
-) -> Option<Event> {
-    let (reason, message, event) = match judged {
-        Err(rejection) => (rejection.reason, rejection.message.clone(), EventReason::Rejected),
-        Ok(Sound { compiled: Some(compiled), .. }) if !compiled.clamped.is_empty() => {
-            let (reason, message) = status::accepted(compiled, newest);
-            (reason, message, EventReason::Clamped)
+/// How a Job is deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Propagation {
+    /// At once; the garbage collector then takes its pods.
+    Background,
+    /// When its pods are gone.
+    Foreground,
+}
+
+/// A change of a Job.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Change {
+    /// Create the Job; not sent after `before` (uptime of this process).
+    Create {
+        /// The Job.
+        job: Box<Job>,
+        /// Latest uptime at which it may be sent.
+        before: Duration,
+    },
+    /// Merge-patch the Job; the patch carries its uid and resourceVersion.
+    Patch {
+        /// Name of the Job.
+        name: String,
+        /// The merge patch.
+        patch: Value,
+    },
+    /// Delete the Job and its pods, if it is still the one that was judged.
+    Delete {
+        /// Name of the Job.
+        name: String,
+        /// uid it must have.
+        uid: String,
+        /// resourceVersion it must have.
+        resource_version: String,
+        /// Before its pods, or after them.
+        propagation: Propagation,
+    },
+}
+
+impl Change {
+    /// What it is a change of, whatever version of the Job it was judged on.
+    pub(super) fn key(&self) -> ChangeKey {
+        match self {
+            Self::Create { job, .. } => ChangeKey::Create(job.metadata.name.clone().unwrap_or_default()),
+            Self::Patch { patch, .. } => {
+                let mut fields = patch.clone();
+                let metadata = fields.get_mut("metadata").and_then(Value::as_object_mut);
+                let uid = metadata.and_then(|metadata| {
+                    metadata.remove("resourceVersion");
+                    metadata.remove("uid")
+                });
+                let uid = uid.as_ref().and_then(Value::as_str).unwrap_or_default().to_owned();
+                ChangeKey::Patch { uid, fields: fields.to_string() }
+            }
+            Self::Delete { uid, .. } => ChangeKey::Delete(uid.clone()),
         }
-        Ok(_) => return None,
-    };
-    let is_recorded = stored.condition(ConditionType::Accepted).is_some_and(|accepted| {
-        accepted.reason == reason.as_str() && accepted.observed_generation == Some(generation)
-    });
-    (!is_recorded).then(|| Event::new(event, &message))
+    }
+}
+
+/// When to look again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// At once, with the answers.
+    Again,
+    /// After this time, or on a change.
+    After(Duration),
+    /// On a change.
+    AwaitChange,
+}
+
+impl Next {
+    /// The sooner of two.
+    #[must_use]
+    pub fn sooner(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Again, _) | (_, Self::Again) => Self::Again,
+            (Self::After(a), Self::After(b)) => Self::After(a.min(b)),
+            (Self::After(a), Self::AwaitChange) | (Self::AwaitChange, Self::After(a)) => Self::After(a),
+            (Self::AwaitChange, Self::AwaitChange) => Self::AwaitChange,
+        }
+    }
+}
+
+/// What to do: the question, if there is one; else the changes, then the status, then the events.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// The question.
+    pub read: Option<Read>,
+    /// Changes of Jobs, in order.
+    pub changes: Vec<Change>,
+    /// The whole new status, if it is to be written.
+    pub status: Option<Box<JobRequestStatus>>,
+    /// Events about what the status write records.
+    pub events: Vec<Event>,
+    /// When to look again.
+    pub next: Next,
+}
+
+impl Plan {
+    /// Nothing to do until something changes.
+    #[must_use]
+    pub const fn rest() -> Self {
+        Self { read: None, changes: Vec::new(), status: None, events: Vec::new(), next: Next::AwaitChange }
+    }
+
+    /// Ask first.
+    pub(super) fn ask(read: Read) -> Self {
+        Self { read: Some(read), next: Next::Again, ..Self::rest() }
+    }
+
+    /// Change, then look again.
+    pub(super) fn change(change: Change) -> Self {
+        Self { changes: vec![change], next: Next::Again, ..Self::rest() }
+    }
 }

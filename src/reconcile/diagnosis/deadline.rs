@@ -8,7 +8,7 @@ use super::{Scene, blank, ended, hint, in_pod, is_of_ended_pod, setup, waiting, 
 use crate::api::condition::FailureCategory;
 use crate::api::failure::Failure;
 use crate::reconcile::observed::{ContainerRole, ContainerState, ContainerView, PodView};
-use crate::reconcile::text::bounded_to;
+use crate::reconcile::format::bounded_to;
 
 /// What a container waits with that is being made.
 const CONTAINER_CREATING: &str = "ContainerCreating";
@@ -19,7 +19,7 @@ const MESSAGE: usize = 1024;
 pub(super) fn interrupted(scene: &Scene<'_>, category: FailureCategory, at: Timestamp) -> Failure {
     let of_category = |failure: Failure| Failure { category, attempts: None, ..failure };
     let start = scene.job.status.start_time.as_ref().map(|time| time.0);
-    if let Some((cause, pod)) = waiting::stuck(&scene.pods).or_else(|| scene.setup()) {
+    if let Some((cause, pod)) = pending::stuck(&scene.pods).or_else(|| scene.setup()) {
         let created = || pod.metadata.creation_timestamp.as_ref().map(|time| time.0);
         let since = pod.waits_since.or_else(created).or(start);
         return of_category(waited(cause.failure, since, at));
@@ -28,7 +28,7 @@ pub(super) fn interrupted(scene: &Scene<'_>, category: FailureCategory, at: Time
         return of_category(waited(cause.failure, start, at));
     }
     // Of another pod, which may be gone: it tells more than that this one was being created.
-    let of_setup = scene.before.filter(|before| setup::is_told_by(before));
+    let of_setup = scene.before.filter(|before| pod_setup::is_told_by(before));
     if let Some(failure) = of_setup.filter(|_| !scene.has_started) {
         return of_category(waited(failure.clone(), start, at));
     }
@@ -38,8 +38,8 @@ pub(super) fn interrupted(scene: &Scene<'_>, category: FailureCategory, at: Time
     if let Some(failure) = scene.before.filter(|failure| !is_of_ended_pod(failure)) {
         return of_category(waited(failure.clone(), start, at));
     }
-    if let Some(failed) = ended::newest(&scene.pods).or_else(|| scene.failed_before()) {
-        let message = format!("the last pod had failed: {}", words::sentence(&failed, MESSAGE));
+    if let Some(failed) = terminated::newest(&scene.pods).or_else(|| scene.failed_before()) {
+        let message = format!("the last pod had failed: {}", summary::sentence(&failed, MESSAGE));
         return of_category(Failure { message: Some(bounded_to(&message, MESSAGE)), ..failed });
     }
     let message = if scene.was_running {

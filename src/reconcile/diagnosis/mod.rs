@@ -8,23 +8,23 @@
 //! Pods vanish: what was recorded stays, unless what comes later tells more.
 
 mod deadline;
-mod ended;
+mod terminated;
 mod hint;
-pub(super) mod inquiry;
-mod refusal;
-mod setup;
-mod waiting;
-mod words;
+pub(super) mod event_query;
+mod pod_creation;
+mod pod_setup;
+mod pending;
+mod summary;
 
 use k8s_openapi::jiff::Timestamp;
 
-use inquiry::Look;
+use event_query::Look;
 
-pub(super) use refusal::of_job as job_forbidden;
+pub(super) use pod_creation::of_job as job_forbidden;
 
-use super::course::Inputs;
+use super::state::Inputs;
 use super::observed::{ContainerState, JobConditionView, JobView, Observed, PodView};
-use super::text::{bounded_to, printable};
+use super::format::{bounded_to, printable};
 use crate::api::condition::{FailureCategory, Obstacle, Phase, Reason, RunResult, Stop};
 use crate::api::failure::Failure;
 use crate::api::status::Run;
@@ -84,8 +84,8 @@ impl<'a> Scene<'a> {
 
     /// What refuses the Job's pods: as answered, or, between two questions, as told before.
     fn refusal(&self) -> Option<Cause> {
-        if let Some(events) = inquiry::answer(self.observed, &refusal::events_of(self.job)) {
-            return refusal::told_by(events);
+        if let Some(events) = event_query::answer(self.observed, &pod_creation::events_of(self.job)) {
+            return pod_creation::told_by(events);
         }
         let told = self.before.filter(|before| before.reason.as_deref() == Some("FailedCreate"))?;
         let is_at_hand = self.pods.is_empty() && !self.has_started;
@@ -94,12 +94,12 @@ impl<'a> Scene<'a> {
 
     /// What keeps a node from setting up a pod: as answered, or, between two questions, as told before.
     fn setup(&self) -> Option<(Cause, &'a PodView)> {
-        let pod = setup::pending(&self.pods, self.before)?;
-        if let Some(events) = inquiry::answer(self.observed, &setup::events_of(pod)) {
-            return Some((setup::told_by(pod, events)?, pod));
+        let pod = pod_setup::pending(&self.pods, self.before)?;
+        if let Some(events) = event_query::answer(self.observed, &pod_setup::events_of(pod)) {
+            return Some((pod_setup::told_by(pod, events)?, pod));
         }
-        let told = self.before.filter(|before| setup::is_about(before, pod))?;
-        Some((Cause { reason: waiting::reason_of(told)?, failure: told.clone() }, pod))
+        let told = self.before.filter(|before| pod_setup::is_about(before, pod))?;
+        Some((Cause { reason: pending::reason_of(told)?, failure: told.clone() }, pod))
     }
 
     /// Why a pod failed which is gone by now.
@@ -111,16 +111,16 @@ impl<'a> Scene<'a> {
 
     /// What keeps the first container from starting.
     fn cause(&self) -> Option<Cause> {
-        let cause = match waiting::stuck(&self.pods) {
+        let cause = match pending::stuck(&self.pods) {
             Some((cause, _)) => cause,
             None => self
                 .refusal()
-                .filter(|_| refusal::makes_none(self.observed, self.job))
+                .filter(|_| pod_creation::makes_none(self.observed, self.job))
                 .or_else(|| self.setup().map(|(cause, _)| cause))
                 .or_else(|| self.told())?,
         };
         // The kubelet's words alternate while the cause is the same: the first ones stay.
-        let told = self.before.filter(|before| words::is_same_cause(before, &cause.failure));
+        let told = self.before.filter(|before| summary::is_same_cause(before, &cause.failure));
         Some(Cause { failure: told.cloned().unwrap_or(cause.failure), ..cause })
     }
 
@@ -129,8 +129,8 @@ impl<'a> Scene<'a> {
     fn told(&self) -> Option<Cause> {
         let is_over = |pod: &&PodView| pod.is_terminating() || pod.is_failed;
         let told = self.before.filter(|before| !is_of_ended_pod(before))?;
-        let was_asked = inquiry::answer(self.observed, &refusal::events_of(self.job)).is_some();
-        let reason = waiting::reason_of(told)?;
+        let was_asked = event_query::answer(self.observed, &pod_creation::events_of(self.job)).is_some();
+        let reason = pending::reason_of(told)?;
         (!was_asked && self.pods.iter().all(is_over)).then(|| Cause { reason, failure: told.clone() })
     }
 
@@ -170,10 +170,10 @@ pub(super) fn run_has_started<'a>(
 /// Whether to ask for events about `run`, whose `job` lives.
 pub(super) fn look(inputs: &Inputs<'_>, run: &Run, job: &JobView) -> Look {
     let scene = Scene::of(inputs, run, job);
-    let is_clear = scene.has_started || job.is_ending() || waiting::stuck(&scene.pods).is_some();
-    let puzzle = refusal::puzzle(inputs.observed, job)
-        .or_else(|| setup::puzzle(&scene.pods, scene.before).filter(|_| !is_clear));
-    puzzle.map_or(Look::No, |puzzle| inquiry::look(inputs.observed, puzzle, inputs.clock))
+    let is_clear = scene.has_started || job.is_ending() || pending::stuck(&scene.pods).is_some();
+    let puzzle = pod_creation::puzzle(inputs.observed, job)
+        .or_else(|| pod_setup::puzzle(&scene.pods, scene.before).filter(|_| !is_clear));
+    puzzle.map_or(Look::No, |puzzle| event_query::look(inputs.observed, puzzle, inputs.clock))
 }
 
 /// Records whether a container of `run`, whose `job` lives, has started. Resuming a Job starts it anew.
@@ -191,7 +191,7 @@ pub(super) fn record_start(inputs: &Inputs<'_>, run: &mut Run, job: &JobView) {
 pub(super) fn see(inputs: &Inputs<'_>, run: &Run, job: &JobView) -> Seen {
     let scene = Scene::of(inputs, run, job);
     if scene.has_started {
-        let failing = ended::newest(&scene.pods).or_else(|| scene.failed_before());
+        let failing = terminated::newest(&scene.pods).or_else(|| scene.failed_before());
         let failing = failing.map(|failure| Failure { attempts: scene.attempts(), ..failure });
         let failure = run.failure.clone().or(failing);
         let sentence = run.failure.as_ref().map(sentence).unwrap_or_default();
@@ -213,7 +213,7 @@ pub(super) fn capture(inputs: &Inputs<'_>, run: &mut Run, job: &JobView) {
     let scene = Scene::of(inputs, run, job);
     let found = failed(&scene, run, condition, inputs.clock.now);
     let kept = match run.failure.take() {
-        Some(recorded) if words::weight(&recorded) >= words::weight(&found) => recorded,
+        Some(recorded) if summary::weight(&recorded) >= summary::weight(&found) => recorded,
         _ => found,
     };
     run.failure = Some(kept);
@@ -256,7 +256,7 @@ pub(super) fn conclude(inputs: &Inputs<'_>, run: &mut Run, job: &JobView) {
         _ => run.message.take(),
     };
     let native = native.map(|native| bounded_to(&native, SENTENCE / 2) + "; ").unwrap_or_default();
-    let sentence = words::sentence(failure, SENTENCE.saturating_sub(native.len()));
+    let sentence = summary::sentence(failure, SENTENCE.saturating_sub(native.len()));
     run.message = Some(native + &sentence);
 }
 
@@ -271,9 +271,9 @@ fn failed(scene: &Scene<'_>, run: &Run, condition: &JobConditionView, now: Times
     let failure = match condition.reason.as_str() {
         "DeadlineExceeded" => return deadline::interrupted(scene, late, at),
         "PodFailurePolicy" => by_policy(scene, condition),
-        _ => ended::newest(&scene.pods)
+        _ => terminated::newest(&scene.pods)
             .or_else(|| scene.failed_before())
-            .unwrap_or_else(|| ended::unknown(&bounded_to(&printable(&condition.reason), REASON))),
+            .unwrap_or_else(|| terminated::unknown(&bounded_to(&printable(&condition.reason), REASON))),
     };
     Failure { attempts: scene.attempts(), ..failure }
 }
@@ -282,7 +282,7 @@ fn failed(scene: &Scene<'_>, run: &Run, condition: &JobConditionView, now: Times
 fn by_policy(scene: &Scene<'_>, condition: &JobConditionView) -> Failure {
     let native = bounded_to(&printable(&condition.message), SENTENCE / 2);
     let named = scene.pods.iter().find(|pod| condition.message.contains(pod.name()));
-    let failed = named.and_then(|pod| ended::of_pod(pod)).map(|(_, failure)| failure);
+    let failed = named.and_then(|pod| terminated::of_pod(pod)).map(|(_, failure)| failure);
     let failed = failed.or_else(|| scene.failed_before());
     let said = failed.as_ref().and_then(|failure| failure.message.as_deref());
     let message = said.map_or_else(|| native.clone(), |said| format!("{native}: {said}"));
@@ -301,13 +301,13 @@ pub(super) fn late_start(inputs: &Inputs<'_>, run: &Run, job: &JobView, seconds:
     let scene = Scene::of(inputs, run, job);
     let failure = deadline::interrupted(&scene, FailureCategory::StartDeadline, inputs.clock.now);
     let head = format!("no container had started {seconds} s after the start of the Job: ");
-    let sentence = words::sentence(&failure, SENTENCE.saturating_sub(head.len()));
+    let sentence = summary::sentence(&failure, SENTENCE.saturating_sub(head.len()));
     (failure, head + &sentence)
 }
 
 /// `failure` in one line.
 pub(super) fn sentence(failure: &Failure) -> String {
-    words::sentence(failure, SENTENCE)
+    summary::sentence(failure, SENTENCE)
 }
 
 /// Nobody knows how `run` ended.
@@ -325,7 +325,7 @@ pub(super) fn pod_failure(observed: &Observed) -> Option<(String, Box<Failure>)>
     let status = observed.request.as_ref()?.status.0.as_ref().ok()?;
     let uid = status.runs.first().filter(|run| run.is_open())?.job_uid.as_ref()?;
     let pods: Vec<_> = observed.pods.iter().filter(|pod| pod.is_controlled_by(uid)).collect();
-    let newest = ended::newest(&pods).map(|failure| (uid.clone(), Box::new(failure)));
+    let newest = terminated::newest(&pods).map(|failure| (uid.clone(), Box::new(failure)));
     newest.or_else(|| observed.memory.pod_failure.clone().filter(|(of, _)| of == uid))
 }
 

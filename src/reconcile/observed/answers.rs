@@ -7,7 +7,7 @@ use super::event::{EventView, EventsOf};
 use super::job::JobView;
 use crate::api::status::TemplatePin;
 use crate::api::template_ref::TemplateRef;
-use crate::reconcile::text::{bounded, bounded_to, printable};
+use crate::reconcile::format::{bounded, bounded_to, printable};
 
 /// Maximum length of the reason of a refusal, in bytes.
 const MAX_REASON_BYTES: usize = 64;

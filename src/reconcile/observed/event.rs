@@ -8,7 +8,7 @@ use k8s_openapi::jiff::Timestamp;
 use kube::Resource;
 use serde::Deserialize;
 
-use crate::reconcile::text::{bounded_to, printable};
+use crate::reconcile::format::{bounded_to, printable};
 
 /// Longest words of an event that are kept, in bytes.
 const MESSAGE: usize = 1024;

@@ -10,7 +10,7 @@ use kube::Resource;
 use serde::Deserialize;
 
 use crate::api::labels;
-use crate::reconcile::text::{bounded_to, in_one_line, last_words, printable};
+use crate::reconcile::format::{bounded_to, in_one_line, last_words, printable};
 
 /// Longest words of a kubelet or scheduler that are kept, in bytes.
 const MESSAGE: usize = 1024;

@@ -8,12 +8,12 @@ use crate::api::JobRequestStatus;
 use crate::api::condition::{ConditionType, Reason, Stop};
 use crate::api::status::{Run, TemplatePin};
 use crate::compile::{Compiled, Fate, Layers};
-use crate::reconcile::change::Want;
+use crate::reconcile::trigger::Want;
 use crate::reconcile::clean_up::CleanUp;
-use crate::reconcile::course::{Course, Inputs, Standing};
-use crate::reconcile::judge::Sound;
+use crate::reconcile::state::{Course, Inputs, Standing};
+use crate::reconcile::acceptance::Sound;
 use crate::reconcile::observed::{JobConditionView, StoredRequest};
-use crate::reconcile::text::{bounded, bounded_to, whole_seconds};
+use crate::reconcile::format::{bounded, bounded_to, whole_seconds};
 
 /// Longest reason of a condition, in bytes, as the schema has it.
 const REASON: usize = 1024;

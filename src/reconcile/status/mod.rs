@@ -6,9 +6,9 @@
 mod conditions;
 mod verdict;
 
-use super::change::Want;
+use super::trigger::Want;
 use super::clean_up::CleanUp;
-use super::course::{Course, Inputs, Standing};
+use super::state::{Course, Inputs, Standing};
 use super::diagnosis;
 use super::event::Event;
 use crate::api::JobRequestStatus;

@@ -5,10 +5,10 @@
 
 use crate::api::condition::{Phase, Reason, RunResult, Stop, Trigger};
 use crate::api::status::Run;
-use crate::reconcile::change::{self, Want};
-use crate::reconcile::course::{Course, Inputs, Standing};
+use crate::reconcile::trigger::{self, Want};
+use crate::reconcile::state::{Course, Inputs, Standing};
 use crate::reconcile::diagnosis::Seen;
-use crate::reconcile::judge::{Rejection, Sound};
+use crate::reconcile::acceptance::{Rejection, Sound};
 use crate::reconcile::observed::JobView;
 
 /// How the status tells that a rerun was asked for and cannot start yet.

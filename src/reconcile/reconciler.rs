@@ -11,8 +11,8 @@ use k8s_openapi::api::batch::v1::Job;
 use super::call::{Answer, Call, Step};
 use super::diagnosis::{self, inquiry};
 use super::observed::{Answers, ChangeKey, Clock, Creation, JobView, Memory, Observed, StoredRequest};
-use super::plan::plan;
-use super::planned::{Change, Next, Propagation, Read};
+use super::planner::plan;
+use super::plan::{Change, Next, Propagation, Read};
 use crate::compile::Layers;
 
 /// More rounds than any case needs: a pass that has not ended by then looks again later instead of turning for ever.
@@ -114,7 +114,7 @@ impl Pass {
             (Read::Jobs, Answer::Jobs(jobs)) => answers.jobs = Some(jobs),
             (Read::Events(of), Answer::Events(events)) => {
                 answers.events = events.map(|events| (of.clone(), events));
-                inquiry::asked(&mut self.observed.memory, of, clock);
+                event_query::asked(&mut self.observed.memory, of, clock);
             }
             (Read::Template(template), Answer::Template(found)) => {
                 answers.templates.insert(template.clone(), found);

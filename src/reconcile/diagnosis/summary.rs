@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use crate::api::condition::{FailureCategory, Obstacle};
 use crate::api::failure::Failure;
-use crate::reconcile::text::{bounded_to, in_one_line, last_words};
+use crate::reconcile::format::{bounded_to, in_one_line, last_words};
 
 /// `failure` in one line of at most `bytes`: what failed, how, and in whose words.
 pub(super) fn sentence(failure: &Failure, bytes: usize) -> String {

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::inquiry::Puzzle;
+use super::event_query::Puzzle;
 use super::{Cause, blank, hint};
 use crate::api::condition::{FailureCategory, Obstacle, Reason};
 use crate::api::failure::Failure;
 use crate::reconcile::observed::{EventView, EventsOf, JobView, Observed, Refusal};
-use crate::reconcile::text::bounded_to;
+use crate::reconcile::format::bounded_to;
 
 /// How long a Job may take to make its first pod before anybody is asked.
 const PATIENCE: Duration = Duration::from_secs(5);

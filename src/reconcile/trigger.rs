@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::observed::{Answers, JobView, StoredRequest};
-use super::planned::Read;
-use super::record::Records;
+use super::plan::Read;
+use super::history::Records;
 use super::rerun;
 use crate::api::condition::{RunResult, Trigger};
 use crate::api::run_policy::RunPolicy;

@@ -6,9 +6,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
 use super::observed::{Clock, JobView, Observed, StoredRequest};
-use super::planned::Read;
+use super::plan::Read;
 use super::rerun;
-use super::text::{bounded_to, duration_text, whole_seconds};
+use super::format::{bounded_to, duration_text, whole_seconds};
 use crate::api::condition::{Reason, RunResult, Stop, Trigger};
 use crate::api::status::{HandledRerun, MAX_RUNS, Run, TemplatePin};
 use crate::api::{JobRequestSpec, JobRequestStatus, labels};

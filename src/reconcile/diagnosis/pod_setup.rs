@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use k8s_openapi::jiff::SignedDuration;
 
-use super::inquiry::Puzzle;
+use super::event_query::Puzzle;
 use super::{Cause, blocked, has_started};
 use crate::api::condition::{FailureCategory, Obstacle, Reason};
 use crate::api::failure::Failure;

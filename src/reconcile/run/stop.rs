@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use k8s_openapi::jiff::SignedDuration;
 
-use super::change::{self, Want};
+use super::trigger::{self, Want};
 use super::clean_up::{delete, grace};
-use super::course::{Blocked, Inputs, attempt};
+use super::state::{Blocked, Inputs, attempt};
 use super::diagnosis;
 use super::observed::JobView;
-use super::planned::{Change, Next, Plan, Propagation};
-use super::record::Records;
+use super::plan::{Change, Next, Plan, Propagation};
+use super::history::Records;
 use crate::api::condition::Stop;
 use crate::api::status::Run;
 

@@ -57,7 +57,7 @@ fn of_container(pod: &PodView, container: &ContainerView) -> Option<Cause> {
 /// The word for a run that is stuck for this cause; `None`: it tells of something else.
 pub(super) fn reason_of(failure: &Failure) -> Option<Reason> {
     match (failure.category, failure.reason.as_deref().unwrap_or_default()) {
-        (_, word) if setup::is_of_setup(word) => Some(Reason::ContainerCreateFailed),
+        (_, word) if pod_setup::is_of_setup(word) => Some(Reason::ContainerCreateFailed),
         (_, "FailedCreate") => Some(Reason::PodsForbidden),
         (_, "Unschedulable") => Some(Reason::Unschedulable),
         (FailureCategory::ImagePull, _) => Some(Reason::ImagePullFailed),

@@ -13,7 +13,7 @@ use kube::Resource;
 use serde::Deserialize;
 
 use super::observed::{Lenient, trimmed};
-use super::text::{bounded, whole_seconds};
+use super::format::{bounded, whole_seconds};
 use crate::api::condition::{ConditionType, Reason};
 use crate::api::template::TemplateStatus;
 use crate::api::template_ref::{TemplateKind, TemplateRef};

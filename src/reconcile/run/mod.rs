@@ -8,15 +8,15 @@ use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
 
-use super::change::{self, Want};
+use super::trigger::{self, Want};
 use super::clean_up::is_ours_to_change;
-use super::course::{Course, Inputs, Move, Standing, attempt};
+use super::state::{Course, Inputs, Move, Standing, attempt};
 use super::diagnosis::{self, inquiry};
 use super::event::Event;
-use super::judge::Sound;
+use super::acceptance::Sound;
 use super::observed::{ChangeKey, Clock, Creation, JobView, Observed, StoredRequest};
-use super::planned::{Change, Next, Plan, Read};
-use super::record::{self, Records, Reservation, record_progress};
+use super::plan::{Change, Next, Plan, Read};
+use super::history::{self, Records, Reservation, record_progress};
 use super::stop::{Stopping, stop};
 use crate::api::condition::{EventReason, Reason, RunResult, Stop, Trigger};
 use crate::api::failure::Failure;
@@ -197,9 +197,9 @@ fn recorded(inputs: &Inputs<'_>, newest: &Run, uid: &str) -> Move {
     let mut next = next;
     let mut blocked = Vec::new();
     match diagnosis::look(inputs, newest, job) {
-        inquiry::Look::Ask(of) => return Move::Act(Plan::ask(Read::Events(of))),
-        inquiry::Look::Later(pause) => next = next.sooner(Next::After(pause)),
-        inquiry::Look::No => {}
+        event_query::Look::Ask(of) => return Move::Act(Plan::ask(Read::Events(of))),
+        event_query::Look::Later(pause) => next = next.sooner(Next::After(pause)),
+        event_query::Look::No => {}
     }
     if is_ours {
         match stop(inputs, newest, job) {
@@ -236,7 +236,7 @@ fn record(inputs: &Inputs<'_>, job: &JobView, created: Option<Event>) -> Move {
     let known = if is_recorded { inputs.records.clone() } else { inputs.records.with_job(job) };
     let mut has_ended = false;
     let records = known.with_newest(|newest| {
-        has_ended = record::record_result(newest, job);
+        has_ended = history::record_result(newest, job);
         if has_ended {
             diagnosis::conclude(inputs, newest, job);
         }
@@ -252,9 +252,9 @@ fn record(inputs: &Inputs<'_>, job: &JobView, created: Option<Event>) -> Move {
 /// The Job is gone, by a GET. Rules 8, 14.
 fn gone(inputs: &Inputs<'_>, newest: &Run, now: Timestamp) -> Move {
     let records = inputs.records.with_newest(|run| match newest.stop {
-        Some(Stop::Replace) => record::record_replaced(run, now),
+        Some(Stop::Replace) => history::record_replaced(run, now),
         Some(Stop::StartDeadline) | None => {
-            record::record_lost(run, now);
+            history::record_lost(run, now);
             run.failure = Some(diagnosis::lost(run));
         }
     });

@@ -3,12 +3,12 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::change::{Want, want};
+use super::trigger::{Want, want};
 use super::event::Event;
-use super::judge::{Judged, Sound};
+use super::acceptance::{Judged, Sound};
 use super::observed::{Clock, JobView, Observed, StoredRequest};
-use super::planned::{Change, Next, Plan};
-use super::record::Records;
+use super::plan::{Change, Next, Plan};
+use super::history::Records;
 use crate::api::JobRequestStatus;
 use crate::api::condition::Reason;
 use crate::api::failure::Failure;

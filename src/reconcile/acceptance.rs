@@ -2,9 +2,9 @@
 //!
 //! Takes what is observed; returns the [`Judged`] spec, which nothing else makes, and the run policy in force.
 
-use super::change::{Want, want};
+use super::trigger::{Want, want};
 use super::observed::{Creation, Observed, StoredRequest};
-use super::record::Records;
+use super::history::Records;
 use crate::api::condition::{ConditionType, Reason};
 use crate::api::run_policy::RunPolicy;
 use crate::api::status::Run;

@@ -1,0 +1,97 @@
+//! One round: from everything observed to what is done next.
+//!
+//! A plan asks one question, or makes changes, or writes the status once; `next` says whether to look again at once.
+//! It is deterministic and a fixed point: what it does, once observed, is not planned again.
+
+use std::time::Duration;
+
+use super::state::{Inputs, Move};
+use super::event::Event;
+use super::acceptance::{Judged, Sound, judge, policy};
+use super::observed::{Clock, Observed};
+use super::plan::{Next, Plan};
+use super::{clean_up, history, run, status};
+use crate::api::JobRequestStatus;
+use crate::api::condition::{ConditionType, EventReason};
+use crate::api::status::Run;
+use crate::compile::Layers;
+
+/// How far apart writes are that only bring counts up to date.
+const PROGRESS_PAUSE: Duration = Duration::from_secs(30);
+
+/// Plans the next round for one JobRequest.
+#[must_use]
+pub fn plan(observed: &Observed, layers: &Layers, clock: Clock) -> Plan {
+    let Some(request) = observed.request.as_ref().filter(|request| !request.is_deleting()) else {
+        return Plan::rest();
+    };
+    let stored = request.known_status();
+    let records = match history::known(observed, request, &stored, clock) {
+        Ok(records) => records,
+        Err(read) => return Plan::ask(read),
+    };
+    let judged = judge(observed, request, &stored, &records, layers);
+    let policy = policy(&judged, &stored);
+    let inputs = Inputs {
+        observed,
+        request,
+        stored: &stored,
+        records: &records,
+        judged: &judged,
+        policy: &policy,
+        layers,
+        clock,
+    };
+    let course = match run::course(&inputs) {
+        Move::Act(plan) => return plan,
+        Move::Stay(course) => course,
+    };
+    let clean_up = clean_up::clean_up(observed, request, &stored, &judged, &policy, clock);
+    if let (Some(act), true) = (&clean_up.act, course.next != Next::Again) {
+        return act.clone();
+    }
+
+    let described = status::describe(&inputs, &course, &clean_up);
+    let mut plan = Plan { next: course.next.sooner(clean_up.next), events: course.events, ..Plan::rest() };
+    if status::differs_in_templates_only(&stored, &described) {
+        plan.events.clear();
+        return plan;
+    }
+    if status::differs_in_progress_only(&stored, &described) {
+        let since = observed.memory.written_at.map(|at| clock.uptime.saturating_sub(at));
+        if let Some(pause) =
+            since.and_then(|since| PROGRESS_PAUSE.checked_sub(since)).filter(|pause| !pause.is_zero())
+        {
+            plan.next = plan.next.sooner(Next::After(pause));
+            plan.events.clear();
+            return plan;
+        }
+    }
+    let newest = course.records.runs.first();
+    plan.events.extend(verdict_event(&stored, &judged, request.generation(), newest));
+    plan.events.extend(status::rerun_event(&stored, &described));
+    plan.events.extend(status::refusal_events(&stored, &described));
+    plan.status = Some(Box::new(described));
+    plan
+}
+
+/// The event of a verdict, once for each reason and generation; `newest` is the run that it is about.
+fn verdict_event(
+    stored: &JobRequestStatus,
+    judged: &Judged<'_>,
+    generation: i64,
+    newest: Option<&Run>,
+) -> Option<Event> {
+    let (reason, message, event) = match judged {
+        Err(rejection) => (rejection.reason, rejection.message.clone(), EventReason::Rejected),
+        Ok(Sound { compiled: Some(compiled), .. }) if !compiled.clamped.is_empty() => {
+            let (reason, message) = status::accepted(compiled, newest);
+            (reason, message, EventReason::Clamped)
+        }
+        Ok(_) => return None,
+    };
+    let is_recorded = stored.condition(ConditionType::Accepted).is_some_and(|accepted| {
+        accepted.reason == reason.as_str() && accepted.observed_generation == Some(generation)
+    });
+    (!is_recorded).then(|| Event::new(event, &message))
+}
