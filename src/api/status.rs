@@ -59,7 +59,7 @@ pub struct JobRequestStatus {
     /// From start to end, for example 1m23s.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duration: Option<String>,
-    /// The job settings in force, defaults included.
+    /// The effective job settings, defaults included.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub settings: Option<EffectiveSettings>,
     /// What starts a run and how many Jobs are kept, defaults included.

@@ -16,7 +16,7 @@ use super::error::{Error, chain};
 use crate::api::labels;
 use crate::api::status::TemplatePin;
 use crate::api::template_ref::{TemplateKind, TemplateRef};
-use crate::reconcile::template::{ClusterJobTemplateView, JobTemplateView};
+use crate::reconcile::template_status::{ClusterJobTemplateView, JobTemplateView};
 use crate::reconcile::{
     Answer, Call, Change, Event, EventView, JobView, Propagation, Read, Refusal, StoredRequest,
     StoredTemplate,

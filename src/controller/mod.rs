@@ -2,7 +2,7 @@
 //!
 //! [`Operator::new`] takes the configuration of a client, [`Settings`] and a registry for its metrics;
 //! [`Operator::run`] returns when `shutdown` is done and the work under way has ended. What to do is decided by
-//! [`crate::reconcile::Pass`]; this room keeps caches, performs calls with a deadline, and tells the answers.
+//! [`crate::reconcile::Reconciler`]; this room keeps caches, performs calls with a deadline, and tells the answers.
 //!
 //! Of several replicas one leads ([`lease`]); the others keep their caches filled and reconcile nothing.
 
@@ -37,7 +37,7 @@ pub use context::Settings;
 pub use error::Error;
 pub use lease::{Election, Times};
 
-use crate::reconcile::{Call, Next, Pass, Step};
+use crate::reconcile::{Call, Next, Reconciler, Step};
 use context::Context;
 use leadership::{Leadership, Term};
 use lease::Candidate;
@@ -195,8 +195,11 @@ async fn reconcile(packed: Arc<PackedRequest>, context: Arc<Context>) -> Result<
     let span = info_span!("reconcile", namespace = request.namespace(), request = request.name());
     let _underway = context.metrics.time_reconcile();
     let outcome = async {
-        let mut pass =
-            Pass::new(context.observe(&request), context.templates.layers_of(&request), context.clock());
+        let mut pass = Reconciler::new(
+            context.observe(&request),
+            context.templates.layers_of(&request),
+            context.clock(),
+        );
         let outcome = loop {
             let call = match pass.step(context.clock()) {
                 Step::Call(call) => call,
@@ -228,7 +231,7 @@ async fn reconcile(packed: Arc<PackedRequest>, context: Arc<Context>) -> Result<
 }
 
 /// The run that a call is about, for the log.
-fn run_of(call: &Call, pass: &Pass) -> Option<i32> {
+fn run_of(call: &Call, pass: &Reconciler) -> Option<i32> {
     match call {
         Call::WriteStatus { status, .. } => status.run,
         _ => pass.request()?.status.0.as_ref().ok()?.run,
@@ -236,7 +239,7 @@ fn run_of(call: &Call, pass: &Pass) -> Option<i32> {
 }
 
 /// Counts the runs whose end a status write has recorded.
-fn count(metrics: &Metrics, pass: &Pass, call: &Call, answer: &crate::reconcile::Answer) {
+fn count(metrics: &Metrics, pass: &Reconciler, call: &Call, answer: &crate::reconcile::Answer) {
     if let (Call::WriteStatus { status, .. }, crate::reconcile::Answer::Written(_), Some(request)) =
         (call, answer, pass.request())
     {

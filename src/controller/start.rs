@@ -11,7 +11,7 @@ use tracing::{info, warn};
 use super::context::Settings;
 use super::error::chain;
 use crate::reconcile::StoredRequest;
-use crate::reconcile::template::{ClusterJobTemplateView, JobTemplateView};
+use crate::reconcile::template_status::{ClusterJobTemplateView, JobTemplateView};
 
 /// Pause between two looks.
 const PAUSE: Duration = Duration::from_secs(2);

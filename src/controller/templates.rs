@@ -23,7 +23,7 @@ use crate::api::template::TemplateStatus;
 use crate::api::template_ref::TemplateKind;
 use crate::compile::{Builtin, Layers, check_template, select};
 use crate::reconcile::StoredRequest;
-use crate::reconcile::template::{
+use crate::reconcile::template_status::{
     ClusterJobTemplateView, JobTemplateView, StoredTemplate, TemplateKey, describe, is_due, usage,
 };
 

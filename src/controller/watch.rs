@@ -15,7 +15,7 @@ use super::context::{Context, Settings};
 use super::error::chain;
 use crate::api::labels;
 use crate::api::template_ref::TemplateKind;
-use crate::reconcile::template::{ClusterJobTemplateView, JobTemplateView};
+use crate::reconcile::template_status::{ClusterJobTemplateView, JobTemplateView};
 use crate::reconcile::{JobView, PodView};
 
 /// How a watch is made: the API server ends it after a minute, so that a silent one is noticed soon after. Lists are

@@ -1,10 +1,10 @@
-//! Whether a spec can become a Job: compiled with what lies below it, and not refused by the API server.
+//! Whether the spec is accepted: it can be compiled with what applies to it, and the API server has not refused the Job.
 //!
-//! Takes what is observed; returns the [`Judged`] spec, which nothing else makes, and the run policy in force.
+//! Takes what is observed; returns the [`Acceptance`], which nothing else makes, and the effective run policy.
 
-use super::trigger::{Want, want};
+use super::history::RunHistory;
 use super::observed::{Creation, Observed, StoredRequest};
-use super::history::Records;
+use super::trigger::{Pending, wanted_now};
 use crate::api::condition::{ConditionType, Reason};
 use crate::api::run_policy::RunPolicy;
 use crate::api::status::Run;
@@ -16,52 +16,51 @@ use crate::compile::{Compiled, Identity, Layers, compile};
 pub(super) struct Rejection {
     /// In one word.
     pub reason: Reason,
-    /// Every problem, in words.
+    /// Every problem, in a sentence each.
     pub message: String,
 }
 
-/// A spec which nothing is held against.
+/// A spec without problems.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Sound<'a> {
+pub(super) struct AcceptedSpec<'a> {
     /// The spec.
     pub spec: &'a JobRequestSpec,
     /// What it compiles to; absent when it was accepted before and asks for nothing new: then a template that changed
-    /// since is not for it.
+    /// since does not concern it.
     pub compiled: Option<Compiled>,
 }
 
 /// The spec and its Job, or why there is none.
-pub(super) type Judged<'a> = Result<Sound<'a>, Rejection>;
+pub(super) type Acceptance<'a> = Result<AcceptedSpec<'a>, Rejection>;
 
-/// The run policy in force: of the spec as it is now, or, when that asks for nothing new, as it was judged last. A status
-/// of an older release has none; then nothing is cleaned up by it before the spec is judged again.
-pub(super) fn policy(judged: &Judged<'_>, stored: &JobRequestStatus) -> RunPolicy {
-    let compiled = judged.as_ref().ok().and_then(|sound| sound.compiled.as_ref());
+/// The effective run policy: of the spec as it is now, or, when that asks for nothing new, as it was compiled last. A
+/// status written by an older release lacks it; nothing is cleaned up until the spec has been compiled again.
+pub(super) fn effective_policy(acceptance: &Acceptance<'_>, stored: &JobRequestStatus) -> RunPolicy {
+    let compiled = acceptance.as_ref().ok().and_then(|accepted| accepted.compiled.as_ref());
     compiled.map(|compiled| &compiled.run_policy).or(stored.run_policy.as_ref()).cloned().unwrap_or_default()
 }
 
-/// Compiles the request for the run at hand.
-pub(super) fn judge<'a>(
+/// Compiles the request for its newest run, or the next one.
+pub(super) fn accept<'a>(
     observed: &Observed,
     request: &'a StoredRequest,
     stored: &JobRequestStatus,
-    records: &Records,
+    history: &RunHistory,
     layers: &Layers,
-) -> Judged<'a> {
+) -> Acceptance<'a> {
     let spec = request.spec.0.as_ref().map_err(|error| Rejection {
         reason: Reason::Unreadable,
         message: format!(
-            "the stored spec does not fit the schema of this version: {error}; mend that field and apply again"
+            "the stored spec does not fit the schema of this version: {error}; fix that field and apply it again"
         ),
     })?;
-    let newest = records.runs.first();
-    let stored_policy = stored.run_policy.clone().unwrap_or_default();
-    let wanted = want(request, spec, records, &stored_policy, layers, &observed.answers);
+    let newest = history.runs.first();
+    let wanted = wanted_now(request, spec, stored, history, layers, &observed.answers);
     let was_accepted = newest.is_some_and(|run| run.job_uid.is_some())
-        && matches!(wanted, Want::Nothing | Want::HeldBack)
+        && matches!(wanted, Pending::Nothing | Pending::HeldBack)
         && was_accepted(request, stored);
     if was_accepted && newest.is_some_and(|run| !run.is_open()) {
-        return Ok(Sound { spec, compiled: None });
+        return Ok(AcceptedSpec { spec, compiled: None });
     }
     let number =
         newest.map_or(1, |run| if run.is_open() { run.number } else { run.number.saturating_add(1) });
@@ -70,11 +69,11 @@ pub(super) fn judge<'a>(
         namespace: Some(request.namespace()),
         uid: Some(request.uid()),
         generation: Some(request.generation()),
-        handled: Some(&records.handled),
+        handled: Some(&history.handled),
     };
     let compiled = match compile(&identity, spec, layers, number) {
         Ok(compiled) => compiled,
-        Err(_) if was_accepted => return Ok(Sound { spec, compiled: None }),
+        Err(_) if was_accepted => return Ok(AcceptedSpec { spec, compiled: None }),
         Err(problems) => {
             return Err(Rejection { reason: Reason::InvalidSpec, message: problems.to_string() });
         }
@@ -82,7 +81,7 @@ pub(super) fn judge<'a>(
     if let Some(message) = refused_by_server(observed, request, stored, newest) {
         return Err(Rejection { reason: Reason::JobInvalid, message });
     }
-    Ok(Sound { spec, compiled: Some(compiled) })
+    Ok(AcceptedSpec { spec, compiled: Some(compiled) })
 }
 
 /// The status has accepted this very spec.
@@ -94,7 +93,7 @@ fn was_accepted(request: &StoredRequest, stored: &JobRequestStatus) -> bool {
         })
 }
 
-/// The API server's words about a Job which it found invalid: from this pass, or, until the spec changes, from the
+/// The API server's message about a Job which it found invalid: from this pass, or, until the spec changes, from the
 /// status.
 fn refused_by_server(
     observed: &Observed,

@@ -1,46 +1,39 @@
 //! What is deleted because nothing needs it any more: strays, and Jobs of recorded runs whose time to live has passed
 //! or which the history limits do not keep. Never a record.
 //!
-//! Takes the stored status, in which a result must stand before its Job goes; returns the next delete, or when one
-//! falls due.
+//! Takes the facts, with the stored status, in which a result must stand before its Job goes; returns the next delete,
+//! or when one falls due.
 
 use std::time::Duration;
 
 use k8s_openapi::jiff::SignedDuration;
 
-use super::state::{Blocked, attempt};
-use super::acceptance::Judged;
 use super::observed::{Clock, JobView, Observed, StoredRequest};
 use super::plan::{Change, Next, Plan, Propagation, Read};
-use crate::api::JobRequestStatus;
+use super::state::{Blocked, Facts, attempt};
 use crate::api::condition::RunResult;
 use crate::api::run_policy::RunPolicy;
 use crate::api::status::Run;
 
-/// No delete before this time after the uid was first seen recorded: a late create may be in flight. Rule 6.
+/// Minimum time between first seeing the recorded uid and deleting the Job, because a late create may still be in
+/// flight. Rule 6.
 const GRACE: Duration = Duration::from_secs(120);
 
-/// What clean-up comes to.
+/// What there is to clean up.
 pub(super) struct CleanUp {
-    /// Ask or delete first.
+    /// Read or delete something first.
     pub act: Option<Plan>,
     /// Deletes that are due and refused.
     pub blocked: Vec<Blocked>,
-    /// A delete is due, but waits for creates that may still be on their way.
+    /// A delete is due, but waits for creates that may still be in flight.
     pub is_in_grace: bool,
     /// When something falls due.
     pub next: Next,
 }
 
 /// Looks for what may go.
-pub(super) fn clean_up(
-    observed: &Observed,
-    request: &StoredRequest,
-    stored: &JobRequestStatus,
-    judged: &Judged<'_>,
-    policy: &RunPolicy,
-    clock: Clock,
-) -> CleanUp {
+pub(super) fn clean_up(facts: &Facts<'_>) -> CleanUp {
+    let Facts { observed, request, stored, policy, clock, .. } = *facts;
     let mut clean_up =
         CleanUp { act: None, blocked: Vec::new(), is_in_grace: false, next: Next::AwaitChange };
     for job in observed.jobs.iter().filter(|job| is_ours_to_change(job, request)) {
@@ -49,7 +42,7 @@ pub(super) fn clean_up(
                 clean_up.act = Some(Plan::ask(Read::Request));
                 return clean_up;
             }
-            if clean_up.attempt(observed, job, clock) {
+            if clean_up.attempt(facts, job) {
                 return clean_up;
             }
             continue;
@@ -57,14 +50,14 @@ pub(super) fn clean_up(
         let Some(run) = stored.runs.iter().find(|run| run.job_uid.as_deref() == Some(job.uid())) else {
             continue;
         };
-        let lives = time_to_live(run, stored, judged, clock);
-        let lives = if is_kept(run, &stored.runs, policy) { lives } else { Some(Duration::ZERO) };
+        let lives =
+            if is_kept(run, &stored.runs, policy) { time_to_live(facts, run) } else { Some(Duration::ZERO) };
         let Some(lives) = lives else { continue };
         let left = lives.max(grace(observed, job, clock));
         if !left.is_zero() {
             clean_up.is_in_grace |= lives.is_zero();
             clean_up.next = clean_up.next.sooner(Next::After(left));
-        } else if clean_up.attempt(observed, job, clock) {
+        } else if clean_up.attempt(facts, job) {
             return clean_up;
         }
     }
@@ -73,8 +66,8 @@ pub(super) fn clean_up(
 
 impl CleanUp {
     /// Deletes `job`; false: that is refused for now, and nothing else waits for it.
-    fn attempt(&mut self, observed: &Observed, job: &JobView, clock: Clock) -> bool {
-        match attempt(observed, delete(job, Propagation::Background), clock) {
+    fn attempt(&mut self, facts: &Facts<'_>, job: &JobView) -> bool {
+        match attempt(facts.observed, delete(job, Propagation::Background), facts.clock) {
             Ok(plan) => self.act = Some(plan),
             Err(blocked) => {
                 self.next = self.next.sooner(Next::After(blocked.pause));
@@ -85,7 +78,7 @@ impl CleanUp {
     }
 }
 
-/// Rule 2: only what is marked as ours and controlled by this very request is patched or deleted.
+/// Rule 2: only what is marked as our own and controlled by this very request is patched or deleted.
 pub(super) fn is_ours_to_change(job: &JobView, request: &StoredRequest) -> bool {
     job.is_of(request.uid()) && job.is_controlled_by(request.uid()) && !job.is_terminating()
 }
@@ -105,16 +98,16 @@ fn is_stray(job: &JobView, runs: &[Run]) -> bool {
 }
 
 /// Time until the Job of `run` may be deleted because of its age; `None`: never.
-fn time_to_live(run: &Run, stored: &JobRequestStatus, judged: &Judged<'_>, clock: Clock) -> Option<Duration> {
-    let compiled = judged.as_ref().ok().and_then(|sound| sound.compiled.as_ref());
-    let settings = compiled.map(|compiled| &compiled.settings).or(stored.settings.as_ref())?;
+fn time_to_live(facts: &Facts<'_>, run: &Run) -> Option<Duration> {
+    let compiled = facts.acceptance.as_ref().ok().and_then(|accepted| accepted.compiled.as_ref());
+    let settings = compiled.map(|compiled| &compiled.settings).or(facts.stored.settings.as_ref())?;
     let seconds = match run.result? {
         RunResult::Succeeded => settings.ttl_seconds_after_finished?,
         RunResult::Failed => settings.ttl_seconds_after_failed?,
         RunResult::Lost | RunResult::Replaced => return None,
     };
     let due = run.end_time.as_ref()?.0.checked_add(SignedDuration::from_secs(i64::from(seconds))).ok()?;
-    Some(Duration::try_from(due.duration_since(clock.now)).unwrap_or_default())
+    Some(Duration::try_from(due.duration_since(facts.clock.now)).unwrap_or_default())
 }
 
 /// The history limits keep the Job of `run`: it is open, or among the newest of those which ended in the same way.
@@ -131,7 +124,7 @@ fn is_kept(run: &Run, runs: &[Run], policy: &RunPolicy) -> bool {
     newer.count() < limit
 }
 
-/// How long the delete of `job` has to wait for creates which may still be on their way. Rule 6: none are, when this
+/// How long the delete of `job` has to wait for creates which may still be in flight. Rule 6: none are, when this
 /// process has held the lease since before it reserved the run, and its only create was answered.
 pub(super) fn grace(observed: &Observed, job: &JobView, clock: Clock) -> Duration {
     let memory = &observed.memory;

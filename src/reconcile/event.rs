@@ -3,8 +3,8 @@
 use super::format::bounded_to;
 use crate::api::condition::EventReason;
 
-/// Longest note that the API server takes, in bytes.
-const NOTE: usize = 1024;
+/// Maximum length of a note that the API server takes, in bytes.
+const MAX_NOTE_BYTES: usize = 1024;
 
 /// One event on a JobRequest.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,7 +13,7 @@ pub struct Event {
     pub reason: EventReason,
     /// What happened, in a sentence; at most 1 KiB.
     pub note: String,
-    /// The Job that it is about: events of the same reason about different Jobs are told apart.
+    /// The Job that it is about: events of the same reason about different Jobs are kept apart.
     pub job: Option<EventJob>,
 }
 
@@ -29,7 +29,7 @@ pub struct EventJob {
 impl Event {
     /// An event of `reason`; a note that is too long is cut.
     pub(super) fn new(reason: EventReason, note: &str) -> Self {
-        Self { reason, note: bounded_to(note, NOTE), job: None }
+        Self { reason, note: bounded_to(note, MAX_NOTE_BYTES), job: None }
     }
 
     /// The same, about a Job.

@@ -1,13 +1,13 @@
-//! Texts and times as the status holds them: bounded, in whole seconds, readable.
+//! Texts and times as the status holds them: bounded, safe for a terminal, in whole seconds.
 
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
-/// Longest message of a condition, in bytes.
-const MESSAGE: usize = 4096;
+/// Maximum length of the message of a condition, in bytes.
+const MAX_MESSAGE_BYTES: usize = 4096;
 
 /// `text`, cut to the length of a condition's message.
 pub(super) fn bounded(text: &str) -> String {
-    bounded_to(text, MESSAGE)
+    bounded_to(text, MAX_MESSAGE_BYTES)
 }
 
 /// `text`, cut to at most `bytes` at a character, with a mark where something is missing.
@@ -20,9 +20,9 @@ pub(super) fn bounded_to(text: &str, bytes: usize) -> String {
     text.get(..end).unwrap_or_default().chars().chain([mark]).collect()
 }
 
-/// The end of what a program wrote, in at most `bytes`: its last lines tell most. Colours are taken out, other control
+/// The end of what a program wrote, in at most `bytes`: its last lines matter most. Colours are taken out, other control
 /// characters replaced.
-pub(super) fn last_words(text: &str, bytes: usize) -> String {
+pub(super) fn last_output(text: &str, bytes: usize) -> String {
     let clean = printable(text);
     let clean = clean.trim();
     if clean.len() <= bytes {
@@ -38,7 +38,7 @@ pub(super) fn in_one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// `text` without what a terminal would obey: colours are taken out, other control characters replaced.
+/// `text` without what a terminal would act on: colours are taken out, other control characters replaced.
 pub(super) fn printable(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
     let mut characters = text.chars().peekable();
@@ -97,11 +97,11 @@ mod tests {
     }
 
     #[test]
-    fn last_words_are_cut_in_front_and_made_printable() {
-        assert_eq!(last_words("a\r\nb\rc\n\n", 99), "a\nb\nc");
-        assert_eq!(last_words("\u{1b}[1;31mred\u{1b}[0m \u{7}\u{202e}x", 99), "red \u{fffd}\u{fffd}x");
-        assert_eq!(last_words("计算圆周率", 14), "…圆周率");
-        assert_eq!(last_words("\u{1b}[", 3), "");
+    fn the_last_output_is_cut_in_front_and_made_printable() {
+        assert_eq!(last_output("a\r\nb\rc\n\n", 99), "a\nb\nc");
+        assert_eq!(last_output("\u{1b}[1;31mred\u{1b}[0m \u{7}\u{202e}x", 99), "red \u{fffd}\u{fffd}x");
+        assert_eq!(last_output("计算圆周率", 14), "…圆周率");
+        assert_eq!(last_output("\u{1b}[", 3), "");
         assert_eq!(in_one_line(" a\n\tb  c"), "a b c");
     }
 

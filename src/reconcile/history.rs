@@ -1,14 +1,14 @@
-//! The records of runs: how one is reserved, what of a Job is written into it, and how little of it stays.
+//! The history of runs: how one is reserved, what of a Job is recorded, and how much of an older record is kept.
 //!
-//! Takes Jobs and what was recorded before; returns records. Whether to record is decided in [`super::run`].
+//! Takes Jobs and what was recorded before; returns the history. Whether to record is decided in [`super::run`].
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
+use super::format::{bounded_to, duration_text, whole_seconds};
 use super::observed::{Clock, JobView, Observed, StoredRequest};
 use super::plan::Read;
 use super::rerun;
-use super::format::{bounded_to, duration_text, whole_seconds};
 use crate::api::condition::{Reason, RunResult, Stop, Trigger};
 use crate::api::status::{HandledRerun, MAX_RUNS, Run, TemplatePin};
 use crate::api::{JobRequestSpec, JobRequestStatus, labels};
@@ -17,23 +17,23 @@ use crate::compile::names::job_name;
 
 /// A request younger than this, at its first generation, cannot have been wiped. Rule 10.
 const BRAND_NEW: SignedDuration = SignedDuration::from_secs(60);
-/// Most bytes that all records together take in the status.
-pub const RECORDS: usize = 32 * 1024;
-/// Longest reason and message of the newest record, in bytes.
-const NEWEST: (usize, usize) = (1024, 1024);
-/// Longest reason and message of an older one.
-const OLDER: (usize, usize) = (64, 256);
+/// Maximum size of all records together in the status, in bytes.
+const MAX_HISTORY_BYTES: usize = 32 * 1024;
+/// Maximum length of reason and message of the newest record, in bytes.
+const MAX_NEWEST_BYTES: (usize, usize) = (1024, 1024);
+/// Maximum length of reason and message of an older one, in bytes.
+const MAX_OLDER_BYTES: (usize, usize) = (64, 256);
 
-/// What is known of the runs of a request.
+/// The runs of a request, and the rerun tokens that were handled with them.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Records {
+pub(super) struct RunHistory {
     /// Newest first.
     pub runs: Vec<Run>,
     /// The rerun tokens that were handled.
     pub handled: HandledRerun,
 }
 
-/// The records to go by: those of the status, or, when it was wiped, those which the Jobs themselves tell. Rule 10.
+/// The history to go by: that of the status, or, when it was wiped, the one that the Jobs themselves show. Rule 10.
 ///
 /// # Errors
 /// The read that is needed first.
@@ -42,10 +42,10 @@ pub(super) fn known(
     request: &StoredRequest,
     stored: &JobRequestStatus,
     clock: Clock,
-) -> Result<Records, Read> {
+) -> Result<RunHistory, Read> {
     if !stored.is_unwritten() {
         let handled = stored.last_handled_rerun.clone().unwrap_or_default();
-        return Ok(Records { runs: stored.runs.clone(), handled });
+        return Ok(RunHistory { runs: stored.runs.clone(), handled });
     }
     let Some(jobs) = &observed.answers.jobs else {
         let age =
@@ -54,12 +54,12 @@ pub(super) fn known(
             && age.is_some_and(|age| age < BRAND_NEW)
             && observed.memory.recorded_since.is_empty()
             && !observed.jobs.iter().any(|job| job.is_of(request.uid()));
-        return if is_brand_new { Ok(Records::default()) } else { Err(Read::Jobs) };
+        return if is_brand_new { Ok(RunHistory::default()) } else { Err(Read::Jobs) };
     };
     Ok(rebuild(request, jobs))
 }
 
-fn rebuild(request: &StoredRequest, jobs: &[JobView]) -> Records {
+fn rebuild(request: &StoredRequest, jobs: &[JobView]) -> RunHistory {
     let mut runs: Vec<(Run, HandledRerun)> = jobs
         .iter()
         .filter(|job| job.is_of(request.uid()))
@@ -79,10 +79,10 @@ fn rebuild(request: &StoredRequest, jobs: &[JobView]) -> Records {
     runs.truncate(MAX_RUNS);
     let handled = runs.first().map(|(_, handled)| handled.clone()).unwrap_or_default();
     let shortened = |(place, (run, _))| if place == 0 { run } else { shorten(run) };
-    Records { runs: runs.into_iter().enumerate().map(shortened).collect(), handled }.fit()
+    RunHistory { runs: runs.into_iter().enumerate().map(shortened).collect(), handled }.fit()
 }
 
-/// A run to reserve: rule 3.
+/// A run to reserve. Rule 3.
 #[derive(Clone, Debug)]
 pub(super) struct Reservation {
     pub number: i32,
@@ -128,8 +128,8 @@ fn blank(request: &StoredRequest, number: i32, trigger: Trigger) -> Run {
     }
 }
 
-impl Records {
-    /// The records once `run` is reserved on `request`, in place of the newest one if that is `skipped`.
+impl RunHistory {
+    /// The history once `run` is reserved on `request`, in place of the newest one if that is `skipped`.
     pub(super) fn reserve(&self, request: &StoredRequest, run: Run, skips_newest: bool) -> Self {
         let before = self.runs.iter().skip(usize::from(skips_newest)).cloned().map(shorten);
         let mut runs = vec![run];
@@ -137,21 +137,21 @@ impl Records {
         Self { runs, handled: rerun::handle(request, &self.handled) }.fit()
     }
 
-    /// The records once `change` is made to the newest one.
+    /// The history once `change` is made to the newest run.
     pub(super) fn with_newest(&self, change: impl FnOnce(&mut Run)) -> Self {
-        let mut records = self.clone();
-        if let Some(newest) = records.runs.first_mut() {
+        let mut history = self.clone();
+        if let Some(newest) = history.runs.first_mut() {
             change(newest);
         }
-        records.fit()
+        history.fit()
     }
 
-    /// The records once the newest run's Job is known to be `job`. Rule 7: digest, generation, templates and tokens are
-    /// those that the Job was made with.
+    /// The history once the newest run's Job is known to be `job`. Rule 7: digest, generation, templates and tokens are
+    /// those that the Job was created with.
     pub(super) fn with_job(&self, job: &JobView) -> Self {
-        let mut records = self.with_newest(|newest| record_uid(newest, job));
-        records.handled = rerun::handled_with(job);
-        records
+        let mut history = self.with_newest(|newest| record_uid(newest, job));
+        history.handled = rerun::handled_with(job);
+        history
     }
 
     /// Takes from the oldest records first what they can do without, until all together fit.
@@ -166,7 +166,7 @@ impl Records {
         ];
         for lighten in spare {
             for run in self.runs.iter_mut().skip(1).rev() {
-                if total <= RECORDS {
+                if total <= MAX_HISTORY_BYTES {
                     return self;
                 }
                 let before = size(run);
@@ -190,7 +190,7 @@ fn record_uid(run: &mut Run, job: &JobView) {
     run.templates = pins.unwrap_or_default();
 }
 
-/// Records how far the run has come.
+/// RunHistory how far the run has come.
 pub(super) fn record_progress(run: &mut Run, job: &JobView) {
     run.start_time = job.status.start_time.clone().or(run.start_time.take());
     run.desired = job.spec.completions;
@@ -198,7 +198,7 @@ pub(super) fn record_progress(run: &mut Run, job: &JobView) {
     run.failed = Some(job.status.failed.unwrap_or_default());
 }
 
-/// Records the result, if the Job has ended. Written once: a run with a result is never looked at again.
+/// RunHistory the result, if the Job has ended. Written once: a run with a result is never looked at again.
 pub(super) fn record_result(run: &mut Run, job: &JobView) -> bool {
     let (result, condition) = match (job.true_condition("Complete"), job.true_condition("Failed")) {
         (Some(complete), _) => (RunResult::Succeeded, complete),
@@ -212,10 +212,11 @@ pub(super) fn record_result(run: &mut Run, job: &JobView) -> bool {
     let is_late =
         run.stop == Some(Stop::StartDeadline) && result == RunResult::Failed && native == "DeadlineExceeded";
     let reason = if is_late { Reason::StartDeadlineExceeded.as_str() } else { native };
-    run.reason = Some(bounded_to(reason, NEWEST.0));
+    run.reason = Some(bounded_to(reason, MAX_NEWEST_BYTES.0));
     if !is_late {
         run.stop = None;
-        run.message = (!condition.message.is_empty()).then(|| bounded_to(&condition.message, NEWEST.1));
+        run.message =
+            (!condition.message.is_empty()).then(|| bounded_to(&condition.message, MAX_NEWEST_BYTES.1));
     }
     let end = job.status.completion_time.as_ref().or(condition.last_transition_time.as_ref());
     if let Some(Time(end)) = end {
@@ -224,7 +225,7 @@ pub(super) fn record_result(run: &mut Run, job: &JobView) -> bool {
     true
 }
 
-/// Records that the Job was gone before its result was seen.
+/// RunHistory that the Job was gone before its result was seen.
 pub(super) fn record_lost(run: &mut Run, now: Timestamp) {
     let message = format!(
         "Job {} was deleted before its result was seen; whether it did its work is unknown",
@@ -233,7 +234,7 @@ pub(super) fn record_lost(run: &mut Run, now: Timestamp) {
     record_gone(run, RunResult::Lost, Reason::Lost, message, now);
 }
 
-/// Records that the run was stopped for a newer one.
+/// RunHistory that the run was stopped for a newer one.
 pub(super) fn record_replaced(run: &mut Run, now: Timestamp) {
     let message = "it was stopped for a newer run, as runPolicy.whileActive says".to_owned();
     record_gone(run, RunResult::Replaced, Reason::Replaced, message, now);
@@ -251,9 +252,9 @@ fn set_end(run: &mut Run, end: Timestamp) {
     run.duration = run.start_time.as_ref().map(|start| duration_text(end.duration_since(start.0)));
 }
 
-/// An older record keeps less of its words.
+/// An older record keeps less of its texts.
 fn shorten(mut run: Run) -> Run {
-    let (reason, message) = OLDER;
+    let (reason, message) = MAX_OLDER_BYTES;
     run.reason = run.reason.map(|text| bounded_to(&text, reason));
     run.message = run.message.map(|text| bounded_to(&text, message));
     if let Some(failure) = &mut run.failure {
@@ -310,11 +311,11 @@ mod tests {
     fn records_of_any_size_fit() {
         let request: StoredRequest =
             serde_json::from_value(serde_json::json!({"metadata": {"name": "n".repeat(52)}})).unwrap();
-        let mut records = Records::default();
+        let mut records = RunHistory::default();
         for number in 1..=40 {
             records = records.reserve(&request, largest(number), false);
             let bytes = serde_json::to_vec(&records.runs).unwrap().len();
-            assert!(bytes <= RECORDS + 2, "{bytes} bytes after run {number}");
+            assert!(bytes <= MAX_HISTORY_BYTES + 2, "{bytes} bytes after run {number}");
         }
         assert_eq!(records.runs.len(), MAX_RUNS);
         assert!(records.runs.iter().all(|run| run.result.is_some() && run.job_uid.is_some()));

@@ -19,7 +19,7 @@ pub enum Read {
     Job(String),
     /// LIST the Jobs that carry the request's name.
     Jobs,
-    /// LIST events about a Job or pod that does not get on.
+    /// LIST events about a Job or pod that makes no progress.
     Events(EventsOf),
     /// GET a template; a JobTemplate is looked up where the JobRequest is.
     Template(TemplateRef),

@@ -5,18 +5,18 @@
 
 use std::time::Duration;
 
-use super::state::{Inputs, Move};
+use super::acceptance::{Acceptance, AcceptedSpec, accept, effective_policy};
 use super::event::Event;
-use super::acceptance::{Judged, Sound, judge, policy};
 use super::observed::{Clock, Observed};
 use super::plan::{Next, Plan};
+use super::state::{Decision, Facts};
 use super::{clean_up, history, run, status};
 use crate::api::JobRequestStatus;
 use crate::api::condition::{ConditionType, EventReason};
 use crate::api::status::Run;
 use crate::compile::Layers;
 
-/// How far apart writes are that only bring counts up to date.
+/// Minimum time between writes that only bring counts up to date.
 const PROGRESS_PAUSE: Duration = Duration::from_secs(30);
 
 /// Plans the next round for one JobRequest.
@@ -25,39 +25,40 @@ pub fn plan(observed: &Observed, layers: &Layers, clock: Clock) -> Plan {
     let Some(request) = observed.request.as_ref().filter(|request| !request.is_deleting()) else {
         return Plan::rest();
     };
-    let stored = request.known_status();
-    let records = match history::known(observed, request, &stored, clock) {
-        Ok(records) => records,
+    let wiped = JobRequestStatus::unwritten();
+    let stored = request.status.0.as_ref().unwrap_or(&wiped);
+    let history = match history::known(observed, request, stored, clock) {
+        Ok(history) => history,
         Err(read) => return Plan::ask(read),
     };
-    let judged = judge(observed, request, &stored, &records, layers);
-    let policy = policy(&judged, &stored);
-    let inputs = Inputs {
+    let acceptance = accept(observed, request, stored, &history, layers);
+    let policy = effective_policy(&acceptance, stored);
+    let facts = Facts {
         observed,
         request,
-        stored: &stored,
-        records: &records,
-        judged: &judged,
+        stored,
+        history: &history,
+        acceptance: &acceptance,
         policy: &policy,
         layers,
         clock,
     };
-    let course = match run::course(&inputs) {
-        Move::Act(plan) => return plan,
-        Move::Stay(course) => course,
+    let outcome = match run::decide(&facts) {
+        Decision::Act(plan) => return plan,
+        Decision::Describe(outcome) => *outcome,
     };
-    let clean_up = clean_up::clean_up(observed, request, &stored, &judged, &policy, clock);
-    if let (Some(act), true) = (&clean_up.act, course.next != Next::Again) {
+    let clean_up = clean_up::clean_up(&facts);
+    if let (Some(act), true) = (&clean_up.act, outcome.next != Next::Again) {
         return act.clone();
     }
 
-    let described = status::describe(&inputs, &course, &clean_up);
-    let mut plan = Plan { next: course.next.sooner(clean_up.next), events: course.events, ..Plan::rest() };
-    if status::differs_in_templates_only(&stored, &described) {
+    let described = status::describe(&facts, &outcome, &clean_up);
+    let mut plan = Plan { next: outcome.next.sooner(clean_up.next), events: outcome.events, ..Plan::rest() };
+    if status::differs_in_templates_only(stored, &described) {
         plan.events.clear();
         return plan;
     }
-    if status::differs_in_progress_only(&stored, &described) {
+    if status::differs_in_progress_only(stored, &described) {
         let since = observed.memory.written_at.map(|at| clock.uptime.saturating_sub(at));
         if let Some(pause) =
             since.and_then(|since| PROGRESS_PAUSE.checked_sub(since)).filter(|pause| !pause.is_zero())
@@ -67,24 +68,24 @@ pub fn plan(observed: &Observed, layers: &Layers, clock: Clock) -> Plan {
             return plan;
         }
     }
-    let newest = course.records.runs.first();
-    plan.events.extend(verdict_event(&stored, &judged, request.generation(), newest));
-    plan.events.extend(status::rerun_event(&stored, &described));
-    plan.events.extend(status::refusal_events(&stored, &described));
+    let newest = outcome.history.runs.first();
+    plan.events.extend(verdict_event(stored, &acceptance, request.generation(), newest));
+    plan.events.extend(status::rerun_event(stored, &described));
+    plan.events.extend(status::refusal_events(stored, &described));
     plan.status = Some(Box::new(described));
     plan
 }
 
-/// The event of a verdict, once for each reason and generation; `newest` is the run that it is about.
+/// The event of a verdict about the spec, once for each reason and generation; `newest` is the run that it is about.
 fn verdict_event(
     stored: &JobRequestStatus,
-    judged: &Judged<'_>,
+    acceptance: &Acceptance<'_>,
     generation: i64,
     newest: Option<&Run>,
 ) -> Option<Event> {
-    let (reason, message, event) = match judged {
+    let (reason, message, event) = match acceptance {
         Err(rejection) => (rejection.reason, rejection.message.clone(), EventReason::Rejected),
-        Ok(Sound { compiled: Some(compiled), .. }) if !compiled.clamped.is_empty() => {
+        Ok(AcceptedSpec { compiled: Some(compiled), .. }) if !compiled.clamped.is_empty() => {
             let (reason, message) = status::accepted(compiled, newest);
             (reason, message, EventReason::Clamped)
         }

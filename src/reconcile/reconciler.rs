@@ -1,6 +1,6 @@
 //! One reconcile, without performing anything: which call comes next, and what its answer means.
 //!
-//! A pass plans, hands out the calls of the plan one by one, takes in each answer, and plans again until there is
+//! A [`Reconciler`] plans, hands out the calls of the plan one by one, takes in each answer, and plans again until there is
 //! nothing to do at once. Whoever drives it needs no rule of the domain: perform the [`Call`], hand in the [`Answer`].
 
 use std::collections::VecDeque;
@@ -9,20 +9,20 @@ use std::time::Duration;
 use k8s_openapi::api::batch::v1::Job;
 
 use super::call::{Answer, Call, Step};
-use super::diagnosis::{self, inquiry};
+use super::diagnosis;
 use super::observed::{Answers, ChangeKey, Clock, Creation, JobView, Memory, Observed, StoredRequest};
-use super::planner::plan;
 use super::plan::{Change, Next, Propagation, Read};
+use super::planner::plan;
 use crate::compile::Layers;
 
-/// More rounds than any case needs: a pass that has not ended by then looks again later instead of turning for ever.
+/// Maximum number of rounds, more than any case needs: a pass that has not ended by then continues later.
 const MAX_ROUNDS: usize = 24;
 /// When to look again after something else wrote in between and the cache has not shown it yet.
 const SETTLE: Duration = Duration::from_secs(1);
 
 /// One reconcile of one JobRequest.
 #[derive(Clone, Debug)]
-pub struct Pass {
+pub struct Reconciler {
     observed: Observed,
     layers: Layers,
     queue: VecDeque<Call>,
@@ -30,8 +30,8 @@ pub struct Pass {
     rounds: usize,
 }
 
-impl Pass {
-    /// A pass over what caches and memory show.
+impl Reconciler {
+    /// One pass over what caches and memory show.
     #[must_use]
     pub fn new(mut observed: Observed, layers: Layers, clock: Clock) -> Self {
         observed.answers = Answers::default();
@@ -51,7 +51,7 @@ impl Pass {
             // Somebody else has written since, and may have seen more of the Job than the answer of our create shows.
             _ => observed.memory.created = None,
         }
-        observed.memory.look(observed.request.as_ref(), &observed.jobs, clock);
+        observed.memory.observe(observed.request.as_ref(), &observed.jobs, clock);
         observed.memory.pod_failure = diagnosis::pod_failure(&observed);
         Self { observed, layers, queue: VecDeque::new(), next: Next::Again, rounds: 0 }
     }
@@ -90,7 +90,7 @@ impl Pass {
         self.queue.extend(plan.events.into_iter().map(Call::Publish));
     }
 
-    /// Takes in the answer of the call that [`Pass::step`] handed out last.
+    /// Takes in the answer of the call that [`Reconciler::step`] handed out last.
     pub fn answer(&mut self, call: &Call, answer: Answer, clock: Clock) {
         match call {
             Call::Read(read) => self.saw(read, answer, clock),
@@ -114,7 +114,7 @@ impl Pass {
             (Read::Jobs, Answer::Jobs(jobs)) => answers.jobs = Some(jobs),
             (Read::Events(of), Answer::Events(events)) => {
                 answers.events = events.map(|events| (of.clone(), events));
-                event_query::asked(&mut self.observed.memory, of, clock);
+                diagnosis::asked(&mut self.observed.memory, of, clock);
             }
             (Read::Template(template), Answer::Template(found)) => {
                 answers.templates.insert(template.clone(), found);
@@ -204,7 +204,7 @@ impl Pass {
         }
         self.observed.request = found;
         self.observed.answers.request_at = Some(clock.uptime);
-        self.observed.memory.look(self.observed.request.as_ref(), &self.observed.jobs, clock);
+        self.observed.memory.observe(self.observed.request.as_ref(), &self.observed.jobs, clock);
     }
 
     fn saw_creation(&mut self, job: &Job, creation: Creation) {

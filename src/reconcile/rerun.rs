@@ -1,41 +1,41 @@
-//! The two doors by which a rerun is asked for: `spec.rerun`, in Git, and the annotation `jobrequest.dev/rerun`.
+//! The two ways to request a rerun: `spec.rerun`, in Git, and the annotation `jobrequest.dev/rerun`.
 //!
-//! Rule 12: each door has an echo of its own in the status. A door asks for a run if it holds something else than its
-//! echo; with one echo for both, each run would make the other door look new, for ever. An empty door asks for nothing
-//! and clears nothing.
+//! Rule 12: the status records the last handled value of each source. A source whose value differs from it requests a
+//! run; with one last handled value for both, each run would make the other source look new, forever. An empty source
+//! requests nothing and clears nothing.
 
 use super::observed::{JobView, StoredRequest};
 use crate::api::labels;
 use crate::api::status::HandledRerun;
 use crate::compile::digest::short_hash;
 
-/// Longest token that is kept as it is, in bytes.
-const LONGEST: usize = 253;
+/// Maximum length of a token that is kept as it is, in bytes.
+const MAX_TOKEN_BYTES: usize = 253;
 
-/// The tokens that stand in the doors of `request` now.
-fn doors(request: &StoredRequest) -> HandledRerun {
-    let door = |token: Option<&str>| token.filter(|token| !token.is_empty()).map(echo);
+/// The tokens in both sources of `request` now.
+fn sources(request: &StoredRequest) -> HandledRerun {
+    let token = |token: Option<&str>| token.filter(|token| !token.is_empty()).map(kept);
     let annotations = request.metadata.annotations.as_ref();
     HandledRerun {
-        spec: door(request.spec.0.as_ref().ok().and_then(|spec| spec.rerun.as_deref())),
-        annotation: door(annotations.and_then(|all| all.get(labels::RERUN)).map(String::as_str)),
+        spec: token(request.spec.0.as_ref().ok().and_then(|spec| spec.rerun.as_deref())),
+        annotation: token(annotations.and_then(|all| all.get(labels::RERUN)).map(String::as_str)),
     }
 }
 
-/// The token which asks for a run, beyond what was `handled`; when both doors ask, that of the spec is told.
-pub(super) fn asked(request: &StoredRequest, handled: &HandledRerun) -> Option<String> {
-    let doors = doors(request);
+/// The token which requests a run, beyond what was `handled`; when both sources do, that of the spec.
+pub(super) fn requested(request: &StoredRequest, handled: &HandledRerun) -> Option<String> {
+    let sources = sources(request);
     let is_new =
-        |door: Option<String>, echo: &Option<String>| door.filter(|token| Some(token) != echo.as_ref());
-    is_new(doors.spec, &handled.spec).or_else(|| is_new(doors.annotation, &handled.annotation))
+        |token: Option<String>, last: &Option<String>| token.filter(|token| Some(token) != last.as_ref());
+    is_new(sources.spec, &handled.spec).or_else(|| is_new(sources.annotation, &handled.annotation))
 }
 
-/// What is handled once a run is reserved on `request`: both doors as they stand in it.
+/// What is handled once a run is reserved on `request`: both sources as that object has them.
 pub(super) fn handle(request: &StoredRequest, handled: &HandledRerun) -> HandledRerun {
-    let doors = doors(request);
+    let sources = sources(request);
     HandledRerun {
-        spec: doors.spec.or_else(|| handled.spec.clone()),
-        annotation: doors.annotation.or_else(|| handled.annotation.clone()),
+        spec: sources.spec.or_else(|| handled.spec.clone()),
+        annotation: sources.annotation.or_else(|| handled.annotation.clone()),
     }
 }
 
@@ -45,12 +45,12 @@ pub(super) fn handled_with(job: &JobView) -> HandledRerun {
 }
 
 /// A token as it is kept: an annotation may hold more than a status should.
-fn echo(token: &str) -> String {
-    if token.len() <= LONGEST {
+fn kept(token: &str) -> String {
+    if token.len() <= MAX_TOKEN_BYTES {
         return token.to_owned();
     }
     let hash = short_hash(token.as_bytes());
-    let end = token.floor_char_boundary(LONGEST - hash.len() - 1);
+    let end = token.floor_char_boundary(MAX_TOKEN_BYTES - hash.len() - 1);
     format!("{}#{hash}", token.get(..end).unwrap_or_default())
 }
 
@@ -72,35 +72,35 @@ mod tests {
     }
 
     #[test]
-    fn each_door_has_its_own_echo() {
+    fn each_source_has_its_own_last_handled_value() {
         let both = request(Some("1"), Some("5"));
-        assert_eq!(asked(&both, &handled(None, None)).as_deref(), Some("1"));
-        assert_eq!(asked(&both, &handled(Some("1"), None)).as_deref(), Some("5"));
-        assert_eq!(asked(&both, &handled(Some("5"), Some("1"))).as_deref(), Some("1"));
+        assert_eq!(requested(&both, &handled(None, None)).as_deref(), Some("1"));
+        assert_eq!(requested(&both, &handled(Some("1"), None)).as_deref(), Some("5"));
+        assert_eq!(requested(&both, &handled(Some("5"), Some("1"))).as_deref(), Some("1"));
         let done = handle(&both, &handled(None, None));
-        assert_eq!((&done, asked(&both, &done)), (&handled(Some("1"), Some("5")), None));
+        assert_eq!((&done, requested(&both, &done)), (&handled(Some("1"), Some("5")), None));
     }
 
     #[test]
-    fn an_empty_door_asks_for_nothing_and_clears_nothing() {
+    fn an_empty_source_requests_nothing_and_clears_nothing() {
         for empty in [request(None, None), request(Some(""), Some(""))] {
             let before = handled(Some("1"), Some("5"));
-            assert_eq!(asked(&empty, &before), None);
+            assert_eq!(requested(&empty, &before), None);
             assert_eq!(handle(&empty, &before), before);
         }
     }
 
     #[test]
-    fn a_revert_asks_again() {
-        assert!(asked(&request(Some("x"), None), &handled(Some("y"), None)).is_some());
+    fn a_revert_requests_a_run_again() {
+        assert!(requested(&request(Some("x"), None), &handled(Some("y"), None)).is_some());
     }
 
     #[test]
     fn long_tokens_are_kept_short_and_apart() {
         let (one, two) = ("圆".repeat(500), format!("{}周", "圆".repeat(499)));
-        let (first, second) = (echo(&one), echo(&two));
-        assert!(first.len() <= LONGEST && second.len() <= LONGEST);
+        let (first, second) = (kept(&one), kept(&two));
+        assert!(first.len() <= MAX_TOKEN_BYTES && second.len() <= MAX_TOKEN_BYTES);
         assert_ne!(first, second);
-        assert_eq!(echo("2026-11-24-a"), "2026-11-24-a");
+        assert_eq!(kept("2026-11-24-a"), "2026-11-24-a");
     }
 }

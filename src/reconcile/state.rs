@@ -1,42 +1,150 @@
-//! Where the newest run stands: what a look at it goes by, and what it comes to.
+//! The state of the newest run: the facts it is derived from, and the decision that follows.
 
 use std::fmt;
 use std::time::Duration;
 
-use super::trigger::{Want, want};
+use super::acceptance::{Acceptance, AcceptedSpec};
 use super::event::Event;
-use super::acceptance::{Judged, Sound};
+use super::history::RunHistory;
 use super::observed::{Clock, JobView, Observed, StoredRequest};
 use super::plan::{Change, Next, Plan};
-use super::history::Records;
+use super::trigger::{Pending, wanted};
 use crate::api::JobRequestStatus;
-use crate::api::condition::Reason;
+use crate::api::condition::{Phase, Reason};
 use crate::api::failure::Failure;
 use crate::api::run_policy::RunPolicy;
 use crate::compile::Layers;
 
-/// What a look at the newest run goes by.
+/// Everything that a decision about the newest run is derived from.
 #[derive(Clone, Copy)]
-pub(super) struct Inputs<'a> {
+pub(super) struct Facts<'a> {
     pub observed: &'a Observed,
     pub request: &'a StoredRequest,
     /// The status as it is stored.
     pub stored: &'a JobRequestStatus,
-    pub records: &'a Records,
-    pub judged: &'a Judged<'a>,
+    pub history: &'a RunHistory,
+    pub acceptance: &'a Acceptance<'a>,
+    /// The effective run policy.
     pub policy: &'a RunPolicy,
-    /// What lies below the request, as the cache shows it.
+    /// The layers that apply to the request, as the cache shows them.
     pub layers: &'a Layers,
     pub clock: Clock,
 }
 
-impl Inputs<'_> {
-    /// What the request asks for after the newest of `records`; a spec that cannot be read asks for nothing.
-    pub(super) fn want_after(&self, records: &Records) -> Want {
-        let Ok(Sound { spec, .. }) = self.judged else {
-            return Want::Nothing;
+impl Facts<'_> {
+    /// What the request asks for after the newest run of `history`, which is the history as this round leaves it. A spec
+    /// that cannot be compiled asks for nothing.
+    pub(super) fn wanted_next(&self, history: &RunHistory) -> Pending {
+        let Ok(AcceptedSpec { spec, .. }) = self.acceptance else {
+            return Pending::Nothing;
         };
-        want(self.request, spec, records, self.policy, self.layers, &self.observed.answers)
+        wanted(self.request, spec, history, self.policy, self.layers, &self.observed.answers)
+    }
+}
+
+/// The state of the newest run.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum RunState {
+    /// No run, and none can be started: the spec is rejected.
+    NoRun,
+    /// A run is due or reserved, and nothing is blocking it.
+    Due,
+    /// A run is due or reserved, and held back by `suspend`.
+    Held,
+    /// A run is reserved, and something outside is blocking it.
+    Waiting {
+        reason: Reason,
+        /// What it waits for, in a sentence.
+        message: String,
+        /// The obstacle, where it counts as one.
+        failure: Option<Box<Failure>>,
+    },
+    /// The Job exists and has not ended.
+    Live {
+        job: Box<JobView>,
+        /// Absent while the Job is suspended.
+        progress: Option<Progress>,
+    },
+    /// The newest run has ended, and no other is due.
+    Ended,
+}
+
+/// The visible progress of a run whose Job is active.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Progress {
+    /// Waiting, Updating or Running.
+    pub phase: Phase,
+    /// The cause in one word, if the run has not started.
+    pub reason: Reason,
+    /// The same in a sentence; empty if there is nothing to say.
+    pub message: String,
+    /// What the status shows as the failure of the run.
+    pub failure: Option<Failure>,
+}
+
+/// The history as it is to be, and the state of the newest run in it.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct RunOutcome {
+    pub history: RunHistory,
+    /// Of the newest run.
+    pub state: RunState,
+    /// What the request asks for beyond the newest run.
+    pub wanted: Pending,
+    /// The Job, in the round in which the newest run's result is recorded.
+    pub ended_as: Option<Box<JobView>>,
+    /// Changes of the run's Job that are due and refused.
+    pub blocked: Vec<Blocked>,
+    /// Events about what changed in the history.
+    pub events: Vec<Event>,
+    /// When to look again.
+    pub next: Next,
+}
+
+/// The decision about the newest run.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Decision {
+    /// Read or change something first.
+    Act(Plan),
+    /// Describe the state.
+    Describe(Box<RunOutcome>),
+}
+
+impl Decision {
+    /// Describe `state`; the history stays as it is.
+    pub(super) fn stay(facts: &Facts<'_>, state: RunState, next: Next) -> Self {
+        Self::describe(facts.history.clone(), state, facts.wanted_next(facts.history), next)
+    }
+
+    /// Describe `state` once the history is this, after whose newest run `wanted` is asked for.
+    pub(super) fn describe(history: RunHistory, state: RunState, wanted: Pending, next: Next) -> Self {
+        Self::Describe(Box::new(RunOutcome {
+            history,
+            state,
+            wanted,
+            ended_as: None,
+            blocked: Vec::new(),
+            events: Vec::new(),
+            next,
+        }))
+    }
+
+    /// The same, with changes that are due and refused.
+    pub(super) fn with_blocked(mut self, blocked: Vec<Blocked>) -> Self {
+        if let Self::Describe(outcome) = &mut self {
+            for blocked in &blocked {
+                outcome.next = outcome.next.sooner(Next::After(blocked.pause));
+            }
+            outcome.blocked = blocked;
+        }
+        self
+    }
+
+    /// The same, with other events; what has to be done first causes none.
+    pub(super) fn with_events(mut self, change: impl FnOnce(&mut Vec<Event>)) -> Self {
+        if let Self::Describe(outcome) = &mut self {
+            change(&mut outcome.events);
+        }
+        self
     }
 }
 
@@ -78,94 +186,5 @@ pub(super) fn attempt(observed: &Observed, change: Change, clock: Clock) -> Resu
             pause: refused.until.saturating_sub(clock.uptime),
         }),
         None => Ok(Plan::change(change)),
-    }
-}
-
-/// Where the newest run stands.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Standing {
-    /// No run, and none can be made: the spec is rejected.
-    NoRun,
-    /// A run is due or reserved, and on its way.
-    Due,
-    /// A run is due or reserved, and held by `suspend`.
-    Held,
-    /// A run is reserved, and something outside is blocking it.
-    Waiting {
-        reason: Reason,
-        /// What it waits for, in a sentence.
-        message: String,
-        /// The obstacle, where it counts as one.
-        failure: Option<Box<Failure>>,
-    },
-    /// The Job exists and has not ended.
-    Live(Box<JobView>),
-    /// The newest run has ended, and no other is due.
-    Ended,
-}
-
-/// The records as they are to be, and where the newest run stands.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Course {
-    pub records: Records,
-    /// Of the newest run.
-    pub standing: Standing,
-    /// What the request asks for beyond the newest run.
-    pub want: Want,
-    /// The Job, in the round in which the newest run's result is recorded.
-    pub ended_as: Option<Box<JobView>>,
-    /// Changes of the run's Job that are due and refused.
-    pub blocked: Vec<Blocked>,
-    /// Of what changed in the records.
-    pub events: Vec<Event>,
-    /// When to look again.
-    pub next: Next,
-}
-
-/// What a look at the newest run comes to.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Move {
-    /// Ask or change first.
-    Act(Plan),
-    /// Describe how things stand.
-    Stay(Course),
-}
-
-impl Move {
-    pub(super) fn stay(inputs: &Inputs<'_>, standing: Standing, next: Next) -> Self {
-        Self::record(inputs, inputs.records.clone(), standing, next)
-    }
-
-    /// Describe how things stand once the records are these.
-    pub(super) fn record(inputs: &Inputs<'_>, records: Records, standing: Standing, next: Next) -> Self {
-        let want = inputs.want_after(&records);
-        Self::Stay(Course {
-            records,
-            standing,
-            want,
-            ended_as: None,
-            blocked: Vec::new(),
-            events: Vec::new(),
-            next,
-        })
-    }
-
-    /// The same, while changes are refused.
-    pub(super) fn with_blocked(mut self, blocked: impl IntoIterator<Item = Blocked>) -> Self {
-        if let Self::Stay(course) = &mut self {
-            course.blocked.extend(blocked);
-            for blocked in &course.blocked {
-                course.next = course.next.sooner(Next::After(blocked.pause));
-            }
-        }
-        self
-    }
-
-    /// The same, with other events; what is done first tells none.
-    pub(super) fn with_events(mut self, change: impl FnOnce(&mut Vec<Event>)) -> Self {
-        if let Self::Stay(course) = &mut self {
-            change(&mut course.events);
-        }
-        self
     }
 }

@@ -12,8 +12,8 @@ use k8s_openapi::jiff::Timestamp;
 use kube::Resource;
 use serde::Deserialize;
 
-use super::observed::{Lenient, trimmed};
 use super::format::{bounded, whole_seconds};
+use super::observed::{Lenient, trimmed};
 use crate::api::condition::{ConditionType, Reason};
 use crate::api::template::TemplateStatus;
 use crate::api::template_ref::{TemplateKind, TemplateRef};
@@ -60,7 +60,7 @@ pub struct StoredTemplate {
     pub namespace: Option<String>,
     /// `metadata.resourceVersion`.
     pub resource_version: String,
-    /// What lies below requests.
+    /// What applies to requests.
     pub template: Arc<Template>,
     /// The status; one that cannot be read counts as unwritten.
     pub status: TemplateStatus,
@@ -106,7 +106,7 @@ impl StoredTemplate {
         self.namespace.as_deref().is_none_or(|own| own == namespace)
     }
 
-    /// What tells it from all others.
+    /// What identifies it among all others.
     #[must_use]
     pub fn key(&self) -> TemplateKey {
         (self.namespace.clone(), self.template.reference.clone())
@@ -185,10 +185,10 @@ pub fn describe(
             "the template is being deleted: no new run takes it, and a request that names it is rejected";
         set(ConditionType::Ready, false, Reason::TemplateTerminating, message);
     } else if problems.is_empty() {
-        set(ConditionType::Ready, true, Reason::Valid, "the template can lie below requests");
+        set(ConditionType::Ready, true, Reason::Valid, "the template can be applied to requests");
     } else {
         let all: Vec<String> = problems.iter().map(ToString::to_string).collect();
-        let message = format!("{}; requests in scope are rejected until this is mended", all.join("; "));
+        let message = format!("{}; requests in scope are rejected until this is fixed", all.join("; "));
         set(ConditionType::Ready, false, Reason::InvalidTemplate, &message);
         set(ConditionType::Stalled, true, Reason::InvalidTemplate, &message);
     }

@@ -370,7 +370,13 @@ struct JobPolicy<'a> {
 impl<'a> JobPolicy<'a> {
     /// Refuses `operation` on Jobs of the namespace where `expression` is false, with `message`, once it is in force:
     /// `probe` is a Job that it refuses.
-    async fn refuse(cx: &'a Cluster, at: &Requests, operation: &str, expression: &str, message: &str) -> Self {
+    async fn refuse(
+        cx: &'a Cluster,
+        at: &Requests,
+        operation: &str,
+        expression: &str,
+        message: &str,
+    ) -> Self {
         let name = format!("{}-{}", at.namespace.name(), operation.to_lowercase());
         let rule = json!({"apiGroups": ["batch"], "apiVersions": ["v1"], "operations": [operation], "resources": ["jobs"]});
         let policy = json!({
@@ -387,8 +393,12 @@ impl<'a> JobPolicy<'a> {
                 "matchResources": {"namespaceSelector": of_namespace}},
         });
         let root = "/apis/admissionregistration.k8s.io/v1";
-        send(&at.client, Method::POST, &format!("{root}/validatingadmissionpolicies"), &policy).await.unwrap();
-        send(&at.client, Method::POST, &format!("{root}/validatingadmissionpolicybindings"), &binding).await.unwrap();
+        send(&at.client, Method::POST, &format!("{root}/validatingadmissionpolicies"), &policy)
+            .await
+            .unwrap();
+        send(&at.client, Method::POST, &format!("{root}/validatingadmissionpolicybindings"), &binding)
+            .await
+            .unwrap();
         // A Job of somebody else shows when it is in force.
         let probe: Job = serde_json::from_value(json!({"metadata": {"name": "probe"}, "spec": {"suspend": true,
             "template": {"spec": {"restartPolicy": "Never", "containers": [{"name": "a", "image": "a:1"}]}}}}))
@@ -397,7 +407,10 @@ impl<'a> JobPolicy<'a> {
         eventually(DEADLINE, "the policy is in force", async || {
             let dry_run = PatchParams { dry_run: true, ..PatchParams::default() };
             let tried = if operation == "DELETE" {
-                at.jobs().delete("probe", &DeleteParams { dry_run: true, ..DeleteParams::default() }).await.map(drop)
+                at.jobs()
+                    .delete("probe", &DeleteParams { dry_run: true, ..DeleteParams::default() })
+                    .await
+                    .map(drop)
             } else {
                 let patch = Patch::Merge(json!({"spec": {"parallelism": 7}}));
                 at.jobs().patch("probe", &dry_run, &patch).await.map(drop)
@@ -427,7 +440,9 @@ async fn refused_deletes_keep_nothing_from_being_recorded(cx: Arc<Cluster>) {
     let settings = json!({"settings": {"ttlSecondsAfterFinished": 0}});
     at.create("kept", spec(&json!({}), &settings)).await;
     let status = at
-        .until("kept", "shows the refusal", |status| condition(status, "ChangeRefused") == "True DeleteRefused")
+        .until("kept", "shows the refusal", |status| {
+            condition(status, "ChangeRefused") == "True DeleteRefused"
+        })
         .await;
     assert_eq!(status["phase"], "Completed");
     let shown = status["conditions"].to_string();
@@ -443,8 +458,11 @@ async fn refused_deletes_keep_nothing_from_being_recorded(cx: Arc<Cluster>) {
     .await;
     let calls = audit.since(mark).await.namespace(at.namespace.name()).user_agent("jobrequest/");
     let deletes = calls.matching(|call| call.verb == "delete");
-    println!("figure: {} deletes tried while they are refused, {} status writes", deletes.count(),
-        calls.matching(|call| call.subresource == "status").count());
+    println!(
+        "figure: {} deletes tried while they are refused, {} status writes",
+        deletes.count(),
+        calls.matching(|call| call.subresource == "status").count()
+    );
     assert!(deletes.count() <= 12, "the pauses grow: {deletes}");
     // A restart tells nothing anew.
     let version = at.api().get("kept").await.unwrap().metadata.resource_version;
@@ -464,11 +482,14 @@ async fn refused_patches_are_shown_and_retried(cx: Arc<Cluster>) {
     let expression = "object.spec.parallelism == oldObject.spec.parallelism";
     let policy = JobPolicy::refuse(&cx, &at, "UPDATE", expression, message).await;
     let _operator = Operator::start(&cx, &at.namespace, &[]);
-    at.create("fixed", spec(&json!({"run-seconds": "forever"}), &json!({"settings": {"completions": 2}}))).await;
+    at.create("fixed", spec(&json!({"run-seconds": "forever"}), &json!({"settings": {"completions": 2}})))
+        .await;
     at.until_phase("fixed", 1, "Running").await;
     at.change("fixed", json!({"settings": {"parallelism": 2}})).await;
     let status = at
-        .until("fixed", "shows the refusal", |status| condition(status, "ChangeRefused") == "True PatchRefused")
+        .until("fixed", "shows the refusal", |status| {
+            condition(status, "ChangeRefused") == "True PatchRefused"
+        })
         .await;
     assert_eq!((&status["observedGeneration"], &status["phase"]), (&json!(2), &json!("Running")));
     let shown = status["conditions"].to_string();

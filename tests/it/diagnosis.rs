@@ -17,7 +17,8 @@ use jobrequest::api::condition::{FailureCategory, Stop};
 use jobrequest::compile::digest::digest;
 use jobrequest::compile::{Identity, Layers, compile};
 use jobrequest::reconcile::{
-    Answer, Answers, Call, Clock, EventsOf, Inquiry, Memory, Next, Observed, Pass, Plan, Read, Step, plan,
+    Answer, Answers, Call, Clock, EventsOf, Memory, Next, Observed, Plan, QueryPause, Read, Reconciler, Step,
+    plan,
 };
 use libtest_mimic::Trial;
 use serde::de::DeserializeOwned;
@@ -96,12 +97,12 @@ fn observed(case: &Path) -> (Observed, Clock) {
         (of, list(&input[kind]))
     });
     let uptime = Duration::from_secs(1000);
-    let inquiry = input["asked"].as_str().map(|pod| Inquiry {
+    let event_query = input["asked"].as_str().map(|pod| QueryPause {
         of: EventsOf::Pod(pod.to_owned()),
         count: 1,
         until: uptime + Duration::from_secs(4),
     });
-    let memory = Memory { inquiry, ..Memory::default() };
+    let memory = Memory { event_query, ..Memory::default() };
     let is_gone = input["gone"] == true;
     let answers = Answers { events, job: is_gone.then(|| ("pi-1".to_owned(), None)), ..Answers::default() };
     let observed = Observed {
@@ -179,7 +180,7 @@ fn a_failed_pod_that_is_gone_is_remembered() {
     let case = root().join("tests/diagnosis/observed-exit-code-without-output");
     let (mut observed, clock) = observed(&case);
     let ended = std::mem::take(&mut observed.jobs[0].status.conditions);
-    let mut pass = Pass::new(observed.clone(), Layers::default(), clock);
+    let mut pass = Reconciler::new(observed.clone(), Layers::default(), clock);
     let step = pass.step(clock);
     assert!(matches!(step, Step::Call(Call::WriteStatus { .. })), "{step:?}");
     observed.memory = pass.into_memory();
@@ -194,7 +195,7 @@ fn a_failed_pod_that_is_gone_is_remembered() {
 fn a_run_continues_without_events() {
     let case = root().join("tests/diagnosis/volume-events-are-listed-before-a-stop");
     let (observed, clock) = observed(&case);
-    let mut pass = Pass::new(observed, Layers::default(), clock);
+    let mut pass = Reconciler::new(observed, Layers::default(), clock);
     let Step::Call(asked @ Call::Read(Read::Events(_))) = pass.step(clock) else { panic!("no question") };
     pass.answer(&asked, Answer::Events(None), clock);
     let step = pass.step(clock);

@@ -16,7 +16,7 @@ use jobrequest::compile::Layers;
 use jobrequest::compile::digest::digest;
 use jobrequest::reconcile::{
     Answer, Answers, Call, Change, ChangeKey, Clock, Creation, EventView, EventsOf, JobView, Memory, Next,
-    Observed, Pass, Plan, Read, Refusal, Refused, Step, StoredRequest, plan,
+    Observed, Plan, Read, Reconciler, Refusal, Refused, Step, StoredRequest, plan,
 };
 use libtest_mimic::Trial;
 use serde::de::DeserializeOwned;
@@ -148,14 +148,14 @@ const CONDITIONS: [&str; 13] = [
     "Reconciling",
     "Stalled",
     "Finished",
-    "PendingChanges",
-    "TemplateOutdated",
-    "ChangeRefused",
     "Suspended",
     "SuccessCriteriaMet",
     "FailureTarget",
     "Complete",
     "Failed",
+    "TemplateOutdated",
+    "PendingChanges",
+    "ChangeRefused",
 ];
 
 /// What a write changes. Nothing that changes is missing: put over the stored status, it gives the planned one.
@@ -193,7 +193,7 @@ fn a_refused_change_is_shown_once_and_tried_again() {
         let refused = || Answer::Refused(Refusal::new(422, "Invalid", "Jobs are kept for the auditors"));
         let mut written = None;
         for pause in [2, 4, 8] {
-            let mut pass = Pass::new(observed.clone(), Layers::default(), clock);
+            let mut pass = Reconciler::new(observed.clone(), Layers::default(), clock);
             let mut events = Vec::new();
             let mut changes = 0;
             let next = loop {

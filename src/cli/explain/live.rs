@@ -7,7 +7,7 @@ use super::report::{Explanation, Report};
 use crate::cli::cluster::{self, Cluster, Connection};
 use crate::cli::error::CliError;
 use crate::compile::{Builtin, Identity, Problem, Template, compile, provenance, select};
-use crate::reconcile::template::{ClusterJobTemplateView, JobTemplateView, StoredTemplate};
+use crate::reconcile::template_status::{ClusterJobTemplateView, JobTemplateView, StoredTemplate};
 use crate::reconcile::{StoredRequest, found_invalid, outdated};
 
 /// Explains the JobRequests named `names`.

@@ -1,48 +1,48 @@
-//! A deadline has passed -> what it interrupted.
+//! What a deadline interrupted.
 //!
-//! The pods may be gone by then: what the status said of the run stands in for them.
+//! The pods may be gone by then: what the status recorded of the run stands in for them.
 
 use k8s_openapi::jiff::Timestamp;
 
-use super::{Scene, blank, ended, hint, in_pod, is_of_ended_pod, setup, waiting, words};
+use super::cause::{MAX_MESSAGE_BYTES, blank, in_pod};
+use super::evidence::{Evidence, is_of_terminated_pod};
+use super::{hint, pending, pod_setup, summary, terminated};
 use crate::api::condition::FailureCategory;
 use crate::api::failure::Failure;
-use crate::reconcile::observed::{ContainerRole, ContainerState, ContainerView, PodView};
 use crate::reconcile::format::bounded_to;
+use crate::reconcile::observed::{ContainerRole, ContainerState, ContainerView, PodView};
 
-/// What a container waits with that is being made.
+/// The native reason of a container that is being created.
 const CONTAINER_CREATING: &str = "ContainerCreating";
-/// Longest message, in bytes.
-const MESSAGE: usize = 1024;
 
 /// What the deadline of this category interrupted at the time `at`.
-pub(super) fn interrupted(scene: &Scene<'_>, category: FailureCategory, at: Timestamp) -> Failure {
+pub(super) fn interrupted(evidence: &Evidence<'_>, category: FailureCategory, at: Timestamp) -> Failure {
     let of_category = |failure: Failure| Failure { category, attempts: None, ..failure };
-    let start = scene.job.status.start_time.as_ref().map(|time| time.0);
-    if let Some((cause, pod)) = pending::stuck(&scene.pods).or_else(|| scene.setup()) {
+    let start = evidence.job.status.start_time.as_ref().map(|time| time.0);
+    if let Some((cause, pod)) = pending::stuck(&evidence.pods).or_else(|| evidence.pod_setup()) {
         let created = || pod.metadata.creation_timestamp.as_ref().map(|time| time.0);
         let since = pod.waits_since.or_else(created).or(start);
         return of_category(waited(cause.failure, since, at));
     }
-    if let Some(cause) = scene.refusal() {
+    if let Some(cause) = evidence.pod_creation() {
         return of_category(waited(cause.failure, start, at));
     }
-    // Of another pod, which may be gone: it tells more than that this one was being created.
-    let of_setup = scene.before.filter(|before| pod_setup::is_told_by(before));
-    if let Some(failure) = of_setup.filter(|_| !scene.has_started) {
+    // Of another pod, which may be gone: it is more specific than that this one was being created.
+    let of_setup = evidence.before.filter(|before| pod_setup::is_about_setup(before));
+    if let Some(failure) = of_setup.filter(|_| !evidence.has_started) {
         return of_category(waited(failure.clone(), start, at));
     }
-    if let Some(failure) = at_work(&scene.pods, at) {
+    if let Some(failure) = at_work(&evidence.pods, at) {
         return of_category(failure);
     }
-    if let Some(failure) = scene.before.filter(|failure| !is_of_ended_pod(failure)) {
+    if let Some(failure) = evidence.before.filter(|failure| !is_of_terminated_pod(failure)) {
         return of_category(waited(failure.clone(), start, at));
     }
-    if let Some(failed) = terminated::newest(&scene.pods).or_else(|| scene.failed_before()) {
-        let message = format!("the last pod had failed: {}", summary::sentence(&failed, MESSAGE));
-        return of_category(Failure { message: Some(bounded_to(&message, MESSAGE)), ..failed });
+    if let Some(failed) = terminated::newest(&evidence.pods).or_else(|| evidence.failed_before()) {
+        let message = format!("the last pod had failed: {}", summary::sentence(&failed, MAX_MESSAGE_BYTES));
+        return of_category(Failure { message: Some(bounded_to(&message, MAX_MESSAGE_BYTES)), ..failed });
     }
-    let message = if scene.was_running {
+    let message = if evidence.was_running {
         format!("containers had been running{}", lasting(start, at))
     } else {
         format!("no container had started{}", lasting(start, at))
@@ -52,7 +52,7 @@ pub(super) fn interrupted(scene: &Scene<'_>, category: FailureCategory, at: Time
 
 /// "ImagePullBackOff for 280 s on pod x: ..."
 fn waited(failure: Failure, since: Option<Timestamp>, at: Timestamp) -> Failure {
-    // What is told already was told when another deadline was at hand.
+    // The cause recorded earlier belongs to a different deadline.
     if matches!(failure.category, FailureCategory::Deadline | FailureCategory::StartDeadline) {
         return failure;
     }
@@ -60,7 +60,7 @@ fn waited(failure: Failure, since: Option<Timestamp>, at: Timestamp) -> Failure 
     let pod = failure.pod.as_deref().map(|pod| format!(" on pod {pod}")).unwrap_or_default();
     let said = failure.message.as_deref().map(|said| format!(": {said}")).unwrap_or_default();
     let message = format!("{what}{}{pod}{said}", lasting(since, at));
-    Failure { message: Some(bounded_to(&message, MESSAGE)), ..failure }
+    Failure { message: Some(bounded_to(&message, MAX_MESSAGE_BYTES)), ..failure }
 }
 
 /// The first pod, by name, that had something to do.

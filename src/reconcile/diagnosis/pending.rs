@@ -1,12 +1,13 @@
-//! Pods that cannot start -> what is in the way.
+//! What keeps pods from starting.
 
-use super::{Cause, blocked, setup};
+use super::cause::{Cause, blocked};
+use super::pod_setup;
 use crate::api::condition::{FailureCategory, Obstacle, Reason};
 use crate::api::failure::Failure;
 use crate::reconcile::observed::{ContainerRole, ContainerState, ContainerView, PodView};
 
-/// What is in the way of the first container: the first cause in order of pod names, those that are being deleted last,
-/// so that the same pods always tell the same.
+/// What is blocking the first container: the first cause in order of pod names, terminating pods last, so that the same
+/// pods always give the same.
 pub(super) fn stuck<'a>(pods: &[&'a PodView]) -> Option<(Cause, &'a PodView)> {
     let mut pods = pods.to_vec();
     pods.sort_by(|a, b| (a.is_terminating(), a.name()).cmp(&(b.is_terminating(), b.name())));
@@ -18,10 +19,10 @@ fn of_pod(pod: &PodView) -> Option<Cause> {
 }
 
 fn of_container(pod: &PodView, container: &ContainerView) -> Option<Cause> {
-    let ContainerState::Waiting { reason: word, message } = &container.state else {
+    let ContainerState::Waiting { reason: native, message } = &container.state else {
         return None;
     };
-    let (reason, category, obstacle) = match &**word {
+    let (reason, category, obstacle) = match &**native {
         "InvalidImageName" => (Reason::ImagePullFailed, FailureCategory::ImagePull, Obstacle::ImageName),
         "ErrImageNeverPull" => {
             (Reason::ImagePullFailed, FailureCategory::ImagePull, Obstacle::ImageNotPresent)
@@ -49,15 +50,15 @@ fn of_container(pod: &PodView, container: &ContainerView) -> Option<Cause> {
     let failure = Failure {
         container: Some(container.name.to_string()),
         is_init: (container.role == ContainerRole::Init).then_some(true),
-        ..blocked(category, obstacle, pod, word, message)
+        ..blocked(category, obstacle, pod, native, message)
     };
     Some(Cause { reason, failure })
 }
 
-/// The word for a run that is stuck for this cause; `None`: it tells of something else.
+/// Why a run is stuck that is stuck for this cause; `None`: the failure is about something else.
 pub(super) fn reason_of(failure: &Failure) -> Option<Reason> {
     match (failure.category, failure.reason.as_deref().unwrap_or_default()) {
-        (_, word) if pod_setup::is_of_setup(word) => Some(Reason::ContainerCreateFailed),
+        (_, native) if pod_setup::is_of_setup(native) => Some(Reason::ContainerCreateFailed),
         (_, "FailedCreate") => Some(Reason::PodsForbidden),
         (_, "Unschedulable") => Some(Reason::Unschedulable),
         (FailureCategory::ImagePull, _) => Some(Reason::ImagePullFailed),

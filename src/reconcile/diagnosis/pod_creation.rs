@@ -1,27 +1,26 @@
-//! A Job that makes no pods -> what refuses them. Only events tell.
+//! Why a Job cannot create pods, which only its events say; and why the API server refuses the Job itself.
 
 use std::time::Duration;
 
-use super::event_query::Puzzle;
-use super::{Cause, blank, hint};
+use super::cause::{Cause, MAX_MESSAGE_BYTES, blank};
+use super::event_query::EventQuery;
+use super::hint;
 use crate::api::condition::{FailureCategory, Obstacle, Reason};
 use crate::api::failure::Failure;
-use crate::reconcile::observed::{EventView, EventsOf, JobView, Observed, Refusal};
 use crate::reconcile::format::bounded_to;
+use crate::reconcile::observed::{EventView, EventsOf, JobView, Observed, Refusal};
 
-/// How long a Job may take to make its first pod before anybody is asked.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// Longest message, in bytes.
-const MESSAGE: usize = 1024;
+/// How long a Job may take to create its first pod before events are queried.
+const QUERY_DELAY: Duration = Duration::from_secs(5);
 
-/// `job` makes no pods though it wants some.
-pub(super) fn puzzle(observed: &Observed, job: &JobView) -> Option<Puzzle> {
-    let start = job.status.start_time.as_ref().filter(|_| makes_none(observed, job))?;
-    Some(Puzzle { events: events_of(job), since: start.0, patience: PATIENCE })
+/// `job` has no pods though it wants some.
+pub(super) fn query(observed: &Observed, job: &JobView) -> Option<EventQuery> {
+    let start = job.status.start_time.as_ref().filter(|_| has_no_pods(observed, job))?;
+    Some(EventQuery { events: events_of(job), since: start.0, delay: QUERY_DELAY })
 }
 
 /// The Job wants pods and never had one.
-pub(super) fn makes_none(observed: &Observed, job: &JobView) -> bool {
+pub(super) fn has_no_pods(observed: &Observed, job: &JobView) -> bool {
     let status = &job.status;
     let counted = [status.active, status.ready, status.succeeded, status.failed];
     let is_idle = job.spec.suspend == Some(true)
@@ -34,18 +33,18 @@ pub(super) fn makes_none(observed: &Observed, job: &JobView) -> bool {
         && !observed.pods.iter().any(|pod| pod.is_controlled_by(job.uid()))
 }
 
-/// The events that tell what refuses the pods of `job`.
+/// The events that say what refuses the pods of `job`.
 pub(super) fn events_of(job: &JobView) -> EventsOf {
     EventsOf::Job(job.uid().to_owned())
 }
 
-/// What they tell.
-pub(super) fn told_by(events: &[EventView]) -> Option<Cause> {
+/// The cause these events give: the newest one counts.
+pub(super) fn cause_of(events: &[EventView]) -> Option<Cause> {
     events.iter().max_by_key(|event| (event.at, &event.message)).map(of_event)
 }
 
 fn of_event(event: &EventView) -> Cause {
-    // The name of the pod that was not made is another one each time.
+    // The name of the pod that was not created is another one each time.
     let message = event.message.split_once(" is forbidden: ").map_or(&*event.message, |(_, why)| why);
     let message = message.strip_prefix("Error creating: ").unwrap_or(message);
     let obstacle = obstacle_of(message);
@@ -57,7 +56,7 @@ fn of_event(event: &EventView) -> Cause {
     Cause { reason: Reason::PodsForbidden, failure }
 }
 
-/// Why the API server does not take the Job itself, with its own reason and message.
+/// Why the API server refuses the Job itself, with its own reason and message.
 pub(in crate::reconcile) fn of_job(refusal: &Refusal) -> Failure {
     let Refusal { reason, message, .. } = refusal;
     refused(FailureCategory::JobForbidden, obstacle_of(message), reason, message)
@@ -67,13 +66,13 @@ fn refused(category: FailureCategory, obstacle: Obstacle, reason: &str, message:
     Failure {
         obstacle: Some(obstacle),
         reason: Some(reason.to_owned()),
-        message: Some(bounded_to(message, MESSAGE)),
+        message: Some(bounded_to(message, MAX_MESSAGE_BYTES)),
         hint: Some(hint::of(obstacle).to_owned()),
         ..blank(category)
     }
 }
 
-/// What refuses a Job or its pods, as the API server words it.
+/// What refuses a Job or its pods, by the API server's message.
 fn obstacle_of(message: &str) -> Obstacle {
     let has = |word: &str| message.contains(word);
     if has("exceeded quota") || has("failed quota") {

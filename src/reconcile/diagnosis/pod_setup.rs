@@ -1,40 +1,40 @@
-//! A pod that its node does not set up -> what is in the way: a volume, or the pod's network. Only events tell: the status
-//! says ContainerCreating, as it does while an image is pulled.
+//! What keeps a node from setting up a pod: a volume, or the pod's network. Only its events say so: the status says
+//! ContainerCreating, as it does while an image is pulled.
 
 use std::time::Duration;
 
 use k8s_openapi::jiff::SignedDuration;
 
-use super::event_query::Puzzle;
-use super::{Cause, blocked, has_started};
+use super::cause::{Cause, blocked};
+use super::event_query::EventQuery;
 use crate::api::condition::{FailureCategory, Obstacle, Reason};
 use crate::api::failure::Failure;
 use crate::reconcile::observed::{EventView, EventsOf, PodView};
 
-/// How long a node may take for it before anybody is asked. Most need a second or two.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// A kubelet tries each volume again after two minutes at the latest: what it told longer before it told something else
-/// is over.
-const NEWS: SignedDuration = SignedDuration::from_secs(150);
+/// How long a node may take before events are queried. Most need a second or two.
+const QUERY_DELAY: Duration = Duration::from_secs(10);
+/// A kubelet tries each volume again after two minutes at the latest: an event that much older than the newest one no
+/// longer applies.
+const MAX_EVENT_AGE: SignedDuration = SignedDuration::from_secs(150);
 
-/// What the kubelet says when it has waited for long, whatever the cause.
-const TIMED_OUT: &str = "Unable to attach or mount volumes";
+/// How the kubelet's message begins when it has waited for long, whatever the cause.
+const TIMEOUT_PREFIX: &str = "Unable to attach or mount volumes";
 
 /// The pod that waits for its node, or did so to its end: the one that `before` is about, or else the first by name,
-/// those that are being deleted last.
+/// terminating pods last.
 pub(super) fn pending<'a>(pods: &[&'a PodView], before: Option<&Failure>) -> Option<&'a PodView> {
-    let waits = pods.iter().copied().filter(|pod| pod.lacks_sandbox && !has_started([*pod]));
-    let is_told = |pod: &PodView| before.is_some_and(|before| is_about(before, pod));
-    waits.min_by_key(|pod| (!is_told(pod), pod.is_terminating(), pod.name()))
+    let waits = pods.iter().copied().filter(|pod| pod.lacks_sandbox && !pod.has_started());
+    let is_recorded = |pod: &PodView| before.is_some_and(|before| is_about(before, pod));
+    waits.min_by_key(|pod| (!is_recorded(pod), pod.is_terminating(), pod.name()))
 }
 
 /// One of `pods`, of which no container has started, is not set up.
-pub(super) fn puzzle(pods: &[&PodView], before: Option<&Failure>) -> Option<Puzzle> {
+pub(super) fn query(pods: &[&PodView], before: Option<&Failure>) -> Option<EventQuery> {
     let pod = pending(pods, before).filter(|pod| !pod.is_terminating() && !pod.is_failed)?;
-    Some(Puzzle { events: events_of(pod), since: pod.waits_since?, patience: PATIENCE })
+    Some(EventQuery { events: events_of(pod), since: pod.waits_since?, delay: QUERY_DELAY })
 }
 
-/// The events that tell what is in the way of `pod`.
+/// The events that say what is blocking `pod`.
 pub(super) fn events_of(pod: &PodView) -> EventsOf {
     EventsOf::Pod(pod.name().to_owned())
 }
@@ -42,45 +42,45 @@ pub(super) fn events_of(pod: &PodView) -> EventsOf {
 /// The cause these events give: of those that still occur the one that was reported first, so that several which alternate
 /// give the same one; a reason is preferred to a mere timeout. Nothing once the pod was set up, which older kubelets do
 /// not say in its status before its image is pulled.
-pub(super) fn told_by(pod: &PodView, events: &[EventView]) -> Option<Cause> {
+pub(super) fn cause_of(pod: &PodView, events: &[EventView]) -> Option<Cause> {
     let newest = events.iter().filter(|event| is_of_setup(&event.reason)).map(|event| event.at).max()?;
     let is_over = events.iter().any(|event| is_after_setup(&event.reason) && event.at >= newest);
     if is_over {
         return None;
     }
-    let is_news = |event: &&EventView| {
+    let is_current = |event: &&EventView| {
         is_of_setup(&event.reason)
-            && newest.zip(event.at).is_none_or(|(newest, at)| newest.duration_since(at) <= NEWS)
+            && newest.zip(event.at).is_none_or(|(newest, at)| newest.duration_since(at) <= MAX_EVENT_AGE)
     };
-    let is_timeout = |event: &EventView| event.message.starts_with(TIMED_OUT);
+    let is_timeout = |event: &EventView| event.message.starts_with(TIMEOUT_PREFIX);
     let event = events
         .iter()
-        .filter(is_news)
+        .filter(is_current)
         .min_by_key(|event| (is_timeout(event), event.first_at, &event.message))?;
     Some(of_event(pod, event))
 }
 
-/// What was told before is about this.
+/// The recorded failure is about the set-up of this pod.
 pub(super) fn is_about(failure: &Failure, pod: &PodView) -> bool {
-    failure.pod.as_deref() == Some(pod.name()) && is_told_by(failure)
+    failure.pod.as_deref() == Some(pod.name()) && is_about_setup(failure)
 }
 
-/// It tells of a pod that is not set up.
-pub(super) fn is_told_by(failure: &Failure) -> bool {
+/// The failure is about a pod that is not set up.
+pub(super) fn is_about_setup(failure: &Failure) -> bool {
     failure.reason.as_deref().is_some_and(is_of_setup)
 }
 
-/// An event of this reason tells of it, and so does a failure.
+/// Whether events (and failures) with this reason concern pod set-up.
 pub(super) fn is_of_setup(event: &str) -> bool {
     is_of_volume(event) || matches!(event, "FailedCreatePodSandBox" | "NetworkNotReady")
 }
 
-/// An event of this reason tells of a volume.
-pub(super) fn is_of_volume(event: &str) -> bool {
+/// Whether events with this reason concern a volume.
+fn is_of_volume(event: &str) -> bool {
     matches!(event, "FailedMount" | "FailedAttachVolume" | "FailedMapVolume")
 }
 
-/// What a kubelet does with a pod that is set up.
+/// Whether events with this reason show that the pod is set up.
 fn is_after_setup(event: &str) -> bool {
     matches!(event, "Pulling" | "Pulled" | "Created" | "Started")
 }

@@ -1,12 +1,12 @@
-//! A failure in a sentence, and which of two tells more.
+//! A failure in a sentence, whether two have the same cause, and which is more specific.
 
 use std::fmt::Write;
 
 use crate::api::condition::{FailureCategory, Obstacle};
 use crate::api::failure::Failure;
-use crate::reconcile::format::{bounded_to, in_one_line, last_words};
+use crate::reconcile::format::{bounded_to, in_one_line, last_output};
 
-/// `failure` in one line of at most `bytes`: what failed, how, and in whose words.
+/// `failure` in one line of at most `bytes`: what failed, how, and the reporter's message.
 pub(super) fn sentence(failure: &Failure, bytes: usize) -> String {
     let subject = match (&failure.container, &failure.pod) {
         (Some(container), Some(pod)) => {
@@ -18,10 +18,10 @@ pub(super) fn sentence(failure: &Failure, bytes: usize) -> String {
     };
     let said = failure.message.as_deref().map(in_one_line).unwrap_or_default();
     let reason = failure.reason.as_deref().unwrap_or_default();
-    let node = |word: &str| failure.node.as_deref().map(|node| format!(" {word} node {node}"));
+    let node = |preposition: &str| failure.node.as_deref().map(|node| format!(" {preposition} node {node}"));
     let pod = failure.pod.as_deref().unwrap_or_default();
     let head = match failure.category {
-        // The message tells all of it.
+        // The message says all of it.
         FailureCategory::Deadline if reason == "DeadlineExceeded" && failure.exit_code.is_some() => subject,
         FailureCategory::Deadline
         | FailureCategory::StartDeadline
@@ -57,7 +57,7 @@ pub(super) fn sentence(failure: &Failure, bytes: usize) -> String {
     let tail = tail.map(|attempts| format!(" (attempts: {attempts})")).unwrap_or_default();
     let room = bytes.saturating_sub(head.len() + tail.len());
     let is_output = failure.category == FailureCategory::AppError && failure.exit_code.is_some();
-    let said = if is_output { last_words(&said, room) } else { bounded_to(&said, room) };
+    let said = if is_output { last_output(&said, room) } else { bounded_to(&said, room) };
     // Writing to a string cannot fail.
     let _ = write!(head, "{said}{tail}");
     bounded_to(&head, bytes)
@@ -73,8 +73,8 @@ pub(super) fn is_same_cause(recorded: &Failure, now: &Failure) -> bool {
         && (&recorded.pod, &recorded.container) == (&now.pod, &now.container)
 }
 
-/// How much a failure tells. A tie goes to what was recorded first.
-pub(super) fn weight(failure: &Failure) -> usize {
+/// How specific a failure is. A tie goes to what was recorded first.
+pub(super) fn specificity(failure: &Failure) -> usize {
     let is_known = failure.category != FailureCategory::Unknown;
     usize::from(is_known) * 4
         + usize::from(failure.pod.is_some()) * 2

@@ -1,14 +1,14 @@
-//! Pods that have failed -> why the newest one did.
+//! Why pods have failed, and which of several failures counts.
 
 use k8s_openapi::jiff::Timestamp;
 
-use super::{blank, hint, in_pod};
+use super::cause::{blank, in_pod};
+use super::hint;
 use crate::api::condition::{FailureCategory, Obstacle};
 use crate::api::failure::Failure;
 use crate::reconcile::observed::{ContainerRole, ContainerState, ContainerView, EndView, PodView};
 
-/// Why the newest failed pod failed. Those that are being deleted tell last: the Job controller stops the others when a
-/// run fails.
+/// Why the newest failed pod failed. Terminating pods count last: the Job controller stops the others when a run fails.
 pub(super) fn newest(pods: &[&PodView]) -> Option<Failure> {
     let failed = pods.iter().filter_map(|pod| Some((of_pod(pod)?, pod)));
     failed
@@ -24,7 +24,7 @@ pub(super) fn of_pod(pod: &PodView) -> Option<(Option<Timestamp>, Failure)> {
     if is_over && let Some(failure) = disrupted(pod) {
         return Some((at, with_end(failure, end)));
     }
-    // The deletion ended it before anything had run: what it was stuck with is told as long as it is not replaced.
+    // The deletion ended it before anything had run: what it was stuck with counts as long as it is not replaced.
     if pod.is_terminating() && end.is_none_or(|(_, end)| end.never_ran()) {
         return None;
     }
@@ -103,7 +103,7 @@ fn with_end(failure: Failure, end: Option<(&ContainerView, &EndView)>) -> Failur
     let Some((container, end)) = end else {
         return failure;
     };
-    // A shell and most runtimes tell a signal by 128 and its number.
+    // A shell and most runtimes report a signal as 128 plus its number.
     let signal = end.signal.or((129..=159).contains(&end.exit_code).then(|| end.exit_code - 128));
     let has_run = &*end.reason != "StartError";
     Failure {
@@ -115,11 +115,11 @@ fn with_end(failure: Failure, end: Option<(&ContainerView, &EndView)>) -> Failur
     }
 }
 
-/// Nothing is left that tells why.
+/// Nothing is left that shows why.
 pub(super) fn unknown(native: &str) -> Failure {
     Failure {
         reason: Some(native.to_owned()),
-        message: Some("the pods were gone before they could be asked why".to_owned()),
+        message: Some("the pods were gone before their failure could be read".to_owned()),
         hint: Some(hint::PODS_GONE.to_owned()),
         ..blank(FailureCategory::Unknown)
     }

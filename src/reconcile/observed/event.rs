@@ -1,6 +1,6 @@
-//! Events about somebody else's work: why a Job may not make pods, why a pod's volumes cannot be mounted.
+//! Events about someone else's work: why a Job is not allowed to create pods, why a pod's volumes cannot be mounted.
 //!
-//! They are asked for only when a run is stuck and nothing else tells why.
+//! They are listed only when a run is stuck and nothing else shows why.
 
 use k8s_openapi::api::core::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta, Time};
@@ -10,12 +10,12 @@ use serde::Deserialize;
 
 use crate::reconcile::format::{bounded_to, printable};
 
-/// Longest words of an event that are kept, in bytes.
+/// Maximum length of the message of an event, in bytes.
 const MESSAGE: usize = 1024;
-/// Longest native word, in bytes.
+/// Maximum length of a native reason, in bytes.
 const REASON: usize = 64;
 
-/// Which events are asked for.
+/// Which events are listed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EventsOf {
     /// FailedCreate, about the Job with this uid.
@@ -42,13 +42,13 @@ impl EventsOf {
 pub struct EventView {
     /// Nothing of it is kept.
     pub metadata: ObjectMeta,
-    /// When it was last told; absent if it does not say.
+    /// When it was last reported; absent if it does not say.
     pub at: Option<Timestamp>,
-    /// When it was first told; absent if it does not say.
+    /// When it was first reported; absent if it does not say.
     pub first_at: Option<Timestamp>,
     /// What happened, in one word.
     pub reason: String,
-    /// The same in words.
+    /// The same in a sentence.
     pub message: String,
 }
 

@@ -78,7 +78,7 @@ pub struct JobConditionView {
     pub status: String,
     /// Why, in one word; may be empty.
     pub reason: String,
-    /// Why, in words; may be empty.
+    /// Why, in a sentence; may be empty.
     pub message: String,
     /// When the status last changed.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -110,7 +110,7 @@ impl JobView {
         self.metadata.deletion_timestamp.is_some()
     }
 
-    /// An annotation of ours.
+    /// One of our own annotations.
     #[must_use]
     pub fn annotation(&self, key: &str) -> Option<&str> {
         self.metadata.annotations.as_ref()?.get(key).map(String::as_str)
@@ -122,7 +122,7 @@ impl JobView {
         self.annotation(labels::RUN)?.parse().ok()
     }
 
-    /// The Job says that it was made for the request with this uid. Identity to observe.
+    /// The Job says that it was created for the request with this uid. Identity to observe.
     #[must_use]
     pub fn is_of(&self, request_uid: &str) -> bool {
         self.annotation(labels::REQUEST_UID) == Some(request_uid)
@@ -156,7 +156,7 @@ impl JobView {
         self.status.conditions.iter().find(|condition| condition.type_ == type_ && condition.status == "True")
     }
 
-    /// The Job is about to end: its result is decided, pods may still be going.
+    /// The Job is about to end: its result is decided, pods may still be terminating.
     #[must_use]
     pub fn is_ending(&self) -> bool {
         ["SuccessCriteriaMet", "FailureTarget"].iter().any(|type_| self.true_condition(type_).is_some())

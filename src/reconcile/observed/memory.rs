@@ -34,8 +34,8 @@ pub struct Memory {
     pub only_creates: BTreeMap<String, Duration>,
     /// Changes of Jobs which the API server refuses for now.
     pub refused: BTreeMap<ChangeKey, Refused>,
-    /// Which events were asked for last, and when to ask for them again.
-    pub inquiry: Option<Inquiry>,
+    /// Which events were listed last, and when to list them again.
+    pub event_query: Option<QueryPause>,
     /// The newest pod failure of a Job, by its uid: the pod may be gone when the Job fails.
     pub pod_failure: Option<(String, Box<Failure>)>,
     /// When this process last wrote the status.
@@ -81,9 +81,9 @@ pub struct Refused {
     pub until: Duration,
 }
 
-/// Events about what keeps something from getting on were asked for.
+/// Events about a run that is stuck were listed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Inquiry {
+pub struct QueryPause {
     /// Which.
     pub of: EventsOf,
     /// How often in a row.
@@ -113,7 +113,7 @@ impl Memory {
         self.refused.insert(change, Refused { refusal, count, until: clock.uptime.saturating_add(pause) });
     }
 
-    /// A status write of ours was answered: it may have reserved a run.
+    /// Our own status write was answered: it may have reserved a run.
     pub(in crate::reconcile) fn reserved(
         &mut self,
         before: Option<&StoredRequest>,
@@ -143,8 +143,8 @@ impl Memory {
         }
     }
 
-    /// Takes in a look at caches or an answer: which uids are recorded, and whether the cache has caught up.
-    pub(in crate::reconcile) fn look(
+    /// Takes in what caches or an answer show: which uids are recorded, and whether the cache has caught up.
+    pub(in crate::reconcile) fn observe(
         &mut self,
         request: Option<&StoredRequest>,
         jobs: &[JobView],

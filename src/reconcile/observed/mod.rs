@@ -1,5 +1,5 @@
 //! What is seen of the cluster: small views of the watched objects, the answers of this pass, and what the process
-//! remembers. Data only; judgement is in `plan`.
+//! remembers. Data only; decisions are in `planner`.
 //!
 //! Views are projections: they are deserialised straight from the wire and hold only what a rule reads, so that ten
 //! thousand Jobs fit into memory. A part that cannot be parsed is data too, never an error: one bad stored object
@@ -20,12 +20,12 @@ use k8s_openapi::jiff::Timestamp;
 pub use answers::{Answers, Creation, Refusal};
 pub use event::{EventView, EventsOf};
 pub use job::{JobConditionView, JobSpecView, JobStatusView, JobView};
-pub use memory::{ChangeKey, Inquiry, Memory, OwnRun, Refused};
+pub use memory::{ChangeKey, Memory, OwnRun, QueryPause, Refused};
 pub(crate) use metadata::trimmed;
 pub use pod::{ConditionView, ContainerRole, ContainerState, ContainerView, EndView, PodView};
 pub use request::{Lenient, StoredRequest};
 
-/// The two clocks that rules read. The pure rooms never ask for the time; they are told.
+/// The two clocks that rules read. The pure rooms never read the time themselves.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Clock {
     /// Wall clock: for times that people read and for TTLs.
@@ -34,7 +34,7 @@ pub struct Clock {
     pub uptime: Duration,
 }
 
-/// Everything that a plan is made from.
+/// Everything that a plan is derived from.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Observed {
     /// The JobRequest, from the cache or newer.

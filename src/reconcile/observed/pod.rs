@@ -1,7 +1,7 @@
 //! Pods as far as rules read them: a few hundred bytes each, so that tens of thousands fit into memory.
 //!
-//! Read straight from the wire. What a kubelet or scheduler says is kept where it tells why something does not get on,
-//! and cut: of a container's last words the end, of everything else the beginning.
+//! Read straight from the wire. What a kubelet or scheduler says is kept where it says why something makes no
+//! progress, and cut: of a container's output the end, of everything else the beginning.
 
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
@@ -10,11 +10,11 @@ use kube::Resource;
 use serde::Deserialize;
 
 use crate::api::labels;
-use crate::reconcile::format::{bounded_to, in_one_line, last_words, printable};
+use crate::reconcile::format::{bounded_to, in_one_line, last_output, printable};
 
-/// Longest words of a kubelet or scheduler that are kept, in bytes.
+/// Maximum length of a kubelet's or scheduler's message that is kept, in bytes.
 const MESSAGE: usize = 1024;
-/// Longest native word.
+/// Maximum length of a native reason, in bytes.
 const REASON: usize = 64;
 
 /// A pod as far as rules read it.
@@ -35,7 +35,7 @@ pub struct PodView {
     pub lacks_sandbox: bool,
     /// Why the pod as a whole stands as it does, for example Evicted; mostly empty.
     pub reason: Box<str>,
-    /// The same, in words.
+    /// The same, in a sentence.
     pub message: Box<str>,
     /// When its init containers were through, or else when a kubelet took it.
     pub waits_since: Option<Timestamp>,
@@ -60,6 +60,20 @@ impl PodView {
         self.metadata.name.as_deref().unwrap_or_default()
     }
 
+    /// A container of it has started at some time. Init containers and sidecars count: the image is there and the program
+    /// runs.
+    #[must_use]
+    pub fn has_started(&self) -> bool {
+        self.containers.iter().any(|container| {
+            let has_run = match &container.state {
+                ContainerState::Running { .. } => true,
+                ContainerState::Ended(end) => !end.never_ran(),
+                ContainerState::Unknown | ContainerState::Waiting { .. } => false,
+            };
+            has_run || container.last_end.is_some()
+        })
+    }
+
     /// The pod is being deleted.
     #[must_use]
     pub const fn is_terminating(&self) -> bool {
@@ -67,12 +81,12 @@ impl PodView {
     }
 }
 
-/// What a condition tells.
+/// Why a condition is as it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConditionView {
     /// Why, in one word.
     pub reason: Box<str>,
-    /// Why, in words.
+    /// Why, in a sentence.
     pub message: Box<str>,
 }
 
@@ -130,7 +144,7 @@ pub struct EndView {
     pub signal: Option<i32>,
     /// In one word: Error, OOMKilled, StartError and so on.
     pub reason: Box<str>,
-    /// Its last words or output, or why it did not start.
+    /// Its last output, or why it did not start.
     pub message: Box<str>,
     /// When it started; the epoch if it never did.
     pub started_at: Option<Timestamp>,
@@ -282,7 +296,7 @@ impl From<Wire> for PodView {
                 name: metadata.name,
                 namespace: metadata.namespace,
                 labels: request,
-                // The watch goes on from it.
+                // The watch continues from it.
                 resource_version: metadata.resource_version,
                 creation_timestamp: metadata.creation_timestamp,
                 deletion_timestamp: metadata.deletion_timestamp,
@@ -322,7 +336,7 @@ impl WireEnd {
             exit_code: self.exit_code,
             signal: self.signal.filter(|signal| *signal != 0),
             reason: word(self.reason.as_deref()),
-            message: last_words(self.message.as_deref().unwrap_or_default(), MESSAGE).into(),
+            message: last_output(self.message.as_deref().unwrap_or_default(), MESSAGE).into(),
             started_at: self.started_at.map(|time| time.0),
             finished_at: self.finished_at.map(|time| time.0),
         }

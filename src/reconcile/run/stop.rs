@@ -1,127 +1,132 @@
 //! Runs that the operator itself stops: for a newer one (rule 14), or because no container started in time.
 //!
-//! Both are decided in the record first, and done after that was written: whoever finds the Job gone, or failed by a
-//! deadline, knows why. Takes a live Job of ours that has not ended.
+//! Both are decided in the record first, and done after that was written: anyone who finds the Job gone, or failed by a
+//! deadline, knows why. Takes a live Job of our own that has not ended.
 
 use std::time::Duration;
 
 use k8s_openapi::jiff::SignedDuration;
 
-use super::trigger::{self, Want};
-use super::clean_up::{delete, grace};
-use super::state::{Blocked, Inputs, attempt};
-use super::diagnosis;
-use super::observed::JobView;
-use super::plan::{Change, Next, Plan, Propagation};
-use super::history::Records;
 use crate::api::condition::Stop;
 use crate::api::status::Run;
+use crate::reconcile::clean_up::{delete, grace};
+use crate::reconcile::diagnosis::Diagnosis;
+use crate::reconcile::history::RunHistory;
+use crate::reconcile::observed::JobView;
+use crate::reconcile::patch;
+use crate::reconcile::plan::{Change, Next, Plan, Propagation};
+use crate::reconcile::state::{Blocked, Facts, attempt};
+use crate::reconcile::trigger::Pending;
 
-/// What stopping comes to.
-pub(super) enum Stopping {
-    /// Ask or change first.
+/// Whether a run is stopped.
+pub(super) enum StopDecision {
+    /// Read or change something first.
     Act(Box<Plan>),
     /// Record the decision; when to look again.
-    Record(Records, Next),
+    Record(RunHistory, Next),
     /// What stops it is refused for now.
     Blocked(Blocked),
-    /// The run goes on; when to look again.
-    No(Next),
+    /// The run continues; when to look again.
+    Continue(Next),
 }
 
-impl Stopping {
+impl StopDecision {
     fn act(plan: Plan) -> Self {
         Self::Act(Box::new(plan))
     }
 
-    fn attempt(inputs: &Inputs<'_>, change: Change) -> Self {
-        attempt(inputs.observed, change, inputs.clock).map_or_else(Self::Blocked, Self::act)
+    fn attempt(facts: &Facts<'_>, change: Change) -> Self {
+        attempt(facts.observed, change, facts.clock).map_or_else(Self::Blocked, Self::act)
     }
 }
 
-/// Looks whether `newest`, whose `job` lives and is ours to change, is to be stopped.
-pub(super) fn stop(inputs: &Inputs<'_>, newest: &Run, job: &JobView) -> Stopping {
+/// Decides whether `newest`, whose `job` lives and is ours to change, is stopped; `wanted` comes after it.
+pub(super) fn stop(
+    facts: &Facts<'_>,
+    newest: &Run,
+    job: &JobView,
+    wanted: &Pending,
+    diagnosis: &Diagnosis<'_>,
+) -> StopDecision {
     match newest.stop {
         // Final, even if the spec has returned since.
-        Some(Stop::Replace) => replace(inputs, job),
-        Some(Stop::StartDeadline) => start_deadline(inputs, newest, job),
-        None => match decide_to_replace(inputs, job) {
-            Stopping::No(Next::AwaitChange) => start_deadline(inputs, newest, job),
+        Some(Stop::Replace) => replace(facts, job),
+        Some(Stop::StartDeadline) => start_deadline(facts, newest, job, diagnosis),
+        None => match decide_to_replace(facts, job, wanted) {
+            StopDecision::Continue(Next::AwaitChange) => start_deadline(facts, newest, job, diagnosis),
             decided => decided,
         },
     }
 }
 
 /// Rule 14 (a): the decision is written, if a run is asked for that does not wait.
-fn decide_to_replace(inputs: &Inputs<'_>, job: &JobView) -> Stopping {
+fn decide_to_replace(facts: &Facts<'_>, job: &JobView, wanted: &Pending) -> StopDecision {
     // A Job that is about to end has its result already; it would be lost.
-    if !inputs.policy.replaces() || inputs.request.is_suspended() || job.is_ending() {
-        return Stopping::No(Next::AwaitChange);
+    if !facts.policy.replaces() || facts.request.is_suspended() || job.is_ending() {
+        return StopDecision::Continue(Next::AwaitChange);
     }
-    match inputs.want_after(inputs.records) {
-        Want::Run(..) => {
-            let records = inputs.records.with_newest(|newest| newest.stop = Some(Stop::Replace));
-            Stopping::Record(records, Next::Again)
+    match wanted {
+        Pending::Run(..) => {
+            let history = facts.history.with_newest(|newest| newest.stop = Some(Stop::Replace));
+            StopDecision::Record(history, Next::Again)
         }
-        Want::Ask(read) => Stopping::act(Plan::ask(read)),
-        Want::Nothing | Want::HeldBack => Stopping::No(Next::AwaitChange),
+        Pending::Ask(read) => StopDecision::act(Plan::ask(read.clone())),
+        Pending::Nothing | Pending::HeldBack => StopDecision::Continue(Next::AwaitChange),
     }
 }
 
 /// Rule 14 (b): deleted in the foreground, so that it is gone only when its pods are.
-fn replace(inputs: &Inputs<'_>, job: &JobView) -> Stopping {
+fn replace(facts: &Facts<'_>, job: &JobView) -> StopDecision {
     if job.is_ending() {
-        return Stopping::No(Next::AwaitChange);
+        return StopDecision::Continue(Next::AwaitChange);
     }
-    let grace = grace(inputs.observed, job, inputs.clock);
+    let grace = grace(facts.observed, job, facts.clock);
     if grace.is_zero() {
-        Stopping::attempt(inputs, delete(job, Propagation::Foreground))
+        StopDecision::attempt(facts, delete(job, Propagation::Foreground))
     } else {
-        Stopping::No(Next::After(grace))
+        StopDecision::Continue(Next::After(grace))
     }
 }
 
 /// Counted from the Job's start, so never while it is suspended. The cause is recorded with the decision, while the
 /// pods are there; then the live Job's own deadline is lowered to the time that has passed, and the Job controller ends
 /// it. A container that started meanwhile wins.
-fn start_deadline(inputs: &Inputs<'_>, newest: &Run, job: &JobView) -> Stopping {
-    let no = Stopping::No(Next::AwaitChange);
-    let is_done = change::last_written(job).is_none_or(|last| last.stopped);
+fn start_deadline(facts: &Facts<'_>, newest: &Run, job: &JobView, diagnosis: &Diagnosis<'_>) -> StopDecision {
+    let no = StopDecision::Continue(Next::AwaitChange);
+    let is_done = patch::last_written(job).is_none_or(|last| last.stopped);
     let is_paused = job.spec.suspend == Some(true) || job.is_ending();
     let (Some(start), false) = (job.status.start_time.as_ref(), is_done || is_paused) else {
         return no;
     };
-    let own_pods = inputs.observed.pods.iter().filter(|pod| pod.is_controlled_by(job.uid()));
-    let has_started = diagnosis::run_has_started(newest, job, own_pods);
     if newest.stop == Some(Stop::StartDeadline) {
-        if has_started {
-            let records = inputs.records.with_newest(|newest| {
+        if diagnosis.has_started() {
+            let history = facts.history.with_newest(|newest| {
                 (newest.stop, newest.message, newest.failure) = (None, None, None);
             });
-            return Stopping::Record(records, Next::AwaitChange);
+            return StopDecision::Record(history, Next::AwaitChange);
         }
-        let passed = inputs.clock.now.duration_since(start.0).as_secs().max(1);
-        return change::stop_patch(job, passed).map_or(no, |patch| {
-            Stopping::attempt(inputs, Change::Patch { name: job.name().to_owned(), patch })
+        let passed = facts.clock.now.duration_since(start.0).as_secs().max(1);
+        return patch::stop_patch(job, passed).map_or(no, |patch| {
+            StopDecision::attempt(facts, Change::Patch { name: job.name().to_owned(), patch })
         });
     }
-    let compiled = inputs.judged.as_ref().ok().and_then(|sound| sound.compiled.as_ref());
-    let settings = compiled.map(|compiled| &compiled.settings).or(inputs.stored.settings.as_ref());
+    let compiled = facts.acceptance.as_ref().ok().and_then(|accepted| accepted.compiled.as_ref());
+    let settings = compiled.map(|compiled| &compiled.settings).or(facts.stored.settings.as_ref());
     let Some(seconds) = settings.and_then(|settings| settings.start_deadline_seconds) else {
         return no;
     };
-    let due = start.0.checked_add(SignedDuration::from_secs(seconds));
-    let left = due.map_or(SignedDuration::MAX, |due| due.duration_since(inputs.clock.now));
-    if has_started {
+    if diagnosis.has_started() {
         return no;
     }
+    let due = start.0.checked_add(SignedDuration::from_secs(seconds));
+    let left = due.map_or(SignedDuration::MAX, |due| due.duration_since(facts.clock.now));
     if left.is_positive() {
-        return Stopping::No(Next::After(Duration::try_from(left).unwrap_or(Duration::MAX)));
+        return StopDecision::Continue(Next::After(Duration::try_from(left).unwrap_or(Duration::MAX)));
     }
-    let (failure, message) = diagnosis::late_start(inputs, newest, job, seconds);
-    let records = inputs.records.with_newest(|newest| {
+    let (failure, message) = diagnosis.late_start(seconds);
+    let history = facts.history.with_newest(|newest| {
         newest.stop = Some(Stop::StartDeadline);
         (newest.message, newest.failure) = (Some(message), Some(failure));
     });
-    Stopping::Record(records, Next::Again)
+    StopDecision::Record(history, Next::Again)
 }

@@ -8,15 +8,15 @@ use crate::api::JobRequestStatus;
 use crate::api::condition::{ConditionType, Reason, Stop};
 use crate::api::status::{Run, TemplatePin};
 use crate::compile::{Compiled, Fate, Layers};
-use crate::reconcile::trigger::Want;
+use crate::reconcile::acceptance::AcceptedSpec;
 use crate::reconcile::clean_up::CleanUp;
-use crate::reconcile::state::{Course, Inputs, Standing};
-use crate::reconcile::acceptance::Sound;
-use crate::reconcile::observed::{JobConditionView, StoredRequest};
 use crate::reconcile::format::{bounded, bounded_to, whole_seconds};
+use crate::reconcile::observed::{JobConditionView, StoredRequest};
+use crate::reconcile::state::{Facts, RunOutcome, RunState};
+use crate::reconcile::trigger::Pending;
 
-/// Longest reason of a condition, in bytes, as the schema has it.
-const REASON: usize = 1024;
+/// Maximum length of the reason of a condition, in bytes, as the schema has it.
+const MAX_REASON_BYTES: usize = 1024;
 
 /// Conditions which the Job has under the same name, mirrored unchanged.
 const MIRRORED: [ConditionType; 5] = [
@@ -27,19 +27,19 @@ const MIRRORED: [ConditionType; 5] = [
     ConditionType::Failed,
 ];
 
-/// All conditions: what the spec is worth, how the newest run stands, and the Job's own.
+/// All conditions: whether the spec is accepted, the state of the newest run, and the Job's own.
 pub(super) fn conditions(
-    inputs: &Inputs<'_>,
-    course: &Course,
+    facts: &Facts<'_>,
+    outcome: &RunOutcome,
     clean_up: &CleanUp,
     verdict: &Verdict<'_>,
 ) -> Vec<Condition> {
-    let generation = inputs.request.generation();
-    let mut writer = Writer { generation, stored: inputs.stored, now: inputs.clock.now, written: Vec::new() };
-    match inputs.judged {
-        Ok(Sound { compiled: None, .. }) => writer.keep(&[ConditionType::Accepted]),
-        Ok(Sound { compiled: Some(compiled), .. }) => {
-            let (reason, message) = accepted(compiled, course.records.runs.first());
+    let generation = facts.request.generation();
+    let mut writer = Writer { generation, stored: facts.stored, now: facts.clock.now, written: Vec::new() };
+    match facts.acceptance {
+        Ok(AcceptedSpec { compiled: None, .. }) => writer.keep(&[ConditionType::Accepted]),
+        Ok(AcceptedSpec { compiled: Some(compiled), .. }) => {
+            let (reason, message) = accepted(compiled, outcome.history.runs.first());
             writer.set(ConditionType::Accepted, true, reason.as_str(), &message);
         }
         Err(rejection) => {
@@ -78,30 +78,29 @@ pub(super) fn conditions(
             writer.set(finished, false, Reason::NotFinished.as_str(), message);
         }
     }
-    mirror(&mut writer, course, verdict);
-    if course.want == Want::HeldBack {
+    mirror(&mut writer, outcome, verdict);
+    if outcome.wanted == Pending::HeldBack {
         let message = "the spec has changed since the newest run, and runPolicy.onSpecChange is Hold; ask for a rerun to run it";
         writer.set(ConditionType::PendingChanges, true, Reason::Held.as_str(), message);
     }
-    if let Some((reason, message)) = course.records.runs.first().and_then(|run| outdated(run, inputs.layers))
+    if let Some((reason, message)) = outcome.history.runs.first().and_then(|run| outdated(run, facts.layers))
     {
         writer.set(ConditionType::TemplateOutdated, true, reason.as_str(), &message);
     }
-    refused(&mut writer, course, clean_up);
+    refused(&mut writer, outcome, clean_up);
     writer.finish()
 }
 
 /// What the API server refuses for now; what it refused before, while the same has not been tried again.
-fn refused(writer: &mut Writer<'_>, course: &Course, clean_up: &CleanUp) {
-    let all = || course.blocked.iter().chain(&clean_up.blocked);
+fn refused(writer: &mut Writer<'_>, outcome: &RunOutcome, clean_up: &CleanUp) {
+    let all = || outcome.blocked.iter().chain(&clean_up.blocked);
     if let Some(first) = all().next() {
         let messages: Vec<String> = all().map(ToString::to_string).collect();
         writer.set(ConditionType::ChangeRefused, true, first.reason.as_str(), &messages.join("; "));
         return;
     }
-    let is_replaced = course.records.runs.first().is_some_and(|run| {
-        run.is_open() && run.stop == Some(Stop::Replace)
-    });
+    let is_replaced =
+        outcome.history.runs.first().is_some_and(|run| run.is_open() && run.stop == Some(Stop::Replace));
     let stored = writer.stored.condition(ConditionType::ChangeRefused);
     let was_delete = stored.is_some_and(|stored| stored.reason == Reason::DeleteRefused.as_str());
     if was_delete && (clean_up.is_in_grace || is_replaced) {
@@ -109,8 +108,8 @@ fn refused(writer: &mut Writer<'_>, course: &Course, clean_up: &CleanUp) {
     }
 }
 
-/// Why a spec is accepted, what policies changed or warn of, and which default is missing below it. `newest` is the run
-/// that it is accepted for; one that was made with other templates is told by [`outdated`].
+/// Why a spec is accepted, what policies changed or warn about, and which default is missing below it. `newest` is the run
+/// that it is accepted for; one that was made with other templates is described by [`outdated`].
 pub(in crate::reconcile) fn accepted(compiled: &Compiled, newest: Option<&Run>) -> (Reason, String) {
     let is_for_it = newest.is_none_or(|run| run.job_uid.is_none() || run.templates == compiled.templates);
     let missing = compiled.terminating.iter().filter(|_| is_for_it).map(|template| {
@@ -123,16 +122,16 @@ pub(in crate::reconcile) fn accepted(compiled: &Compiled, newest: Option<&Run>) 
     });
     let is_missing = !missing.is_empty();
     let warnings = compiled.warned.iter().map(ToString::to_string);
-    let words: Vec<String> = cuts.chain(warnings).chain(missing).collect();
+    let remarks: Vec<String> = cuts.chain(warnings).chain(missing).collect();
     match (compiled.clamped.is_empty(), compiled.warned.is_empty()) {
-        (false, _) => (Reason::Clamped, words.join("; ")),
-        (true, false) => (Reason::PolicyWarning, words.join("; ")),
-        (true, true) if is_missing => (Reason::TemplateTerminating, words.join("; ")),
+        (false, _) => (Reason::Clamped, remarks.join("; ")),
+        (true, false) => (Reason::PolicyWarning, remarks.join("; ")),
+        (true, true) if is_missing => (Reason::TemplateTerminating, remarks.join("; ")),
         (true, true) => (Reason::Valid, "the spec compiles to a Job".to_owned()),
     }
 }
 
-/// How the templates in force, of `layers`, differ from those which `run` was made with, and what that means for the
+/// How the effective templates, of `layers`, differ from those which `run` was made with, and what that means for the
 /// next one; nothing if they do not. What is gone comes first: limits that have vanished matter most.
 #[must_use]
 pub fn outdated(run: &Run, layers: &Layers) -> Option<(Reason, String)> {
@@ -188,19 +187,19 @@ pub fn outdated(run: &Run, layers: &Layers) -> Option<(Reason, String)> {
 }
 
 /// The Job's own conditions: from the Job while it lives, from the status once the run has a result.
-fn mirror(writer: &mut Writer<'_>, course: &Course, verdict: &Verdict<'_>) {
-    match &course.standing {
-        Standing::Live(job) => job.status.conditions.iter().for_each(|native| writer.mirror(native)),
-        Standing::Ended => match course.ended_as.as_ref() {
+fn mirror(writer: &mut Writer<'_>, outcome: &RunOutcome, verdict: &Verdict<'_>) {
+    match &outcome.state {
+        RunState::Live { job, .. } => job.status.conditions.iter().for_each(|native| writer.mirror(native)),
+        RunState::Ended => match outcome.ended_as.as_ref() {
             Some(job) => job.status.conditions.iter().for_each(|native| writer.mirror(native)),
             None => writer.keep(&MIRRORED),
         },
-        Standing::Held => {
+        RunState::Held => {
             if let Verdict::Suspended { message } = verdict {
                 writer.set(ConditionType::Suspended, true, Reason::Suspended.as_str(), message);
             }
         }
-        Standing::NoRun | Standing::Due | Standing::Waiting { .. } => {}
+        RunState::NoRun | RunState::Due | RunState::Waiting { .. } => {}
     }
 }
 
@@ -225,7 +224,7 @@ impl Writer<'_> {
         if !["True", "False", "Unknown"].contains(&native.status.as_str()) {
             return;
         }
-        // Older Job controllers leave the reason empty; a condition of ours must have one.
+        // Older Job controllers leave the reason empty; our own conditions must have one.
         let reason = if native.reason.is_empty() { &native.type_ } else { &native.reason };
         let at = native.last_transition_time.as_ref().map(|time| time.0);
         self.push(type_, &native.status, reason, &native.message, at);
@@ -253,7 +252,7 @@ impl Writer<'_> {
         let condition = Condition {
             type_: type_.as_str().to_owned(),
             status: status.to_owned(),
-            reason: bounded_to(reason, REASON),
+            reason: bounded_to(reason, MAX_REASON_BYTES),
             message: bounded(message),
             observed_generation: Some(self.generation),
             last_transition_time: Time(whole_seconds(since)),
@@ -268,7 +267,7 @@ impl Writer<'_> {
     }
 }
 
-/// What the API server said when it found the Job of this very spec invalid.
+/// The API server's message when it found the Job of this very spec invalid.
 #[must_use]
 pub fn found_invalid(request: &StoredRequest) -> Option<String> {
     let status = request.known_status();

@@ -1,16 +1,15 @@
-//! The words of the status: phase, conditions, counts.
+//! The whole status: phase, conditions, counts.
 //!
-//! Takes where the newest run stands and what the stored status said; returns the whole new status. [`verdict`] decides
+//! Takes the facts, the outcome of the newest run and the stored status; returns the whole new status. [`verdict`] decides
 //! the phase, Ready, Reconciling and Stalled, [`conditions`] writes all conditions.
 
 mod conditions;
 mod verdict;
 
-use super::trigger::Want;
 use super::clean_up::CleanUp;
-use super::state::{Course, Inputs, Standing};
-use super::diagnosis;
 use super::event::Event;
+use super::state::{Facts, RunOutcome, RunState};
+use super::trigger::Pending;
 use crate::api::JobRequestStatus;
 use crate::api::condition::{ConditionType, EventReason, Reason, Trigger};
 use crate::api::status::HandledRerun;
@@ -20,26 +19,21 @@ use verdict::Verdict;
 pub(super) use conditions::accepted;
 pub use conditions::{found_invalid, outdated};
 
-/// Describes how things stand.
-pub(super) fn describe(inputs: &Inputs<'_>, course: &Course, clean_up: &CleanUp) -> JobRequestStatus {
-    let stored = inputs.stored;
-    let newest = course.records.runs.first();
-    // What a run was made with stays with it: a template edited since is for the next one.
-    let compiled = inputs.judged.as_ref().ok().and_then(|sound| sound.compiled.as_ref()).filter(|compiled| {
-        newest.is_none_or(|run| run.job_uid.is_none() || run.templates == compiled.templates)
-    });
-    let seen = match (&course.standing, newest) {
-        (Standing::Live(job), Some(run)) if job.spec.suspend != Some(true) => {
-            Some(diagnosis::see(inputs, run, job))
-        }
-        _ => None,
-    };
-    let verdict = Verdict::of(inputs, course, seen.as_ref());
-    let handled = &course.records.handled;
+/// Describes the state of the request.
+pub(super) fn describe(facts: &Facts<'_>, outcome: &RunOutcome, clean_up: &CleanUp) -> JobRequestStatus {
+    let stored = facts.stored;
+    let newest = outcome.history.runs.first();
+    // What a run was created with stays with it: a template edited since is for the next one.
+    let compiled =
+        facts.acceptance.as_ref().ok().and_then(|accepted| accepted.compiled.as_ref()).filter(|compiled| {
+            newest.is_none_or(|run| run.job_uid.is_none() || run.templates == compiled.templates)
+        });
+    let verdict = Verdict::of(facts, outcome);
+    let handled = &outcome.history.handled;
     let mut status = JobRequestStatus {
-        observed_generation: inputs.request.generation(),
+        observed_generation: facts.request.generation(),
         phase: Some(verdict.phase()),
-        conditions: conditions::conditions(inputs, course, clean_up, &verdict),
+        conditions: conditions::conditions(facts, outcome, clean_up, &verdict),
         run: newest.map(|run| run.number),
         job_name: newest.map(|run| run.job_name.clone()),
         start_time: newest.and_then(|run| run.start_time.clone()),
@@ -48,22 +42,25 @@ pub(super) fn describe(inputs: &Inputs<'_>, course: &Course, clean_up: &CleanUp)
         settings: compiled.map(|compiled| compiled.settings.clone()).or(stored.settings.clone()),
         run_policy: compiled.map(|compiled| compiled.run_policy.clone()).or(stored.run_policy.clone()),
         last_handled_rerun: (*handled != HandledRerun::default()).then(|| handled.clone()),
-        pending_trigger: pending_trigger(course),
-        failure: match &course.standing {
-            Standing::Ended => newest.and_then(|run| run.failure.clone()),
-            Standing::Waiting { failure, .. } => failure.as_deref().cloned(),
-            _ => seen.and_then(|seen| seen.failure),
+        pending_trigger: pending_trigger(outcome),
+        failure: match &outcome.state {
+            RunState::Ended => newest.and_then(|run| run.failure.clone()),
+            RunState::Waiting { failure, .. } => failure.as_deref().cloned(),
+            RunState::Live { progress, .. } => {
+                progress.as_ref().and_then(|progress| progress.failure.clone())
+            }
+            RunState::NoRun | RunState::Due | RunState::Held => None,
         },
         defaulted: compiled.map_or_else(|| stored.defaulted.clone(), Compiled::defaulted),
-        runs: course.records.runs.clone(),
+        runs: outcome.history.runs.clone(),
         ..JobRequestStatus::default()
     };
-    count(&mut status, inputs, course);
+    count(&mut status, facts, outcome);
     status
 }
 
-/// The two statuses differ at most in what templates, edited since, would do to the next run. That is told with the
-/// next write: an edit of a template alone writes nothing.
+/// The two statuses differ at most in what templates, edited since, would do to the next run. That is shown by the next
+/// write: an edit of a template alone writes nothing.
 pub(super) fn differs_in_templates_only(stored: &JobRequestStatus, described: &JobRequestStatus) -> bool {
     let conditions = |status: &JobRequestStatus| {
         let mut conditions = status.conditions.clone();
@@ -75,7 +72,8 @@ pub(super) fn differs_in_templates_only(stored: &JobRequestStatus, described: &J
             && *stored == JobRequestStatus { conditions: stored.conditions.clone(), ..described.clone() })
 }
 
-/// The two statuses differ at most in how far a run has come: counts, start, the newest pod that failed, and the announcement of its success.
+/// The two statuses differ at most in how far a run has come: counts, start, the newest pod that failed, and the
+/// announcement of its success.
 pub(super) fn differs_in_progress_only(stored: &JobRequestStatus, described: &JobRequestStatus) -> bool {
     without_progress(stored) == without_progress(described)
 }
@@ -93,14 +91,14 @@ fn without_progress(status: &JobRequestStatus) -> JobRequestStatus {
 }
 
 /// What asked for the run that waits: the newest one has a Job and has not ended, or `suspend` holds the next one back.
-fn pending_trigger(course: &Course) -> Option<Trigger> {
-    let is_next = match course.standing {
-        Standing::Live(_) => true,
-        Standing::Held => course.records.runs.first().is_none_or(|newest| !newest.is_open()),
-        Standing::NoRun | Standing::Due | Standing::Waiting { .. } | Standing::Ended => false,
+fn pending_trigger(outcome: &RunOutcome) -> Option<Trigger> {
+    let is_next = match outcome.state {
+        RunState::Live { .. } => true,
+        RunState::Held => outcome.history.runs.first().is_none_or(|newest| !newest.is_open()),
+        RunState::NoRun | RunState::Due | RunState::Waiting { .. } | RunState::Ended => false,
     };
-    match course.want {
-        Want::Run(trigger, _) if is_next => Some(trigger),
+    match outcome.wanted {
+        Pending::Run(trigger, _) if is_next => Some(trigger),
         _ => None,
     }
 }
@@ -126,33 +124,33 @@ pub(super) fn refusal_events(
     });
     let refused = described.condition(ConditionType::ChangeRefused).filter(|refused| {
         let was = stored.condition(ConditionType::ChangeRefused);
-        !was.is_some_and(|was| was.reason == refused.reason)
+        was.is_none_or(|was| was.reason != refused.reason)
     });
     let forbidden = forbidden.map(|ready| Event::new(EventReason::JobForbidden, &ready.message));
     let refused = refused.map(|refused| Event::new(EventReason::ChangeRefused, &refused.message));
     forbidden.into_iter().chain(refused)
 }
 
-fn count(status: &mut JobRequestStatus, inputs: &Inputs<'_>, course: &Course) {
-    let compiled = inputs.judged.as_ref().ok().and_then(|sound| sound.compiled.as_ref());
+fn count(status: &mut JobRequestStatus, facts: &Facts<'_>, outcome: &RunOutcome) {
+    let compiled = facts.acceptance.as_ref().ok().and_then(|accepted| accepted.compiled.as_ref());
     let of_spec = compiled.and_then(|compiled| compiled.settings.completions);
-    match (&course.standing, course.records.runs.first()) {
-        (Standing::Live(job), _) => {
+    match (&outcome.state, outcome.history.runs.first()) {
+        (RunState::Live { job, .. }, _) => {
             status.desired = job.spec.completions;
             status.active = Some(job.status.active.unwrap_or_default());
             status.ready = Some(job.status.ready.unwrap_or_default());
             status.succeeded = Some(job.status.succeeded.unwrap_or_default());
             status.failed = Some(job.status.failed.unwrap_or_default());
         }
-        // The Job may be gone by now: a finished run is told from its record.
-        (Standing::Ended, Some(run)) => {
+        // The Job may be gone by now: a finished run is described from its record.
+        (RunState::Ended, Some(run)) => {
             status.desired = run.desired;
             (status.active, status.ready) = (Some(0), Some(0));
             status.succeeded = run.succeeded;
             status.failed = run.failed;
         }
         (
-            Standing::Ended | Standing::NoRun | Standing::Due | Standing::Held | Standing::Waiting { .. },
+            RunState::Ended | RunState::NoRun | RunState::Due | RunState::Held | RunState::Waiting { .. },
             _,
         ) => {
             status.desired = of_spec;

@@ -1,18 +1,15 @@
-//! The one word that all others follow.
+//! The overall verdict, from which phase, Ready, Reconciling and Stalled are derived.
 //!
-//! The first that applies decides Ready, Reconciling, Stalled and the phase: rejected > newest run failed > newest run
-//! completed > suspended by somebody else > suspended in the spec > the rest.
+//! The first that applies decides: rejected > newest run failed > newest run completed > suspended by someone else >
+//! suspended in the spec > the rest.
 
 use crate::api::condition::{Phase, Reason, RunResult, Stop, Trigger};
 use crate::api::status::Run;
-use crate::reconcile::trigger::{self, Want};
-use crate::reconcile::state::{Course, Inputs, Standing};
-use crate::reconcile::diagnosis::Seen;
-use crate::reconcile::acceptance::{Rejection, Sound};
+use crate::reconcile::acceptance::{AcceptedSpec, Rejection};
 use crate::reconcile::observed::JobView;
-
-/// How the status tells that a rerun was asked for and cannot start yet.
-const RERUN_WAITS: &str = "a rerun was asked for and waits";
+use crate::reconcile::patch;
+use crate::reconcile::state::{Facts, Progress, RunOutcome, RunState};
+use crate::reconcile::trigger::Pending;
 
 /// What decides Ready, Reconciling, Stalled and the phase.
 pub(super) enum Verdict<'a> {
@@ -22,66 +19,49 @@ pub(super) enum Verdict<'a> {
     Failed { reason: String, message: String },
     /// The newest run has completed.
     Completed { message: String },
-    /// The Job is suspended by somebody else.
+    /// The Job is suspended by someone else.
     Queued { message: String },
     /// Suspended in the spec.
     Suspended { message: String },
-    /// Everything that is on its way.
+    /// Everything that is in progress.
     Working { phase: Phase, reason: Reason, message: String },
 }
 
 impl<'a> Verdict<'a> {
     /// Decides.
-    pub(super) fn of(inputs: &Inputs<'a>, course: &Course, seen: Option<&Seen>) -> Self {
-        let spec = match inputs.judged {
+    pub(super) fn of(facts: &Facts<'a>, outcome: &RunOutcome) -> Self {
+        let spec = match facts.acceptance {
             Err(rejection) => return Self::Rejected(rejection),
-            Ok(Sound { spec, .. }) => spec,
+            Ok(AcceptedSpec { spec, .. }) => spec,
         };
-        let Some(newest) = course.records.runs.first() else {
-            return match course.standing {
-                Standing::Held => held(1, &course.want),
+        let wanted = &outcome.wanted;
+        let Some(newest) = outcome.history.runs.first() else {
+            return match outcome.state {
+                RunState::Held => held(1, wanted),
                 _ => working(Phase::Pending, Reason::Pending, "a run is due".to_owned()),
             };
         };
         let number = newest.number;
-        match &course.standing {
-            Standing::Held if newest.is_open() => held(number, &Want::Nothing),
-            Standing::Held => held(number.saturating_add(1), &course.want),
-            Standing::Due | Standing::NoRun => working(
+        match &outcome.state {
+            RunState::Held if newest.is_open() => held(number, &Pending::Nothing),
+            RunState::Held => held(number.saturating_add(1), wanted),
+            RunState::Due | RunState::NoRun => working(
                 Phase::Pending,
                 Reason::Creating,
                 format!("run {number} is reserved, Job {} is being created", newest.job_name),
             ),
-            Standing::Waiting { reason, message, .. } => {
+            RunState::Waiting { reason, message, .. } => {
                 working(Phase::Waiting, *reason, format!("run {number} waits: {message}"))
             }
-            Standing::Ended => ended(newest),
-            Standing::Live(job) if job.spec.suspend == Some(true) && newest.stop != Some(Stop::Replace) => {
-                if spec.suspend == Some(true) {
-                    Self::Suspended {
-                        message: format!(
-                            "run {number} is suspended by spec.suspend; set it to false to go on{}",
-                            waits(&course.want)
-                        ),
-                    }
-                } else if change::last_written(job).is_some_and(|last| last.suspend) {
-                    let message = format!("run {number} is being resumed{}", waits(&course.want));
-                    working(Phase::Updating, Reason::Starting, message)
-                } else {
-                    Self::Queued {
-                        message: format!(
-                            "run {number}: Job {} is suspended by somebody else, for example a queue; it starts when they resume it{}",
-                            newest.job_name,
-                            waits(&course.want)
-                        ),
-                    }
-                }
+            RunState::Ended => ended(newest),
+            RunState::Live { job, progress: None } if newest.stop != Some(Stop::Replace) => {
+                suspended(newest, job, wanted, spec.suspend == Some(true))
             }
-            Standing::Live(job) => live(course, newest, job, seen),
+            RunState::Live { job, progress } => live(newest, job, wanted, progress.as_ref()),
         }
     }
 
-    /// The word for people.
+    /// For people.
     pub(super) const fn phase(&self) -> Phase {
         match self {
             Self::Rejected(_) => Phase::Rejected,
@@ -93,39 +73,58 @@ impl<'a> Verdict<'a> {
     }
 }
 
-fn live<'a>(course: &Course, newest: &Run, job: &JobView, seen: Option<&Seen>) -> Verdict<'a> {
+/// The Job is suspended.
+fn suspended<'a>(newest: &Run, job: &JobView, wanted: &Pending, is_asked_for: bool) -> Verdict<'a> {
     let number = newest.number;
-    let (phase, reason) = seen.map_or((Phase::Updating, Reason::Starting), |seen| (seen.phase, seen.reason));
-    let sentence = seen.map(|seen| seen.sentence.as_str()).unwrap_or_default();
+    let waits = waits(wanted);
+    if is_asked_for {
+        return Verdict::Suspended {
+            message: format!("run {number} is suspended by spec.suspend; set it to false to continue{waits}"),
+        };
+    }
+    if patch::last_written(job).is_some_and(|last| last.suspend) {
+        let message = format!("run {number} is being resumed{waits}");
+        return working(Phase::Updating, Reason::Starting, message);
+    }
+    Verdict::Queued {
+        message: format!(
+            "run {number}: Job {} is suspended by someone else, for example a queue; it starts when they resume it{waits}",
+            newest.job_name
+        ),
+    }
+}
+
+fn live<'a>(newest: &Run, job: &JobView, wanted: &Pending, progress: Option<&Progress>) -> Verdict<'a> {
+    let number = newest.number;
+    let (phase, reason) =
+        progress.map_or((Phase::Updating, Reason::Starting), |progress| (progress.phase, progress.reason));
+    let progress = progress.map(|progress| progress.message.as_str()).unwrap_or_default();
     if newest.stop == Some(Stop::Replace) {
         let message = format!("run {number} is being stopped; a newer run starts when its pods are gone");
         let phase = if phase == Phase::Waiting { Phase::Updating } else { phase };
         return working(phase, Reason::Replacing, message);
     }
-    let waits = waits(&course.want);
+    let waits = waits(wanted);
     let message = match job.true_condition("FailureTarget") {
-        Some(target) if !sentence.is_empty() => {
-            format!("run {number} is failing: {}: {sentence}{waits}", target.reason)
+        Some(target) if !progress.is_empty() => {
+            format!("run {number} is failing: {}: {progress}{waits}", target.reason)
         }
         _ if phase == Phase::Running => format!("run {number} is running{waits}"),
-        _ if sentence.is_empty() => format!("run {number}: no container has started yet{waits}"),
-        _ => format!("run {number}: {sentence}{waits}"),
+        _ if progress.is_empty() => format!("run {number}: no container has started yet{waits}"),
+        _ => format!("run {number}: {progress}{waits}"),
     };
     working(phase, reason, message)
 }
 
 /// What comes after the active run.
-fn waits(want: &Want) -> String {
-    match want {
-        Want::Run(Trigger::Rerun, _) => format!("; {RERUN_WAITS} until it has ended"),
-        Want::Run(Trigger::TemplateChange, _) => {
-            "; a run with newer templates waits until it has ended".to_owned()
-        }
-        Want::Run(Trigger::Created | Trigger::SpecChange, _) => {
-            "; a newer spec waits until it has ended".to_owned()
-        }
-        Want::Nothing | Want::HeldBack | Want::Ask(_) => String::new(),
-    }
+fn waits(wanted: &Pending) -> String {
+    let what = match wanted {
+        Pending::Run(Trigger::Rerun, _) => "a rerun was asked for and",
+        Pending::Run(Trigger::TemplateChange, _) => "a run with newer templates",
+        Pending::Run(Trigger::Created | Trigger::SpecChange, _) => "a newer spec",
+        Pending::Nothing | Pending::HeldBack | Pending::Ask(_) => return String::new(),
+    };
+    format!("; {what} waits until it has ended")
 }
 
 fn ended<'a>(run: &Run) -> Verdict<'a> {
@@ -136,7 +135,7 @@ fn ended<'a>(run: &Run) -> Verdict<'a> {
         Some(RunResult::Failed) if run.failure.is_some() => {
             Verdict::Failed { message: format!("run {number} has failed: {reason}: {message}"), reason }
         }
-        // A record of an early release has no cause; its words stay, so that an upgrade writes nothing.
+        // A record of an early release has no cause; its message stays, so that an upgrade writes nothing.
         Some(RunResult::Failed | RunResult::Lost | RunResult::Replaced) => {
             Verdict::Failed { message: format!("run {number} has failed: {message}"), reason }
         }
@@ -150,10 +149,10 @@ fn ended<'a>(run: &Run) -> Verdict<'a> {
     }
 }
 
-fn held<'a>(number: i32, want: &Want) -> Verdict<'a> {
-    let why = match want {
-        Want::Run(Trigger::Rerun, _) => format!("{RERUN_WAITS}: "),
-        _ => String::new(),
+fn held<'a>(number: i32, wanted: &Pending) -> Verdict<'a> {
+    let why = match wanted {
+        Pending::Run(Trigger::Rerun, _) => "a rerun was asked for and waits: ",
+        _ => "",
     };
     Verdict::Suspended {
         message: format!(

@@ -1,6 +1,6 @@
 //! A small cluster in memory: one request, the Jobs beside it, fresh caches, calls that are always answered.
 //!
-//! It begins in any state. The real `Pass` is driven until it rests; it may die before or after any of its calls.
+//! It begins in any state. The real `Reconciler` is driven until it rests; it may die before or after any of its calls.
 //! Jobs and uids are named after what they are, so that two ends can be compared.
 
 use std::collections::BTreeMap;
@@ -9,8 +9,8 @@ use std::time::Duration;
 use jobrequest::api::labels;
 use jobrequest::compile::Layers;
 use jobrequest::reconcile::{
-    Answer, Answers, Call, Change, Clock, JobView, Memory, Next, Observed, Pass, Plan, Read, Refusal, Step,
-    StoredRequest, plan,
+    Answer, Answers, Call, Change, Clock, JobView, Memory, Next, Observed, Plan, Read, Reconciler, Refusal,
+    Step, StoredRequest, plan,
 };
 use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
@@ -158,7 +158,7 @@ impl Lab {
 
     /// One pass; `None`: it died.
     fn pass(&mut self, calls: &mut usize, death: Option<Death>) -> Option<Next> {
-        let mut pass = Pass::new(self.observed(), Layers::default(), self.clock());
+        let mut pass = Reconciler::new(self.observed(), Layers::default(), self.clock());
         loop {
             match pass.step(self.clock()) {
                 Step::Rest(rest) => {

@@ -243,7 +243,7 @@ impl MemoryChoice {
                 .into_iter()
                 .map(|(name, kind, refused)| (key(name, kind), refused))
                 .collect(),
-            inquiry: None,
+            event_query: None,
             pod_failure: None,
             written_at: self.written_at,
             written: None,

@@ -1,6 +1,6 @@
 //! The run protocol as a model: the real plan against an API server in memory.
 //!
-//! The very [`jobrequest::reconcile::Pass`] that the controller performs is driven here against a server with
+//! The very [`jobrequest::reconcile::Reconciler`] that the controller performs is driven here against a server with
 //! compare-and-set, uids, 409, garbage collection and a Job controller. Views may be any older version, operators die
 //! before and after each write, answers get lost, calls land late, two operators act at once, and users delete,
 //! strip, wipe and re-create. After every schedule the world must heal. Mutants prove that the checker would notice.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jobrequest::api::labels;
 use jobrequest::reconcile::{
-    Answer, Answers, Call, Change, Clock, JobView, Memory, Next, Observed, Pass, Step, StoredRequest,
+    Answer, Answers, Call, Change, Clock, JobView, Memory, Next, Observed, Reconciler, Step, StoredRequest,
 };
 
 use super::mutant::Mutant;
@@ -29,7 +29,7 @@ pub struct View {
 #[derive(Debug)]
 pub struct Running {
     pub uid: String,
-    pub pass: Pass,
+    pub pass: Reconciler,
     pub call: Call,
     /// The call was sent, under this number, and its answer is awaited.
     pub sent: Option<usize>,
@@ -144,7 +144,7 @@ impl Operator {
         let floor = if self.is_monotone { self.seen_template } else { 0 };
         self.seen_template = newest.saturating_sub(view.template).max(floor);
         let layers = server.layers(self.seen_template);
-        let pass = Pass::new(observed, layers, self.clock(server));
+        let pass = Reconciler::new(observed, layers, self.clock(server));
         self.go_on(uid, pass, seen, BTreeSet::new(), server);
         true
     }
@@ -152,7 +152,7 @@ impl Operator {
     fn go_on(
         &mut self,
         uid: String,
-        mut pass: Pass,
+        mut pass: Reconciler,
         seen: (StoredRequest, Vec<JobView>),
         answered: BTreeSet<String>,
         server: &Server,
@@ -202,7 +202,7 @@ impl Operator {
         }
     }
 
-    fn remember(&mut self, uid: &str, pass: Pass) {
+    fn remember(&mut self, uid: &str, pass: Reconciler) {
         self.memory.insert(uid.to_owned(), pass.into_memory());
     }
 

@@ -1,0 +1,42 @@
+//! No run is open. Rules 3, 11, 12, 13: one is reserved if it is asked for and nothing holds it back.
+
+use crate::reconcile::acceptance::AcceptedSpec;
+use crate::reconcile::history::{Reservation, RunHistory};
+use crate::reconcile::plan::{Next, Plan};
+use crate::reconcile::state::{Decision, Facts, RunState};
+use crate::reconcile::trigger::Pending;
+
+/// Decides whether the next run starts.
+pub(super) fn decide(facts: &Facts<'_>) -> Decision {
+    let wanted = facts.wanted_next(facts.history);
+    start(facts, facts.history, &wanted).unwrap_or_else(|| {
+        let at_rest = if facts.history.runs.is_empty() { RunState::NoRun } else { RunState::Ended };
+        Decision::describe(facts.history.clone(), at_rest, wanted, Next::AwaitChange)
+    })
+}
+
+/// Starts the run after the newest of `history`, which has ended, if that is `wanted`; `None`: it is not.
+pub(super) fn start(facts: &Facts<'_>, history: &RunHistory, wanted: &Pending) -> Option<Decision> {
+    let (trigger, token) = match wanted {
+        Pending::Run(trigger, token) => (*trigger, token.clone()),
+        Pending::Ask(read) => return Some(Decision::Act(Plan::ask(read.clone()))),
+        Pending::Nothing | Pending::HeldBack => return None,
+    };
+    let Ok(AcceptedSpec { spec, compiled }) = facts.acceptance else {
+        return None;
+    };
+    if facts.request.is_suspended() {
+        let (history, wanted) = (history.clone(), wanted.clone());
+        return Some(Decision::describe(history, RunState::Held, wanted, Next::AwaitChange));
+    }
+    let reservation = Reservation {
+        number: history.runs.first().map_or(1, |run| run.number.saturating_add(1)),
+        trigger,
+        token,
+        templates: compiled.as_ref().map(|compiled| compiled.templates.clone()).unwrap_or_default(),
+    };
+    let run = reservation.on(facts.request, spec);
+    let history = history.reserve(facts.request, run, false);
+    // Just reserved for all that is asked for.
+    Some(Decision::describe(history, RunState::Due, Pending::Nothing, Next::Again))
+}

@@ -1,0 +1,186 @@
+//! The uid of the run's Job is recorded. Rules 7, 8: mirrored while it lives, recorded when it has ended, lost when it
+//! is gone.
+
+use std::time::Duration;
+
+use k8s_openapi::jiff::Timestamp;
+
+use super::next;
+use super::stop::{StopDecision, stop};
+use crate::api::condition::{EventReason, RunResult, Stop};
+use crate::api::status::Run;
+use crate::reconcile::acceptance::AcceptedSpec;
+use crate::reconcile::clean_up::is_ours_to_change;
+use crate::reconcile::diagnosis::{self, Diagnosis, QueryDecision};
+use crate::reconcile::event::Event;
+use crate::reconcile::history::{self, RunHistory, record_progress};
+use crate::reconcile::observed::{Clock, Creation, JobView, Observed};
+use crate::reconcile::patch;
+use crate::reconcile::plan::{Change, Next, Plan, Read};
+use crate::reconcile::state::{Decision, Facts, RunOutcome, RunState, attempt};
+use crate::reconcile::trigger::Pending;
+
+/// How long the answer of a create stands in for the cache: a silent watch is noticed within this time.
+const CACHE_LAG: Duration = Duration::from_secs(65);
+/// When to look again at a Job which the cache does not show, but a GET does. Rule 8.
+const UNCACHED_PAUSE: Duration = Duration::from_secs(30);
+
+/// Decides what to do about `newest`, whose Job has this uid.
+pub(super) fn decide(facts: &Facts<'_>, newest: &Run, uid: &str) -> Decision {
+    let Facts { observed, request, acceptance, clock, .. } = *facts;
+    let (job, mut next) = match find(observed, newest, uid, clock) {
+        Found::Job(job, next) => (job, next),
+        Found::Ask(read) => return Decision::Act(Plan::ask(read)),
+        Found::Gone => return gone(facts, newest, clock.now),
+    };
+    if job.is_terminal() {
+        return record(facts, job, None);
+    }
+    let diagnosis = Diagnosis::of(facts, newest, job);
+    match diagnosis.question() {
+        QueryDecision::Ask(of) => return Decision::Act(Plan::ask(Read::Events(of))),
+        QueryDecision::Later(pause) => next = next.sooner(Next::After(pause)),
+        QueryDecision::No => {}
+    }
+    let wanted = facts.wanted_next(facts.history);
+    let mut blocked = Vec::new();
+    if is_ours_to_change(job, request) {
+        match stop(facts, newest, job, &wanted, &diagnosis) {
+            StopDecision::Act(plan) => return Decision::Act(*plan),
+            StopDecision::Record(history, next) => return live(&history, wanted, job, &diagnosis, next),
+            StopDecision::Blocked(refused) => blocked.push(refused),
+            StopDecision::Continue(due) => next = next.sooner(due),
+        }
+        if let Ok(AcceptedSpec { spec, compiled: Some(compiled) }) = acceptance
+            && let Some(patch) = patch::in_place_patch(job, newest, spec, compiled)
+        {
+            match attempt(observed, Change::Patch { name: newest.job_name.clone(), patch }, clock) {
+                Ok(plan) => return Decision::Act(plan),
+                Err(refused) => blocked.push(refused),
+            }
+        }
+    }
+    live(facts.history, wanted, job, &diagnosis, next).with_blocked(blocked)
+}
+
+/// The Job exists and has not ended; nothing is to be done about it. The `diagnosis` is of the newest run of `history`.
+fn live(
+    history: &RunHistory,
+    wanted: Pending,
+    job: &JobView,
+    diagnosis: &Diagnosis<'_>,
+    next: Next,
+) -> Decision {
+    let mut progress = None;
+    let history = history.with_newest(|newest| {
+        record_progress(newest, job);
+        newest.failure = diagnosis.failure(newest.failure.take());
+        newest.containers_started = diagnosis.containers_started(newest.containers_started);
+        progress = (job.spec.suspend != Some(true)).then(|| diagnosis.progress(newest.failure.as_ref()));
+    });
+    let state = RunState::Live { job: Box::new(job.clone()), progress };
+    Decision::describe(history, state, wanted, next)
+}
+
+/// Records the uid of `job`, and its result if it has ended, in the newest run.
+pub(super) fn record(facts: &Facts<'_>, job: &JobView, created: Option<Event>) -> Decision {
+    let is_recorded = facts.history.runs.first().is_some_and(|newest| newest.job_uid.is_some());
+    let known = if is_recorded { facts.history.clone() } else { facts.history.with_job(job) };
+    let Some(diagnosis) = known.runs.first().map(|newest| Diagnosis::of(facts, newest, job)) else {
+        return Decision::stay(facts, RunState::NoRun, Next::AwaitChange);
+    };
+    let mut has_ended = false;
+    let history = known.with_newest(|newest| {
+        has_ended = history::record_result(newest, job);
+        if has_ended {
+            diagnosis.conclude(newest);
+        }
+    });
+    let decision = if has_ended {
+        ended_with(facts, history, Some(job))
+    } else {
+        live(&known, facts.wanted_next(&known), job, &diagnosis, Next::AwaitChange)
+    };
+    decision.with_events(|events| events.splice(..0, created).for_each(drop))
+}
+
+/// The Job is gone, by a GET. Rules 8, 14.
+fn gone(facts: &Facts<'_>, newest: &Run, now: Timestamp) -> Decision {
+    let history = facts.history.with_newest(|run| match newest.stop {
+        Some(Stop::Replace) => history::record_replaced(run, now),
+        Some(Stop::StartDeadline) | None => {
+            history::record_lost(run, now);
+            run.failure = Some(diagnosis::lost(run));
+        }
+    });
+    ended_with(facts, history, None)
+}
+
+/// The newest run has its result. What has waited for this end is reserved in the same write: a status between the two
+/// would show the end of the old run as that of the new spec.
+fn ended_with(facts: &Facts<'_>, history: RunHistory, job: Option<&JobView>) -> Decision {
+    let event = history.runs.first().and_then(ended_event);
+    let wanted = facts.wanted_next(&history);
+    let decision = next::start(facts, &history, &wanted).unwrap_or_else(|| {
+        match Decision::describe(history, RunState::Ended, wanted, Next::AwaitChange) {
+            Decision::Describe(outcome) => {
+                Decision::Describe(Box::new(RunOutcome { ended_as: job.cloned().map(Box::new), ..*outcome }))
+            }
+            act @ Decision::Act(_) => act,
+        }
+    });
+    decision.with_events(|events| events.extend(event))
+}
+
+/// Where the Job of a recorded run is.
+enum Found<'a> {
+    Job(&'a JobView, Next),
+    Ask(Read),
+    Gone,
+}
+
+/// Finds the Job with `uid`. Rule 8: a cache that does not show it proves nothing, a GET does.
+fn find<'a>(observed: &'a Observed, run: &Run, uid: &str, clock: Clock) -> Found<'a> {
+    let is_it = |job: &&JobView| job.uid() == uid;
+    let memory = &observed.memory;
+    let created_now = match observed.answers.creation_of(&run.job_name) {
+        Some(Creation::Created(job)) => Some(job.as_ref()),
+        _ => None,
+    };
+    let stand_in = memory
+        .created
+        .as_ref()
+        .filter(|(at, _)| clock.uptime.saturating_sub(*at) < CACHE_LAG)
+        .map(|(_, job)| job.as_ref());
+    let listed = observed.answers.jobs.iter().flatten();
+    if let Some(job) = observed.jobs.iter().chain(created_now).find(is_it) {
+        return Found::Job(job, Next::AwaitChange);
+    }
+    if let Some(job) = memory.last_words.get(uid) {
+        return Found::Job(job, Next::AwaitChange);
+    }
+    match observed.answers.job.as_ref().filter(|(name, _)| *name == run.job_name) {
+        Some((_, Some(job))) if job.uid() == uid => Found::Job(job, Next::After(UNCACHED_PAUSE)),
+        Some(_) => Found::Gone,
+        None => match listed.chain(stand_in).find(is_it) {
+            Some(job) => Found::Job(job, Next::After(UNCACHED_PAUSE)),
+            None => Found::Ask(Read::Job(run.job_name.clone())),
+        },
+    }
+}
+
+/// A replaced run gets no event of its own; its successor's start implies it.
+fn ended_event(run: &Run) -> Option<Event> {
+    let cause = run.message.as_deref().or(run.reason.as_deref()).unwrap_or_default();
+    let (number, name) = (run.number, &run.job_name);
+    let (reason, note) = match run.result? {
+        RunResult::Succeeded => (EventReason::Completed, format!("run {number} (Job {name}) has completed")),
+        RunResult::Failed => {
+            let reason = run.reason.as_deref().unwrap_or_default();
+            (EventReason::Failed, format!("run {number} (Job {name}) has failed: {reason}: {cause}"))
+        }
+        RunResult::Lost => (EventReason::Lost, format!("run {number} is lost: {cause}")),
+        RunResult::Replaced => return None,
+    };
+    Some(Event::new(reason, &note).about(name, run.job_uid.as_deref()))
+}
