@@ -94,8 +94,14 @@ pub(super) enum CliError {
     #[error("these lease times do not keep two leaders apart: {0}")]
     LeaseTimes(&'static str),
     /// An address cannot be listened on.
-    #[error("could not listen on {address}; name another --http-address, or an empty one for none")]
+    #[error(
+        "could not listen on {address} for {what}; set {flag} to another address, or to an empty one to do without"
+    )]
     Listen {
+        /// What is served there.
+        what: &'static str,
+        /// The flag that names it.
+        flag: &'static str,
         /// The address.
         address: String,
         /// Why.

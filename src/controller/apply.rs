@@ -167,7 +167,8 @@ async fn publish(context: &Context, request: &StoredRequest, event: &Event) {
             ..ObjectReference::default()
         }),
     };
-    info!(reason = %event.reason, "{}", event.note);
+    // Without its note, which may hold what a container wrote.
+    info!(reason = %event.reason, "sending an event");
     // An event is a courtesy: the status tells the same. It is not worth a second reconcile.
     match within("send an event", context.recorder.publish(&sent, &request.object_ref(&()))).await {
         Ok(Ok(())) => {}

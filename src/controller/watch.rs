@@ -75,7 +75,7 @@ async fn follow<V>(
 }
 
 /// Says so: caches may be out of date until it is back.
-pub(super) fn broke_off(context: &Context, what: &'static str, error: &dyn std::error::Error) {
+pub(super) fn broke_off(context: &Context, what: &'static str, error: &(dyn std::error::Error + 'static)) {
     context.metrics.count_interruption(what);
     warn!(error = %chain(error), "the watch on {what} broke off; it is taken up again");
 }

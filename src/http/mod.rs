@@ -1,10 +1,14 @@
-//! The edge towards probes and Prometheus: `/healthz`, `/readyz`, `/metrics` over plain HTTP.
+//! The edge towards the kubelet and Prometheus: `/healthz` and `/readyz` on one listener, `/metrics` on another.
 //!
-//! [`serve`] takes a listener and what to tell; it knows nothing of the controller. Read-only, without arguments, and
-//! bounded: few connections at once, each with little time to say what it wants.
+//! [`serve`] takes a listener and its [`Endpoints`]; it knows nothing of the controller. Read-only and without
+//! arguments. No number of clients keeps another one from its answer: a connection carries one request and has a
+//! deadline, accepting never waits, and when there are too many connections the oldest one is closed.
 
 mod process;
+#[cfg(test)]
+mod tests;
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,89 +23,129 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use prometheus_client::encoding::prometheus_text;
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
 use tracing::{debug, warn};
 
 pub use process::register as register_process_metrics;
 
-/// Most connections at once; the next ones wait.
-const CONNECTIONS: usize = 64;
-/// How long a client may take to send its request line and headers.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// How long a connection may last, busy or not.
-const LIFETIME: Duration = Duration::from_secs(120);
-/// Pause after a connection that could not be taken, as when the process has no file descriptors left.
-const PAUSE: Duration = Duration::from_millis(100);
+/// Maximum number of open connections of a listener; one more closes the oldest.
+const MAX_CONNECTIONS: usize = 128;
+/// Number of connections that are accepted at once. Small beside [`MAX_CONNECTIONS`], so that each has had several turns
+/// before it can be the oldest: a burst must not close those that nobody has read yet.
+const BURST: usize = 16;
+/// Maximum duration of a connection, from its first byte to the last of the answer.
+const CONNECTION_DEADLINE: Duration = Duration::from_secs(10);
+/// Maximum size of a request's line and headers, in bytes.
+const MAX_HEAD: usize = 16 * 1024;
+/// Pause after a connection could not be accepted, as when the process has no file descriptors left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// What is told.
+/// What a listener serves. Each has its own, so that clients of metrics do not get near the probes.
 #[derive(Clone, Debug)]
-pub struct Told {
-    /// The caches are filled.
-    pub ready: watch::Receiver<bool>,
-    /// The metrics.
-    pub metrics: Arc<Registry>,
+pub enum Endpoints {
+    /// `/healthz` and `/readyz`.
+    Probes {
+        /// The caches are filled.
+        ready: watch::Receiver<bool>,
+    },
+    /// `/metrics`.
+    Metrics(Arc<Registry>),
 }
 
-/// Answers for as long as it is awaited.
-pub async fn serve(listener: TcpListener, told: Told) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
+impl Endpoints {
+    /// For the log, and for who asks for another path.
+    fn paths(&self) -> &'static str {
+        match self {
+            Self::Probes { .. } => "/healthz or /readyz",
+            Self::Metrics(_) => "/metrics",
+        }
+    }
+}
+
+/// Serves `endpoints` for as long as it is awaited.
+pub async fn serve(listener: TcpListener, endpoints: Endpoints) {
+    let mut open = Connections::default();
+    let mut accepted = 0_usize;
     loop {
-        // It is never closed.
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
-            return;
-        };
         let connection = match listener.accept().await {
             Ok((connection, _)) => connection,
             Err(error) => {
-                warn!(%error, "could not take a connection for probes and metrics");
-                tokio::time::sleep(PAUSE).await;
+                warn!(%error, "could not accept a connection for {}", endpoints.paths());
+                tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             }
         };
-        let told = told.clone();
-        tokio::spawn(async move {
+        let endpoints = endpoints.clone();
+        let conversation = tokio::spawn(async move {
             let answer = service_fn(|request| {
-                let response = answer(&request, &told);
+                let response = answer(&request, &endpoints);
                 async { Ok::<_, Infallible>(response) }
             });
+            // No keep-alive: scrapes and probes are seconds apart, and a connection that may stay is one more to defend.
             let conversation = http1::Builder::new()
                 .timer(TokioTimer::new())
-                .header_read_timeout(PATIENCE)
+                .header_read_timeout(CONNECTION_DEADLINE)
+                .max_buf_size(MAX_HEAD)
+                .keep_alive(false)
                 .serve_connection(TokioIo::new(connection), answer);
-            match tokio::time::timeout(LIFETIME, conversation).await {
+            match tokio::time::timeout(CONNECTION_DEADLINE, conversation).await {
                 Ok(Ok(())) | Err(_) => {}
-                Ok(Err(error)) => debug!(%error, "a client of probes and metrics went away"),
+                Ok(Err(error)) => debug!(%error, "a client of {} was cut off", endpoints.paths()),
             }
-            drop(place);
         });
+        open.add(conversation.abort_handle());
+        accepted += 1;
+        if accepted % BURST == 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// The open connections, the oldest first.
+#[derive(Debug, Default)]
+struct Connections(VecDeque<AbortHandle>);
+
+impl Connections {
+    /// Adds a connection, and closes the oldest one if there are too many.
+    fn add(&mut self, connection: AbortHandle) {
+        self.0.retain(|open| !open.is_finished());
+        self.0.push_back(connection);
+        if self.0.len() > MAX_CONNECTIONS
+            && let Some(oldest) = self.0.pop_front()
+        {
+            oldest.abort();
+        }
     }
 }
 
 /// Plain text, for people and for curl.
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 
-fn answer<B: Body>(request: &Request<B>, told: &Told) -> Response<Full<Bytes>> {
-    let (status, content_type, body) = match request.uri().path() {
-        "/healthz" | "/readyz" | "/metrics" if !matches!(*request.method(), Method::GET | Method::HEAD) => {
-            (StatusCode::METHOD_NOT_ALLOWED, TEXT, "only GET\n".to_owned())
+fn answer<B: Body>(request: &Request<B>, endpoints: &Endpoints) -> Response<Full<Bytes>> {
+    let text = |status: StatusCode, body: &str| (status, TEXT, body.to_owned());
+    let (status, content_type, body) = match (request.uri().path(), endpoints) {
+        ("/healthz" | "/readyz", Endpoints::Probes { .. }) | ("/metrics", Endpoints::Metrics(_))
+            if !matches!(*request.method(), Method::GET | Method::HEAD) =>
+        {
+            text(StatusCode::METHOD_NOT_ALLOWED, "only GET\n")
         }
-        "/healthz" => (StatusCode::OK, TEXT, "ok\n".to_owned()),
-        "/readyz" if *told.ready.borrow() => (StatusCode::OK, TEXT, "ok\n".to_owned()),
-        "/readyz" => {
-            (StatusCode::SERVICE_UNAVAILABLE, TEXT, "not ready: the caches are being filled\n".to_owned())
+        ("/healthz", Endpoints::Probes { .. }) => text(StatusCode::OK, "ok\n"),
+        ("/readyz", Endpoints::Probes { ready }) if *ready.borrow() => text(StatusCode::OK, "ok\n"),
+        ("/readyz", Endpoints::Probes { .. }) => {
+            text(StatusCode::SERVICE_UNAVAILABLE, "not ready: the caches are being filled\n")
         }
-        "/metrics" => {
-            let mut text = String::new();
-            match prometheus_text::encode(&mut text, &told.metrics) {
-                Ok(()) => (StatusCode::OK, HeaderValue::from_static(prometheus_text::CONTENT_TYPE), text),
-                Err(error) => (
+        ("/metrics", Endpoints::Metrics(registry)) => {
+            let mut metrics = String::new();
+            match prometheus_text::encode(&mut metrics, registry) {
+                Ok(()) => (StatusCode::OK, HeaderValue::from_static(prometheus_text::CONTENT_TYPE), metrics),
+                Err(error) => text(
                     StatusCode::INTERNAL_SERVER_ERROR,
-                    TEXT,
-                    format!("could not write the metrics: {error}\n"),
+                    &format!("could not write the metrics: {error}\n"),
                 ),
             }
         }
-        _ => (StatusCode::NOT_FOUND, TEXT, "try /healthz, /readyz or /metrics\n".to_owned()),
+        _ => text(StatusCode::NOT_FOUND, &format!("try {}\n", endpoints.paths())),
     };
     let mut response = Response::new(Full::new(Bytes::from(body)));
     *response.status_mut() = status;
@@ -110,61 +154,4 @@ fn answer<B: Body>(request: &Request<B>, told: &Told) -> Response<Full<Bytes>> {
         response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
     }
     response
-}
-
-#[cfg(test)]
-mod tests {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::TcpStream;
-
-    use super::*;
-
-    /// The answer to one request, as it is on the wire.
-    async fn ask(address: std::net::SocketAddr, request: &str) -> String {
-        let mut connection = TcpStream::connect(address).await.unwrap();
-        let request = format!("{request} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-        connection.write_all(request.as_bytes()).await.unwrap();
-        let mut text = String::new();
-        connection.read_to_string(&mut text).await.unwrap();
-        text
-    }
-
-    #[tokio::test]
-    async fn probes_tell_the_state() {
-        let (ready, is_ready) = watch::channel(false);
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let mut registry = Registry::default();
-        let counter = prometheus_client::metrics::counter::Counter::<u64>::default();
-        registry.register("things", "Things that were counted", counter.clone());
-        counter.inc();
-        tokio::spawn(serve(listener, Told { ready: is_ready, metrics: Arc::new(registry) }));
-
-        assert!(ask(address, "GET /healthz").await.starts_with("HTTP/1.1 200 OK\r\n"));
-        let waiting = ask(address, "GET /readyz").await;
-        assert!(waiting.starts_with("HTTP/1.1 503 "), "{waiting}");
-        assert!(waiting.ends_with("\r\n\r\nnot ready: the caches are being filled\n"), "{waiting}");
-        ready.send_replace(true);
-        assert!(ask(address, "GET /readyz").await.starts_with("HTTP/1.1 200 OK\r\n"));
-        let metrics = ask(address, "GET /metrics").await;
-        assert!(metrics.contains("content-type: text/plain; version=0.0.4"), "{metrics}");
-        assert!(metrics.ends_with("# TYPE things_total counter\nthings_total 1\n"), "{metrics}");
-        assert!(ask(address, "POST /metrics").await.starts_with("HTTP/1.1 405 "));
-        assert!(ask(address, "GET /").await.starts_with("HTTP/1.1 404 "));
-        assert!(!ask(address, "HEAD /healthz").await.contains("ok\n"), "a HEAD has no body");
-    }
-
-    #[tokio::test]
-    async fn an_idle_client_holds_up_nobody() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let told = Told { ready: watch::channel(true).1, metrics: Arc::new(Registry::default()) };
-        tokio::spawn(serve(listener, told));
-        // Every place is taken by a client that says nothing; each is put out before long.
-        let mut idle = Vec::new();
-        for _ in 0..CONNECTIONS {
-            idle.push(TcpStream::connect(address).await.unwrap());
-        }
-        assert!(ask(address, "GET /healthz").await.starts_with("HTTP/1.1 200 OK\r\n"));
-    }
 }

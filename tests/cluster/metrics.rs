@@ -3,15 +3,24 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use prometheus_parse::{Sample, Scrape, Value};
 use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 
 use crate::support::requests::{Requests, spec};
 use crate::support::{Cluster, Operator, Test};
 
 pub(crate) fn tests() -> Vec<Test> {
-    tests![show_phases_and_results_and_no_text_of_users, log_lines_name_the_request_and_the_run,]
+    tests![
+        show_phases_and_results_and_no_text_of_users,
+        log_lines_name_the_request_and_the_run,
+        log_lines_hold_no_spec_and_no_output,
+        no_clients_starve_a_probe,
+    ]
 }
 
 /// Samples of a scrape, read by a parser that is not ours.
@@ -62,7 +71,7 @@ async fn show_phases_and_results_and_no_text_of_users(cx: Arc<Cluster>) {
     at.until_phase("axolotl-on", 1, "Running").await;
     at.until("axolotl-no", "it is rejected", |status| status["phase"] == "Rejected").await;
     // A counter moves after the answer that it counts.
-    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
 
     assert_eq!(operator.get("/healthz").await, (200, "ok\n".to_owned()));
     let (code, text) = operator.get("/metrics").await;
@@ -152,4 +161,81 @@ async fn log_lines_name_the_request_and_the_run(cx: Arc<Cluster>) {
     at.create("quiet", spec(&json!({}), &json!({}))).await;
     at.until_phase("quiet", 1, "Completed").await;
     assert_eq!(quiet.log(), "");
+}
+
+/// Real failures, each of which carries a word of the user's in its message: the status has it, the log has not.
+async fn log_lines_hold_no_spec_and_no_output(cx: Arc<Cluster>) {
+    const WORD: &str = "hunter2";
+    let at = Requests::new(&cx, "discreet").await;
+    let operator = Operator::start(&cx, &at.namespace, &["--log-level", "debug"]);
+    let environment = json!({"containers": [{"name": "main", "image": "perl:5.36", "env": [{"name": "TOKEN", "value": WORD}]}]});
+    // What the container wrote last, in the status and in the event of the failure.
+    let output = json!({"exit-code": "3", "termination-message": WORD});
+    let mut wrote = spec(&output, &json!({"settings": {"backoffLimit": 0}}));
+    wrote["containers"] = environment["containers"].clone();
+    at.create("wrote", wrote).await;
+    at.until_phase("wrote", 1, "Failed").await;
+    let failure = at.until("wrote", "its output is recorded", |status| {
+        status["failure"]["message"].as_str().is_some_and(|message| message.contains(WORD))
+    });
+    failure.await;
+    assert!(at.events("wrote").await.iter().any(|(_, note)| note.contains(WORD)));
+    // A Job that the API server refuses: its message quotes the value.
+    let refused = json!({"overrides": {"template": {"spec": {"dnsPolicy": WORD}}}});
+    at.create("refused", spec(&json!({}), &refused)).await;
+    let rejected = at.until("refused", "it is rejected", |status| status["phase"] == "Rejected").await;
+    assert!(rejected.to_string().contains(WORD), "{rejected}");
+    // A patch that it refuses.
+    let indexed = json!({"settings": {"completionMode": "Indexed", "completions": 2, "parallelism": 1}});
+    at.create("patched", spec(&json!({"run-seconds": "forever"}), &indexed)).await;
+    at.until_phase("patched", 1, "Running").await;
+    at.change("patched", json!({"settings": {"parallelism": 123_456_789}})).await;
+    // Words that no type of ours can hold, in an annotation of a status that somebody else wrote.
+    let forged = json!({"status": {"phase": WORD, "conditions": [{"type": WORD, "status": WORD}]}});
+    let forged = kube::api::Patch::Merge(forged);
+    let _ = at.api().patch_status("wrote", &kube::api::PatchParams::default(), &forged).await;
+    // A pass over each has come after all of it.
+    at.create("last", spec(&json!({}), &json!({}))).await;
+    at.until_phase("last", 1, "Completed").await;
+
+    let log = operator.log();
+    assert!(log.contains("sending an event"), "{log}");
+    for word in [WORD, "123456789"] {
+        let lines: Vec<_> = log.lines().filter(|line| line.contains(word)).collect();
+        assert!(lines.is_empty(), "{lines:#?}");
+    }
+}
+
+/// 500 clients that keep asking on both ports, and 500 that say nothing.
+async fn no_clients_starve_a_probe(cx: Arc<Cluster>) {
+    let at = Requests::new(&cx, "starve").await;
+    let operator = Operator::start(&cx, &at.namespace, &[]);
+    operator.is_ready().await;
+    let mut clients = JoinSet::new();
+    for (what, path) in [("metrics", "/metrics"), ("probes", "/healthz")] {
+        let address = operator.address(what).await;
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: keep-alive\r\n\r\n");
+        for number in 0..500 {
+            let (address, request) = (address.clone(), request.clone());
+            clients.spawn(async move {
+                loop {
+                    if let Ok(mut connection) = TcpStream::connect(&address).await {
+                        if number % 2 == 0 {
+                            std::future::pending::<()>().await;
+                        }
+                        // Cut off, it begins again.
+                        let _ = connection.write_all(request.as_bytes()).await;
+                        let _ = connection.read_to_end(&mut Vec::new()).await;
+                    }
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+            });
+        }
+    }
+    for _ in 0..20 {
+        assert_eq!(operator.get("/healthz").await, (200, "ok\n".to_owned()));
+        assert_eq!(operator.get("/readyz").await, (200, "ok\n".to_owned()));
+        assert_eq!(operator.get("/metrics").await.0, 200);
+    }
+    clients.shutdown().await;
 }

@@ -73,11 +73,13 @@ impl LogArguments {
     }
 }
 
-/// A plain level is about everything, but the runtime's own span about each reconcile: ours says the same.
+/// A plain level is about everything, with two exceptions: the runtime's own span about each reconcile says what ours
+/// does, and what the client and the watcher say of answers quotes whole objects.
 fn directives(level: &str) -> String {
-    if level.parse::<LevelFilter>().is_ok() {
-        format!("{level},kube_runtime::controller=warn")
-    } else {
-        level.to_owned()
+    match level.parse::<LevelFilter>() {
+        Ok(LevelFilter::OFF | LevelFilter::ERROR) | Err(_) => level.to_owned(),
+        Ok(_) => format!(
+            "{level},kube_runtime::controller=warn,kube_runtime::watcher=error,kube_client::client=error,kube_client::client::builder={level}"
+        ),
     }
 }

@@ -1,4 +1,4 @@
-//! `jobrequest controller`: runs the operator, and answers probes.
+//! `jobrequest controller`: runs the operator, and serves probes and metrics.
 //!
 //! Takes flags or environment variables; wires the edges: the operator, HTTP, the log.
 
@@ -19,7 +19,7 @@ use tracing::info;
 
 use super::error::CliError;
 use crate::controller::{Operator, Settings};
-use crate::http::{Told, register_process_metrics, serve as serve_http};
+use crate::http::{Endpoints, register_process_metrics, serve as serve_http};
 
 /// Flags of the operator; each has an environment variable.
 #[derive(Debug, Args)]
@@ -33,9 +33,22 @@ pub(super) struct Arguments {
     /// How many JobRequests are reconciled at once
     #[arg(long, env = "JOBREQUEST_CONCURRENCY", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..))]
     concurrency: u16,
-    /// Where probes and metrics are answered; empty: nowhere. Port 0 takes a free one, and the log tells which
-    #[arg(long, env = "JOBREQUEST_HTTP_ADDRESS", value_name = "HOST:PORT", default_value = "127.0.0.1:0")]
-    http_address: String,
+    /// Address to serve metrics on; empty disables them. Port 0 picks a free port, which is logged
+    #[arg(
+        long,
+        env = "JOBREQUEST_METRICS_BIND_ADDRESS",
+        value_name = "HOST:PORT",
+        default_value = "127.0.0.1:0"
+    )]
+    metrics_bind_address: String,
+    /// Address to serve the probes on; empty disables them. Port 0 picks a free port, which is logged
+    #[arg(
+        long,
+        env = "JOBREQUEST_HEALTH_PROBE_BIND_ADDRESS",
+        value_name = "HOST:PORT",
+        default_value = "127.0.0.1:0"
+    )]
+    health_probe_bind_address: String,
     #[command(flatten)]
     election: election::ElectionArguments,
     #[command(flatten)]
@@ -69,9 +82,15 @@ async fn operate(arguments: &Arguments) -> Result<(), CliError> {
     let mut registry = Registry::default();
     register_process_metrics(&mut registry);
     let operator = Operator::new(config, settings, &mut registry).map_err(CliError::Client)?;
-    if let Some(listener) = listener(&arguments.http_address).await? {
-        let told = Told { ready: operator.ready(), metrics: Arc::new(registry) };
-        tokio::spawn(serve_http(listener, told));
+    let probes = Endpoints::Probes { ready: operator.ready() };
+    let metrics = Endpoints::Metrics(Arc::new(registry));
+    for (what, flag, address, endpoints) in [
+        ("probes", "--health-probe-bind-address", &arguments.health_probe_bind_address, probes),
+        ("metrics", "--metrics-bind-address", &arguments.metrics_bind_address, metrics),
+    ] {
+        if let Some(listener) = listener(what, flag, address).await? {
+            tokio::spawn(serve_http(listener, endpoints));
+        }
     }
     operator.run(shutdown).await;
     Ok(())
@@ -91,16 +110,23 @@ fn signals() -> Result<impl Future<Output = ()> + Send + Sync + 'static, CliErro
     })
 }
 
-async fn listener(address: &str) -> Result<Option<TcpListener>, CliError> {
+async fn listener(
+    what: &'static str,
+    flag: &'static str,
+    address: &str,
+) -> Result<Option<TcpListener>, CliError> {
     if address.is_empty() {
         return Ok(None);
     }
-    let listener = TcpListener::bind(address)
-        .await
-        .map_err(|source| CliError::Listen { address: address.to_owned(), source })?;
+    let listener = TcpListener::bind(address).await.map_err(|source| CliError::Listen {
+        what,
+        flag,
+        address: address.to_owned(),
+        source,
+    })?;
     let address =
         listener.local_addr().map_err(|error| CliError::Io("find the address of a listener", error))?;
-    info!("probes and metrics at http://{address}");
+    info!("serving {what} at http://{address}");
     Ok(Some(listener))
 }
 

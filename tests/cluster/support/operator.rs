@@ -93,12 +93,7 @@ impl Operator {
 
     /// Status code and body of its answer to a GET of a probe or of the metrics.
     pub(crate) async fn get(&self, path: &str) -> (u16, String) {
-        let address = eventually(DEADLINE, "the log tells where probes are answered", async || {
-            let log = self.log();
-            let rest = log.split("probes and metrics at http://").nth(1)?;
-            Some(rest.lines().next()?.trim().trim_end_matches(['"', '}', ',']).to_owned())
-        })
-        .await;
+        let address = self.address(if path == "/metrics" { "metrics" } else { "probes" }).await;
         let mut connection = TcpStream::connect(&address).await.expect("connect to the operator");
         let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
         connection.write_all(request.as_bytes()).await.expect("send a request");
@@ -107,6 +102,16 @@ impl Operator {
         let (head, body) = answer.split_once("\r\n\r\n").expect("head and body");
         let code = head.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status code");
         (code, body.to_owned())
+    }
+
+    /// Where it serves `what`: probes or metrics.
+    pub(crate) async fn address(&self, what: &str) -> String {
+        eventually(DEADLINE, "the log says where it listens", async || {
+            let log = self.log();
+            let rest = log.split(&format!("serving {what} at http://")).nth(1)?;
+            Some(rest.lines().next()?.trim().trim_end_matches(['"', '}', ',']).to_owned())
+        })
+        .await
     }
 
     /// Its caches are filled.
