@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# `make demo`: builds everything, starts a cluster with simulated nodes, runs the operator, applies examples/ and shows
+# `make demo`: builds what it uses, starts a cluster with simulated nodes, runs the operator, applies examples/ and shows
 # what becomes of them. Stops what it started when it ends; KEEP=1 leaves cluster and operator running.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -12,7 +12,7 @@ build_log=$dir/build.log
 controller=
 clean_up() {
     if [[ -n ${KEEP:-} && -n $controller ]]; then
-        say 'KEEP=1: cluster and operator go on'
+        say 'KEEP=1: cluster and operator keep running'
         echo "  reach it:   export KUBECONFIG=$PWD/$dir/kubeconfig; alias kubectl=$PWD/.cluster/bin/kubectl"
         echo "  stop it:    kill $controller; tests/cluster/cluster.sh down --dir $dir"
         return
@@ -23,13 +23,14 @@ clean_up() {
 trap clean_up EXIT
 trap 'exit 130' INT TERM
 
-say 'the test cluster and the operator are built (ten minutes once, then seconds)'
+say 'the test cluster and the operator are built (twelve minutes once, then seconds)'
 (
     trap 'kill "$!" 2>/dev/null; exit 143' TERM
-    for programs in control-plane tools; do
-        nice "tests/cluster/$programs/build.sh" &
-        wait "$!"
-    done
+    nice tests/cluster/control-plane/build.sh &
+    wait "$!"
+    # Of the tools, what the demo uses.
+    nice tests/cluster/tools/build.sh helm4 &
+    wait "$!"
 ) >"$build_log" 2>&1 &
 control_plane=$!
 cargo build

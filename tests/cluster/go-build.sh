@@ -1,8 +1,9 @@
 # shellcheck shell=bash
 # Sourced by the build scripts of the test cluster: builds programs from Go modules that pin them.
 #
-# build_programs TITLE MODULES BIN PROGRAM...   MODULES is the folder of the modules, BIN where the programs go, and a
-# PROGRAM is `name|module|package|linker flags`. A program whose module's files, flags and Go version did not change
+# build_programs TITLE MODULES BIN NAMES PROGRAM...   MODULES is the folder of the modules, BIN where the programs go,
+# NAMES which of them are built (separated by spaces; empty: all), and a PROGRAM is `name|module|package|linker flags`.
+# A program whose module's files, flags and Go version did not change
 # since its last build is skipped. One appears under its name only when it is complete, so this can be interrupted at
 # any time.
 
@@ -21,8 +22,18 @@ trap clean_up EXIT
 trap 'exit 130' INT TERM
 
 build_programs() {
-    local title=$1 modules=$2 bin=$3 version n=0 program name module package flags stamps stamp began said
-    shift 3
+    local title=$1 modules=$2 bin=$3 names=$4 version n=0 program name module package flags stamps stamp began said
+    shift 4
+    if [[ $names ]]; then
+        local all=("$@") known=" ${*%%|*} " chosen=()
+        for name in $names; do
+            [[ $known == *" $name "* ]] || fail "there is no program $name; there are:$known"
+        done
+        for program in "${all[@]}"; do
+            [[ " $names " != *" ${program%%|*} "* ]] || chosen+=("$program")
+        done
+        set -- "${chosen[@]}"
+    fi
     command -v go >/dev/null || fail "\`go' is not on the PATH; Go $minimum or newer builds the test cluster (https://go.dev/dl/)"
     version=$(go env GOVERSION)
     version=${version#go}

@@ -3,13 +3,13 @@
 # .cluster/bin: Helm 3, Helm 4 and kubeconform; kstatus and argo-lua, whose sources are here; and Flux's
 # kustomize-controller, with its CRD in .cluster/bin/kustomizations.yaml.
 #
-# Takes an optional target folder. All but the last pin the Kubernetes libraries of the control plane, so that Go compiles
+# Takes names of programs (default: all), and CLUSTER_BIN, another target folder. All but the last pin the Kubernetes libraries of the control plane, so that Go compiles
 # those once for all: after control-plane/build.sh they take about a minute, the last another three, the second time none.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 root=$(cd "$here/../../.." && pwd -P)
-bin=${1:-$root/.cluster/bin}
+bin=${CLUSTER_BIN:-$root/.cluster/bin}
 
 # name, module, package, linker flags
 programs=(
@@ -23,6 +23,7 @@ programs=(
 
 # shellcheck source=../go-build.sh
 source "$here/../go-build.sh"
-build_programs tools "$here" "$bin" "${programs[@]}"
+build_programs tools "$here" "$bin" "$*" "${programs[@]}"
+[[ $# -eq 0 || " $* " == *' kustomize-controller '* ]] || exit 0
 crds=$(cd "$here/kustomize-controller" && GOWORK=off go list -m -f '{{.Dir}}' github.com/fluxcd/kustomize-controller)/config/crd/bases
 install -m 644 "$crds/kustomize.toolkit.fluxcd.io_kustomizations.yaml" "$bin/kustomizations.yaml"
