@@ -12,7 +12,7 @@
 //!     controller  cli  http      edges: the cluster; the terminal; probes and metrics. They await, read clocks, hold a client
 //! ```
 //!
-//! Arrows point up only. A line that needs the cluster, a clock, a file or the environment belongs to an edge; a line
+//! Arrows point up only. Below all of them is `printable`, which makes any text safe to show. A line that needs the cluster, a clock, a file or the environment belongs to an edge; a line
 //! that decides does not.
 
 pub mod api;
@@ -24,4 +24,5 @@ pub mod controller;
 #[allow(clippy::disallowed_types, clippy::disallowed_methods)] // an edge
 pub mod http;
 pub mod manifest;
+pub mod printable;
 pub mod reconcile;

@@ -1,9 +1,7 @@
-//! The `jobrequest` command: parse, run, map the outcome to an exit code.
+//! The `jobrequest` command: parse, run, map the outcome to an exit code: all in the library.
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 fn main() -> ExitCode {
-    jobrequest::cli::run(&jobrequest::cli::Arguments::parse())
+    jobrequest::cli::main()
 }

@@ -48,6 +48,24 @@ enum Command {
     Explain(explain::Arguments),
 }
 
+/// Parses the arguments of this process and runs the command.
+#[must_use]
+pub fn main() -> ExitCode {
+    match Arguments::try_parse() {
+        Ok(arguments) => run(&arguments),
+        // The message quotes what was typed.
+        Err(error) if error.use_stderr() => {
+            output::say(&error.render().to_string());
+            ExitCode::from(2)
+        }
+        // Help and version.
+        Err(error) => {
+            let _ = error.print();
+            ExitCode::SUCCESS
+        }
+    }
+}
+
 /// Runs the command.
 #[must_use]
 pub fn run(arguments: &Arguments) -> ExitCode {

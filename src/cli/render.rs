@@ -6,7 +6,7 @@ use serde_json::json;
 use super::error::CliError;
 use super::input::Input;
 use super::outcome::Verdict;
-use super::output::{count, json, print, say};
+use super::output::{count, print_json, print_yaml, say};
 use crate::manifest::Diagnostic;
 
 /// Arguments of `render`.
@@ -39,15 +39,13 @@ pub(super) fn run(arguments: &Arguments) -> Result<Verdict, CliError> {
     let requests = inspected.documents.iter().filter_map(|inspection| inspection.request.as_ref());
     let jobs: Vec<_> =
         requests.filter_map(|request| request.compiled.as_ref()).map(|compiled| &compiled.job).collect();
-    let text = match (arguments.output, jobs.as_slice()) {
-        (Format::Yaml, jobs) => {
-            let documents: Result<Vec<_>, _> = jobs.iter().map(serde_saphyr::to_string).collect();
-            documents.map_err(|error| CliError::Yaml("a Job", error))?.join("---\n")
+    match (arguments.output, jobs.as_slice()) {
+        (Format::Yaml, jobs) => print_yaml("a Job", jobs)?,
+        (Format::Json, [job]) => print_json("a Job", job)?,
+        (Format::Json, jobs) => {
+            print_json("Jobs", &json!({"apiVersion": "v1", "kind": "List", "items": jobs}))?;
         }
-        (Format::Json, [job]) => json("a Job", job)?,
-        (Format::Json, jobs) => json("Jobs", &json!({"apiVersion": "v1", "kind": "List", "items": jobs}))?,
-    };
-    print(&text)?;
+    }
     if inspected.passed_over > 0 {
         say(&format!("{} of other kinds passed over\n", count(inspected.passed_over, "object")));
     }

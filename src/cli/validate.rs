@@ -6,8 +6,9 @@ use serde::Serialize;
 use super::error::CliError;
 use super::input::Input;
 use super::outcome::Verdict;
-use super::output::{count, json, print, say};
+use super::output::{count, print, print_json, say};
 use crate::manifest::{Diagnostic, Inspected, Row};
+use crate::printable::excerpt;
 
 /// Arguments of `validate`.
 #[derive(Debug, Args)]
@@ -48,7 +49,7 @@ struct Judged<'a> {
 pub(super) fn run(arguments: &Arguments) -> Result<Verdict, CliError> {
     let inspected = arguments.input.inspect(1)?;
     match arguments.output {
-        Format::Json => print(&json("the result", &report(&inspected))?)?,
+        Format::Json => print_json("the result", &report(&inspected))?,
         Format::Text => {
             say(&inspected.diagnostics.iter().map(Diagnostic::text).collect::<String>());
             let verdicts: Vec<_> = (inspected.documents.iter())
@@ -57,7 +58,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Verdict, CliError> {
                         0 => "valid".to_owned(),
                         problems => format!("invalid: {}", count(problems, "problem")),
                     };
-                    format!("{} {verdict}\n", inspection.document.object())
+                    format!("{} {verdict}\n", excerpt(&inspection.document.object()))
                 })
                 .collect();
             print(&verdicts.concat())?;

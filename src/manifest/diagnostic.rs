@@ -6,9 +6,9 @@ use std::sync::Arc;
 use serde::Serialize;
 use unicode_width::UnicodeWidthChar;
 
-use super::printable::printable;
 use super::source::Source;
 use super::yaml::{Position, ReadError};
+use crate::printable::{excerpt, is_invisible, shortened};
 
 /// Maximum number of characters of a line that are quoted.
 const MAX_QUOTED_CHARACTERS: usize = 100;
@@ -57,7 +57,7 @@ impl Diagnostic {
             severity: "error",
             object: &self.object,
             field: &self.field,
-            message: printable(&self.message),
+            message: shortened(&self.message).into_owned(),
         }
     }
 
@@ -65,23 +65,29 @@ impl Diagnostic {
     #[must_use]
     pub fn text(&self) -> String {
         let Position { line, column } = self.at;
-        let field = if self.field.is_empty() { String::new() } else { format!("{}: ", self.field) };
-        let message = printable(&self.message);
-        let mut text = format!("{}:{line}:{column}: error: {field}{message}\n", printable(&self.source.name));
+        let field = if self.field.is_empty() { String::new() } else { format!("{}: ", excerpt(&self.field)) };
+        let message = excerpt(&self.message);
+        let mut text = format!("{}:{line}:{column}: error: {field}{message}\n", excerpt(&self.source.name));
         if let Some(quoted) = self.source.line(line) {
             let skipped = if column > MAX_QUOTED_CHARACTERS { column - MAX_QUOTED_CHARACTERS / 2 } else { 0 };
-            let shown: String = quoted.chars().skip(skipped).take(MAX_QUOTED_CHARACTERS).collect::<String>();
+            let shown = quoted.chars().skip(skipped).take(MAX_QUOTED_CHARACTERS).map(visible);
+            let shown: String = shown.collect();
             let before = shown.chars().take(column.saturating_sub(skipped + 1));
             let margin: String = before.map(blank).collect();
             let number = line.to_string();
             let gutter = " ".repeat(number.len());
-            let _ = write!(
-                text,
-                "  {number} | {}\n  {gutter} | {margin}^\n",
-                printable(&shown.replace('\t', " ")).trim_end()
-            );
+            let _ = write!(text, "  {number} | {}\n  {gutter} | {margin}^\n", shown.trim_end());
         }
         text
+    }
+}
+
+/// One character for one, so that the caret stays where it belongs.
+fn visible(character: char) -> char {
+    match character {
+        '\t' => ' ',
+        character if is_invisible(character) => char::REPLACEMENT_CHARACTER,
+        character => character,
     }
 }
 

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::printable::printable;
 use super::source::Source;
 use super::yaml::{self, Content, Node, Position, ReadError};
+use crate::printable::shortened;
 
 /// The API group of the project.
 const GROUP: &str = "jobrequest.dev/";
@@ -32,7 +32,7 @@ impl Document {
         let name = metadata
             .and_then(|metadata| metadata.text("name").or_else(|| metadata.text("generateName")))
             .unwrap_or("(no name)");
-        printable(&format!("{}/{name}", self.kind.to_lowercase()))
+        shortened(&format!("{}/{name}", self.kind.to_lowercase())).into_owned()
     }
 }
 

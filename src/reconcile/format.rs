@@ -2,6 +2,8 @@
 
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
+pub(super) use crate::printable::printable;
+
 /// Maximum length of the message of a condition, in bytes.
 const MAX_MESSAGE_BYTES: usize = 4096;
 
@@ -36,34 +38,6 @@ pub(super) fn last_output(text: &str, bytes: usize) -> String {
 /// `text` in one line.
 pub(super) fn in_one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-/// `text` without what a terminal would act on: colours are taken out, other control characters replaced.
-pub(super) fn printable(text: &str) -> String {
-    let mut clean = String::with_capacity(text.len());
-    let mut characters = text.chars().peekable();
-    while let Some(character) = characters.next() {
-        match character {
-            '\n' | '\t' => clean.push(character),
-            '\r' => {
-                if characters.peek() != Some(&'\n') {
-                    clean.push('\n');
-                }
-            }
-            '\u{1b}' if characters.next_if_eq(&'[').is_some() => {
-                while characters.next_if(|next| matches!(next, ' '..='?')).is_some() {}
-                characters.next_if(|next| matches!(next, '@'..='~'));
-            }
-            _ if character.is_control() || is_direction(character) => clean.push(char::REPLACEMENT_CHARACTER),
-            _ => clean.push(character),
-        }
-    }
-    clean
-}
-
-/// Marks that turn the direction of what follows.
-const fn is_direction(character: char) -> bool {
-    matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// A duration as people write it: `45s`, `1m23s`, `2h5m`, `3d4h`.

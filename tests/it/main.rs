@@ -25,6 +25,7 @@ mod policy_properties;
 mod protocol;
 mod reconcile;
 mod suite;
+mod terminal;
 
 use std::process::ExitCode;
 
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
         diagnosis::tests(),
         crds::tests(),
         operating::tests(),
+        terminal::tests(),
         suite::tests(),
     ];
     libtest_mimic::run(&Arguments::from_args(), modules.into_iter().flatten().collect()).exit_code()

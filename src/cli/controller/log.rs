@@ -1,7 +1,5 @@
 //! What the operator logs and how, and, if built with the feature `otel`, where it sends traces.
 
-use std::io::IsTerminal;
-
 use clap::{Args, ValueEnum};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
@@ -9,6 +7,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
 
 use crate::cli::error::CliError;
+use crate::cli::output::LogLines;
 
 /// Flags of the log.
 #[derive(Debug, Args)]
@@ -53,10 +52,11 @@ impl Log {
 impl LogArguments {
     pub(super) fn start(&self) -> Result<Log, CliError> {
         let filter = EnvFilter::try_new(directives(&self.log_level))?;
-        let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+        // Without colours: what the writer lets through has no escapes.
+        let lines = tracing_subscriber::fmt::layer().with_ansi(false);
         let lines = match self.log_format {
-            Format::Text => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),
-            Format::Json => lines.json().with_current_span(false).boxed(),
+            Format::Text => lines.with_writer(|| LogLines::Text).boxed(),
+            Format::Json => lines.with_writer(|| LogLines::Json).json().with_current_span(false).boxed(),
         };
         let registry = tracing_subscriber::registry().with(lines.with_filter(filter));
         #[cfg(feature = "otel")]

@@ -14,7 +14,7 @@ use super::cluster::Connection;
 use super::error::CliError;
 use super::input::Options;
 use super::outcome::Verdict;
-use super::output::{count, json, print, say};
+use super::output::{count, print, print_json, say};
 use crate::manifest::Diagnostic;
 use report::{Explanation, Report};
 
@@ -101,7 +101,7 @@ fn name(word: &str) -> Option<String> {
 
 fn show(report: &Report, format: Format) -> Result<(), CliError> {
     match format {
-        Format::Json => print(&json("the explanation", &report.rows())?),
+        Format::Json => print_json("the explanation", &report.rows()),
         Format::Text => {
             let tables: Vec<_> = report.requests.iter().map(table::text).collect();
             print(&tables.join("\n"))?;

@@ -7,7 +7,8 @@ use crate::api::status::TemplatePin;
 use crate::api::template_ref::TemplateRef;
 use crate::compile::policy::Clamp;
 use crate::compile::{Compiled, Decided, Layers, Problem, Provenance};
-use crate::manifest::{Diagnostic, Row, printable};
+use crate::manifest::{Diagnostic, Row};
+use crate::printable::excerpt;
 
 /// Everything that was explained.
 #[derive(Debug, Default)]
@@ -122,7 +123,7 @@ impl Explanation {
     pub(super) fn problem_lines(&self) -> impl Iterator<Item = String> {
         self.problems
             .iter()
-            .map(|problem| format!("error: {}: {}\n", self.object, printable(&problem.to_string())))
+            .map(|problem| format!("error: {}: {}\n", excerpt(&self.object), excerpt(&problem.to_string())))
     }
 }
 

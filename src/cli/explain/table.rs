@@ -6,7 +6,7 @@ use serde_json::Value;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::report::{Explanation, Field, Place};
-use crate::manifest::printable;
+use crate::printable::excerpt;
 
 /// Maximum width of a value, in columns of a terminal; `-o json` shows all of it.
 const MAX_VALUE_WIDTH: usize = 48;
@@ -16,9 +16,9 @@ const COLUMN_GAP: usize = 3;
 /// The whole of one request, ending in a line break.
 pub(super) fn text(explanation: &Explanation) -> String {
     let Explanation { object, namespace, at, templates, fields, .. } = explanation;
-    let mut text = printable(object);
+    let mut text = excerpt(object);
     if let Some(namespace) = namespace {
-        let _ = write!(text, " in namespace {}", printable(namespace));
+        let _ = write!(text, " in namespace {}", excerpt(namespace));
     }
     if let Some(at) = at {
         let _ = write!(text, ", {}", place(at));
@@ -44,7 +44,7 @@ pub(super) fn text(explanation: &Explanation) -> String {
     if !notes.is_empty() {
         text.push('\n');
         for note in notes {
-            text += &printable(&note);
+            text += &excerpt(&note);
             text.push('\n');
         }
     }
@@ -57,10 +57,10 @@ fn table(fields: &[Field]) -> String {
         let overrode =
             field.overrode.iter().map(|lower| format!("{} ({})", shown(&lower.value), lower.origin));
         [
-            printable(&field.path),
+            excerpt(&field.path),
             shown(&field.value),
-            printable(&field.origin),
-            printable(&overrode.collect::<Vec<_>>().join(", ")),
+            excerpt(&field.origin),
+            excerpt(&overrode.collect::<Vec<_>>().join(", ")),
             field.at.as_ref().map(place).unwrap_or_default(),
         ]
     }));
@@ -85,7 +85,7 @@ fn table(fields: &[Field]) -> String {
 }
 
 fn place(at: &Place) -> String {
-    format!("{}:{}", printable(&at.file), at.line)
+    format!("{}:{}", excerpt(&at.file), at.line)
 }
 
 /// A string as it is, if it is unambiguous; anything else as JSON. Not wider than [`MAX_VALUE_WIDTH`].
@@ -94,7 +94,7 @@ fn shown(value: &Value) -> String {
         Value::String(text) if is_plain(text) => text.clone(),
         value => value.to_string(),
     };
-    let text = printable(&text);
+    let text = excerpt(&text);
     if text.width() <= MAX_VALUE_WIDTH {
         return text;
     }
