@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build demo test bench figures crds image deny cluster-bin cluster-up cluster-down require-rust require-go
+.PHONY: help build demo check lint test bless bench figures crds image deny cluster-bin chart-bin cluster-up cluster-down require-rust require-go
 
 CARGO ?= cargo
 
@@ -15,6 +15,17 @@ build: require-rust ## Build the operator and command line, optimised: target/re
 
 demo: ## Show it at work on a cluster of its own
 	./examples/demo.sh
+
+check: lint chart-bin ## Format, lints, and all tests that need no cluster (a minute)
+	$(CARGO) test --lib --bins --test it --test pod_memory
+
+lint: require-rust ## Check format and lints
+	$(CARGO) fmt --all -- --check
+	$(CARGO) clippy --all-targets -- -D warnings
+
+bless: require-rust cluster-bin ## Write all generated files and expected outputs anew; read the difference
+	BLESS=1 $(CARGO) test --test it
+	BLESS=1 $(CARGO) test --test cluster -- gitops::
 
 test: require-rust require-go ## Check format and lints, then run every test (forty minutes the first time, then seven)
 	@tests/run.sh
@@ -38,6 +49,9 @@ deny: require-rust ## Check the dependencies: advisories, licenses, duplicates, 
 cluster-bin: require-go ## Build the programs of the test cluster: .cluster/bin
 	@tests/cluster/control-plane/build.sh
 	@tests/cluster/tools/build.sh
+
+chart-bin: require-go
+	@tests/cluster/tools/build.sh helm3 helm4 kubeconform
 
 cluster-up: cluster-bin ## Start a cluster with simulated nodes: .cluster/kubeconfig
 	@tests/cluster/cluster.sh up
