@@ -165,7 +165,7 @@ mod tests {
             match character {
                 '\r' => assert_eq!(shown, "a\nb"),
                 _ if is_invisible(character) && !"\n\t".contains(character) => {
-                    assert_eq!(shown, "a\u{fffd}b")
+                    assert_eq!(shown, "a\u{fffd}b");
                 }
                 _ => assert_eq!(shown, text),
             }

@@ -96,7 +96,7 @@ pub async fn serve(listener: TcpListener, endpoints: Endpoints) {
         });
         open.add(conversation.abort_handle());
         accepted += 1;
-        if accepted % BURST == 0 {
+        if accepted.is_multiple_of(BURST) {
             tokio::task::yield_now().await;
         }
     }

@@ -22,6 +22,7 @@ mod operating;
 mod plan_properties;
 mod policy;
 mod policy_properties;
+mod prose;
 mod protocol;
 mod reconcile;
 mod suite;
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
         crds::tests(),
         operating::tests(),
         terminal::tests(),
+        prose::tests(),
         suite::tests(),
     ];
     libtest_mimic::run(&Arguments::from_args(), modules.into_iter().flatten().collect()).exit_code()

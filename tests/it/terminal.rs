@@ -60,12 +60,16 @@ fn valid() -> Value {
     })
 }
 
+fn escape(code: u32) -> String {
+    format!("\\u{code:04x}")
+}
+
 /// JSON in which kubectl can read all of it.
 fn text(object: &Value) -> String {
     let mut text = String::new();
     for character in object.to_string().chars() {
         match u32::from(character) {
-            code @ ..=0xffff if is_invisible(character) => text.push_str(&format!("\\u{code:04x}")),
+            code @ ..=0xffff if is_invisible(character) => text += &escape(code),
             _ => text.push(character),
         }
     }
@@ -165,8 +169,8 @@ fn output_is_written_in_one_place() {
     for path in all {
         let text = fs::read_to_string(&path).unwrap();
         let code = text.lines().take_while(|line| line.trim() != "#[cfg(test)]");
-        let writes = ["io::stdout", "io::stderr", "println!", "print!(", "dbg!"];
-        if code.into_iter().any(|line| writes.iter().any(|write| line.contains(write))) {
+        let calls = ["io::stdout", "io::stderr", "println!", "print!(", "dbg!"];
+        if code.into_iter().any(|line| calls.iter().any(|call| line.contains(call))) {
             writers.push(path.strip_prefix(root()).unwrap().display().to_string());
         }
     }

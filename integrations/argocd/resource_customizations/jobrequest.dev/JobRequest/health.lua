@@ -1,4 +1,4 @@
--- Health of a JobRequest. Its conditions conform to kstatus, so this tells what Flux and Helm tell:
+-- Health of a JobRequest. Its conditions conform to kstatus, so this reports what Flux and Helm report:
 -- Stalled is Degraded, Reconciling is Progressing, Ready is Healthy. Ready with reason Suspended is Suspended.
 -- Nothing but the base library is used, so that it works from argocd-cm without useOpenLibs.
 local health = {status = "Progressing", message = "Waiting for the operator to look at it"}

@@ -1,3 +1,3 @@
--- Lets the suspended run go on, or the next one start.
+-- Resumes the suspended run, or lets the next one start.
 obj.spec.suspend = false
 return obj
