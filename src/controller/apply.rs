@@ -1,16 +1,16 @@
 //! Performs one [`Call`] with a deadline and tells the [`Answer`]. No rule of the domain lives here.
 
-use std::future::Future;
 use std::time::Duration;
 
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::ObjectReference;
-use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions};
+use kube::api::{DeleteParams, ListParams, Patch, Preconditions};
 use kube::runtime::events::{Event as KubeEvent, EventType};
 use kube::{Api, Resource};
 use serde_json::json;
 use tracing::{debug, info, warn};
 
+use super::calls::{patch_params, post_params, within};
 use super::context::Context;
 use super::error::{Error, chain};
 use crate::api::labels;
@@ -25,8 +25,6 @@ use crate::reconcile::{
 /// Most events that are read at once. They come oldest first, and last an hour; who tells them counts up those alike, so
 /// that they are some dozens.
 const EVENTS: u32 = 200;
-/// Deadline of every call.
-const DEADLINE: Duration = Duration::from_secs(10);
 
 /// Performs `call` for `request`.
 ///
@@ -175,22 +173,6 @@ async fn publish(context: &Context, request: &StoredRequest, event: &Event) {
         Ok(Err(error)) => warn!(error = %chain(&error), "could not send an event"),
         Err(error) => warn!(error = %chain(&error), "could not send an event"),
     }
-}
-
-fn post_params() -> PostParams {
-    PostParams { field_manager: Some(labels::FIELD_MANAGER.to_owned()), ..PostParams::default() }
-}
-
-fn patch_params() -> PatchParams {
-    PatchParams { field_manager: Some(labels::FIELD_MANAGER.to_owned()), ..PatchParams::default() }
-}
-
-/// Puts the deadline round a call.
-async fn within<T>(
-    what: &'static str,
-    call: impl Future<Output = Result<T, kube::Error>>,
-) -> Result<Result<T, kube::Error>, Error> {
-    tokio::time::timeout(DEADLINE, call).await.map_err(|_| Error::Deadline { what, deadline: DEADLINE })
 }
 
 /// Any error is a failure.

@@ -14,8 +14,7 @@ use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Api, Client, Resource};
 
 use super::cache::Cache;
-use super::leadership::Leadership;
-use super::lease::Election;
+use super::lease::{Election, Leadership};
 use super::metrics::Metrics;
 use super::packed::PackedRequest;
 use super::templates::Templates;

@@ -21,7 +21,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
-use super::leadership::Leadership;
+use super::lease::Leadership;
 use super::packed::PackedRequest;
 use crate::api::JobRequestStatus;
 use crate::api::condition::{FailureCategory, Phase, RunResult};

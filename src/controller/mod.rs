@@ -8,9 +8,9 @@
 
 mod apply;
 mod cache;
+mod calls;
 mod context;
 mod error;
-mod leadership;
 mod lease;
 mod meter;
 mod metrics;
@@ -39,8 +39,7 @@ pub use lease::{Election, Times};
 
 use crate::reconcile::{Call, Next, Reconciler, Step};
 use context::Context;
-use leadership::{Leadership, Term};
-use lease::Candidate;
+use lease::{Candidate, Leadership, Term};
 use meter::MeterLayer;
 use metrics::{Metrics, ReasonLabel};
 use packed::PackedRequest;
@@ -155,7 +154,7 @@ impl Operator {
             if let Some(election) = settings.election {
                 Candidate::new(lease_client, election, term).campaign(stepping_down).await;
             } else {
-                term.send_replace(Some(Term { since: Instant::now(), until: None }));
+                term.send_replace(Some(Term::without_lease(Instant::now())));
                 stepping_down.await;
             }
         });

@@ -8,6 +8,7 @@ use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
 use tracing::{info, warn};
 
+use super::calls::DEADLINE;
 use super::context::Settings;
 use super::error::chain;
 use crate::reconcile::StoredRequest;
@@ -15,8 +16,6 @@ use crate::reconcile::template_status::{ClusterJobTemplateView, JobTemplateView}
 
 /// Pause between two looks.
 const PAUSE: Duration = Duration::from_secs(2);
-/// Deadline of one look.
-const DEADLINE: Duration = Duration::from_secs(10);
 
 /// What keeps a kind from being listed.
 #[derive(PartialEq, Eq, Clone, Copy)]

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use futures::stream::{self, Stream};
+use futures::stream::{self, Stream, StreamExt};
 use kube::api::PostParams;
 use kube::runtime::reflector::Store;
 use kube::runtime::watcher::Event;
@@ -141,9 +141,9 @@ impl Templates {
 /// knows a part of them leaves ClusterJobTemplates alone.
 pub(super) async fn keep_statuses(context: Arc<Context>, requests: Store<PackedRequest>, counts_all: bool) {
     let mut changes = context.templates.changes();
+    let mut beginnings = std::pin::pin!(context.leadership.beginnings());
     let mut written: HashMap<String, Instant> = HashMap::new();
     loop {
-        context.leadership.begins().await;
         let templates = context.templates.all();
         let requests = requests.state();
         let usage =
@@ -160,7 +160,11 @@ pub(super) async fn keep_statuses(context: Arc<Context>, requests: Store<PackedR
         }
         written.retain(|uid, _| templates.iter().any(|stored| stored.template.uid == *uid));
         // The sender lives as long as the context.
-        let _ = tokio::time::timeout(COUNT, changes.changed()).await;
+        tokio::select! {
+            _ = changes.changed() => {}
+            Some(()) = beginnings.next() => {}
+            () = tokio::time::sleep(COUNT) => {}
+        }
         tokio::time::sleep(SETTLE).await;
         changes.mark_unchanged();
     }

@@ -1,25 +1,28 @@
-//! Leader election: one of several replicas holds a Lease and leads, the others stand by with warm caches.
+//! Leader election: one of several replicas holds a Lease and leads, the others are on standby with warm caches.
 //!
-//! [`Candidate`] takes a client of its own and the [`Election`]; it tells the term to a
-//! [`Leadership`](super::leadership::Leadership). What to do is decided in [`rules`]; this file performs it.
+//! [`Candidate`] takes a client of its own and the [`Election`]; it sets the term which a [`Leadership`] reads. What to
+//! do is decided in [`rules`] and [`term`]; this file performs it.
 
+mod leadership;
 mod rules;
+mod term;
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Instant;
 
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::jiff::Timestamp;
-use kube::api::{ObjectMeta, PostParams};
+use kube::api::ObjectMeta;
 use kube::{Api, Client};
 use tokio::sync::watch;
 use tracing::{debug, info, warn};
 
+pub(super) use leadership::Leadership;
 pub use rules::Times;
+pub(super) use term::Term;
 
+use super::calls::post_params;
 use super::error::chain;
-use super::leadership::Term;
-use crate::api::labels;
 use rules::{Move, Seen, decide, released};
 
 /// Which Lease the replicas share.
@@ -85,7 +88,7 @@ impl Candidate {
     }
 
     async fn round(&mut self) {
-        let began = Instant::now();
+        let sent = Instant::now();
         let deadline = self.election.times.call_deadline();
         let outcome = match tokio::time::timeout(deadline, self.look_and_write()).await {
             Ok(Ok(outcome)) => outcome,
@@ -93,8 +96,7 @@ impl Candidate {
             Err(_) => return self.failed(&format!("no answer within {} s", deadline.as_secs_f32())),
         };
         match outcome {
-            // From before the write was sent: whoever saw it arrive began to count later.
-            Outcome::Held => self.leads_from(began),
+            Outcome::Held => self.leads_since(sent),
             Outcome::Elsewhere(holder) => self.stands_by(holder),
         }
     }
@@ -111,9 +113,12 @@ impl Candidate {
         let times = &self.election.times;
         let written = match decide(&self.identity, times, self.seen.as_ref(), now, Timestamp::now()) {
             Move::Wait => None,
-            Move::Create(spec) => {
-                self.leases.create(&params(), &self.with(spec, None)).await.map(Some).or_else(lost_race)?
-            }
+            Move::Create(spec) => self
+                .leases
+                .create(&post_params(), &self.with(spec, None))
+                .await
+                .map(Some)
+                .or_else(lost_race)?,
             Move::Renew(spec) | Move::Take(spec) => self.replace(spec).await?,
         };
         let Some(lease) = written else {
@@ -134,7 +139,11 @@ impl Candidate {
     async fn replace(&self, spec: LeaseSpec) -> Result<Option<Lease>, kube::Error> {
         let version = self.seen.as_ref().and_then(|seen| seen.resource_version.clone());
         let lease = self.with(spec, version);
-        self.leases.replace(&self.election.name, &params(), &lease).await.map(Some).or_else(lost_race_or_gone)
+        self.leases
+            .replace(&self.election.name, &post_params(), &lease)
+            .await
+            .map(Some)
+            .or_else(lost_race_or_gone)
     }
 
     fn with(&self, spec: LeaseSpec, resource_version: Option<String>) -> Lease {
@@ -142,17 +151,25 @@ impl Candidate {
         Lease { metadata: ObjectMeta { name, resource_version, ..ObjectMeta::default() }, spec: Some(spec) }
     }
 
-    fn leads_from(&mut self, began: Instant) {
-        let until = Some(began + self.election.times.renew_deadline);
-        let last = *self.term.borrow();
-        // A term that ran out before it was renewed is over: what it left undone is looked at anew.
-        let goes_on = last.filter(|term| term.until.is_none_or(|until| began < until));
-        if goes_on.is_none() {
-            info!(lease = %self.lease(), identity = self.identity, "leading");
+    /// The Lease was written, by a call that was sent at `sent`, and the answer is taken in now.
+    fn leads_since(&mut self, sent: Instant) {
+        let renew_deadline = self.election.times.renew_deadline;
+        let mut terms = (None, None);
+        self.term.send_modify(|term| {
+            // Under the lock: nobody finds the term over between the decision and the new term.
+            let renewed = Term::renewed(*term, sent, Instant::now(), renew_deadline);
+            terms = (std::mem::replace(term, renewed), renewed);
+        });
+        let lease = self.lease();
+        match terms {
+            (Some(last), Some(term)) if last.since == term.since => {}
+            (Some(_), Some(_)) => {
+                warn!(lease, identity = self.identity, "the lease was renewed too late: a new term begins");
+            }
+            (None, Some(_)) => info!(lease, identity = self.identity, "leading"),
+            (_, None) => return self.failed("the answer took longer than the renew deadline"),
         }
         self.said = None;
-        let since = goes_on.map_or(began, |term| term.since);
-        self.term.send_replace(Some(Term { since, until }));
     }
 
     fn stands_by(&mut self, holder: Option<String>) {
@@ -178,7 +195,7 @@ impl Candidate {
     }
 
     fn is_leading(&self) -> bool {
-        self.term.borrow().is_some_and(|term| term.until.is_none_or(|until| Instant::now() < until))
+        self.term.borrow().is_some_and(|term| term.lasts(Instant::now()))
     }
 
     fn ends(&self) {
@@ -232,10 +249,6 @@ fn lost_race_or_gone(error: kube::Error) -> Result<Option<Lease>, kube::Error> {
         kube::Error::Api(status) if status.code == 404 => Ok(None),
         other => lost_race(other),
     }
-}
-
-fn params() -> PostParams {
-    PostParams { field_manager: Some(labels::FIELD_MANAGER.to_owned()), ..PostParams::default() }
 }
 
 /// The host's name (a pod's own), and something that no other process has: a container that is started again in its pod

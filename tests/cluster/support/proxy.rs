@@ -2,8 +2,9 @@
 //! the operator off, counts the writes, tells when that one came.
 //!
 //! Once it has cut, it answers nothing any more, as to a process that is dead already: until that has been killed,
-//! nothing else of it reaches the API server.
+//! nothing else of it reaches the API server. Besides, a test may hold some calls up, as a slow network does.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -37,6 +38,18 @@ pub(crate) enum Cut {
     Unsent,
 }
 
+/// What becomes of calls that a test holds up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Holdup {
+    /// They arrive and are answered once they are released.
+    Delayed,
+    /// They never arrive, and are never answered.
+    Lost,
+}
+
+/// Calls that are held up: how, and how many have come so far.
+type Holdups = BTreeMap<&'static str, (Holdup, usize)>;
+
 /// A write that is on its way.
 pub(crate) struct Underway(Request<Body>);
 
@@ -61,6 +74,8 @@ struct Shared {
     plan: Option<(usize, Cut)>,
     /// What was written so far, in words.
     writes: watch::Sender<Vec<String>>,
+    /// By a part of `VERB path`.
+    holdups: watch::Sender<Holdups>,
     is_cut: AtomicBool,
     is_over: watch::Sender<bool>,
     tell: Mutex<Option<oneshot::Sender<Option<Underway>>>>,
@@ -83,6 +98,7 @@ impl Proxy {
             client,
             plan,
             writes: watch::Sender::new(Vec::new()),
+            holdups: watch::Sender::default(),
             is_cut: AtomicBool::new(false),
             is_over: watch::Sender::new(false),
             tell: Mutex::new(Some(tell)),
@@ -111,6 +127,25 @@ impl Proxy {
         let _ = self.shared.writes.subscribe().wait_for(|writes| !writes.is_empty()).await;
     }
 
+    /// Holds up, from now on, each call whose `VERB path` has this part.
+    pub(crate) fn hold_up(&self, what: &'static str, how: Holdup) {
+        self.shared.holdups.send_modify(|holdups| {
+            holdups.insert(what, (how, 0));
+        });
+    }
+
+    /// How many of them have come.
+    pub(crate) fn held_up(&self, what: &str) -> usize {
+        self.shared.holdups.borrow().get(what).map_or(0, |(_, count)| *count)
+    }
+
+    /// Lets these calls pass, from now on and those which wait.
+    pub(crate) fn release(&self, what: &str) {
+        self.shared.holdups.send_modify(|holdups| {
+            holdups.remove(what);
+        });
+    }
+
     /// Lets a write arrive; returns the status code of the answer which nobody hears.
     pub(crate) async fn deliver(&self, Underway(request): Underway) -> u16 {
         let answer = self.shared.client.send(request).await.expect("an answer");
@@ -119,6 +154,28 @@ impl Proxy {
 }
 
 impl Shared {
+    /// Returns when nothing holds up this call; an error: it is lost.
+    async fn passes(&self, what: &str) -> Result<(), ()> {
+        let mut holdups = self.holdups.subscribe();
+        let mut found = None;
+        self.holdups.send_if_modified(|holdups| {
+            let holdup = holdups.iter_mut().find(|(part, _)| what.contains(**part));
+            found = holdup.map(|(part, (how, count))| {
+                *count += 1;
+                (*part, *how)
+            });
+            false
+        });
+        match found {
+            None => Ok(()),
+            Some((_, Holdup::Lost)) => Err(()),
+            Some((part, Holdup::Delayed)) => {
+                let _ = holdups.wait_for(|holdups| !holdups.contains_key(part)).await;
+                Ok(())
+            }
+        }
+    }
+
     /// No answer as long as somebody could hear it.
     async fn ends(&self) -> Response<Body> {
         let _ = self.is_over.subscribe().wait_for(|is_over| *is_over).await;
@@ -172,6 +229,9 @@ async fn pass(shared: Arc<Shared>, request: Request<Incoming>) -> Response<Body>
         && !head.uri.path().contains("/leases");
     let what = format!("{} {}", head.method, head.uri.path());
     let request = Request::from_parts(head, Body::from(body.to_bytes()));
+    if shared.passes(&what).await.is_err() {
+        return shared.ends().await;
+    }
     if shared.is_cut.load(Ordering::SeqCst) {
         return shared.ends().await;
     }

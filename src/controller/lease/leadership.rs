@@ -1,64 +1,55 @@
 //! Whether this process may act, asked before every call that changes something.
 //!
-//! A term ends by itself: a process that was paused finds it over when it goes on, before anybody tells it. That saves
-//! work, and is not what keeps runs right: a call may be under way when the term ends, so names, uids and
+//! A term ends by itself: a process that was paused finds it over when it continues, before anybody reports it. That
+//! saves work, and is not what keeps runs right: a call may be under way when the term ends, so names, uids and
 //! resourceVersions do that (docs/run-protocol.md).
+//!
+//! Anyone who is answered "it does not lead" may drop what was to be done, because everything is looked at when a term
+//! begins. So time is read under the lock that a renewal takes: a term which was found over is never continued.
 
 use std::time::{Duration, Instant};
 
 use futures::stream::{self, Stream};
 use tokio::sync::watch;
 
-/// From when and until when this process leads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Term {
-    /// Since when it has led without a break.
-    pub(super) since: Instant,
-    /// Until when, if nothing renews it; `None`: for ever.
-    pub(super) until: Option<Instant>,
-}
+use super::term::Term;
 
 /// Reads the term.
 #[derive(Clone, Debug)]
-pub(super) struct Leadership(watch::Receiver<Option<Term>>);
+pub(in crate::controller) struct Leadership(watch::Receiver<Option<Term>>);
 
 impl Leadership {
-    /// The term is sent by whoever holds the sender; it begins as `None`: not leading.
-    pub(super) fn elected() -> (watch::Sender<Option<Term>>, Self) {
+    /// The term is set through the sender; it begins as `None`: not leading.
+    pub(in crate::controller) fn elected() -> (watch::Sender<Option<Term>>, Self) {
         let (sender, receiver) = watch::channel(None);
         (sender, Self(receiver))
     }
 
     /// This process may act now.
-    pub(super) fn leads(&self) -> bool {
+    pub(in crate::controller) fn leads(&self) -> bool {
         self.led_for().is_some()
     }
 
     /// For how long it has led without a break.
-    pub(super) fn led_for(&self) -> Option<Duration> {
-        let term = (*self.0.borrow())?;
-        let now = Instant::now();
-        term.until.is_none_or(|until| now < until).then(|| now.saturating_duration_since(term.since))
+    pub(in crate::controller) fn led_for(&self) -> Option<Duration> {
+        self.now(|term, now| Some(now.saturating_duration_since(term.since)))
     }
 
     /// Since when it has held the lease without a break; `None`: it holds none, or none is asked for, and may have
     /// company.
-    pub(super) fn sole_since(&self) -> Option<Instant> {
-        let term = (*self.0.borrow())?;
-        term.until.filter(|until| Instant::now() < *until).map(|_| term.since)
+    pub(in crate::controller) fn sole_since(&self) -> Option<Instant> {
+        self.now(|term, _| term.until.map(|_| term.since))
     }
 
-    /// Returns when it leads.
-    pub(super) async fn begins(&self) {
-        let mut terms = self.0.clone();
-        // Without a sender the last term stands: the process is stopping.
-        if terms.wait_for(Option::is_some).await.is_err() {
-            std::future::pending::<()>().await;
-        }
+    /// What `read` makes of the term that lasts now.
+    fn now<T>(&self, read: impl FnOnce(Term, Instant) -> Option<T>) -> Option<T> {
+        let term = self.0.borrow();
+        let now = Instant::now();
+        term.filter(|term| term.lasts(now)).and_then(|term| read(term, now))
     }
 
-    /// An item each time it begins to lead.
-    pub(super) fn beginnings(&self) -> impl Stream<Item = ()> + Send + use<> {
+    /// An item for each term that begins; of several that began since the last item, for the newest.
+    pub(in crate::controller) fn beginnings(&self) -> impl Stream<Item = ()> + Send + use<> {
         stream::unfold((self.0.clone(), None::<Instant>), |(mut terms, last)| async move {
             let term = terms
                 .wait_for(|term| term.is_some_and(|term| Some(term.since) != last))
@@ -86,7 +77,7 @@ mod tests {
         assert!(!leadership.leads());
         let now = Instant::now();
         sender.send_replace(Some(term(now, Some(now))));
-        assert!(!leadership.leads(), "nobody has told it yet");
+        assert!(!leadership.leads(), "nobody has reported it yet");
         sender.send_replace(Some(term(now, Some(now + Duration::from_secs(3600)))));
         assert!(leadership.leads());
         assert_eq!(leadership.sole_since(), Some(now));
@@ -111,5 +102,20 @@ mod tests {
         assert!(beginnings.next().now_or_never().is_none());
         sender.send_replace(Some(term(now + Duration::from_secs(1), None)));
         assert!(beginnings.next().now_or_never().is_some());
+    }
+
+    #[test]
+    fn what_was_dropped_after_the_end_of_a_term_is_followed_by_a_beginning() {
+        let (sender, leadership) = Leadership::elected();
+        let mut beginnings = std::pin::pin!(leadership.beginnings());
+        let renew_deadline = Duration::from_secs(3600);
+        let sent = Instant::now();
+        sender.send_replace(Some(term(sent, Some(sent))));
+        assert!(beginnings.next().now_or_never().is_some());
+        assert!(!leadership.leads(), "whoever asks now drops what was to be done");
+        sender.send_modify(|last| *last = Term::renewed(*last, sent, Instant::now(), renew_deadline));
+        assert!(leadership.leads());
+        assert!(beginnings.next().now_or_never().is_some());
+        assert!(leadership.sole_since().is_some_and(|since| since > sent), "rule 6 sees the new term");
     }
 }

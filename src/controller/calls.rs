@@ -1,0 +1,31 @@
+//! What all calls to the API server have in common: the deadline, and who sends them.
+
+use std::future::Future;
+use std::time::Duration;
+
+use kube::api::{PatchParams, PostParams};
+
+use super::error::Error;
+use crate::api::labels;
+
+/// Deadline of every call.
+pub(super) const DEADLINE: Duration = Duration::from_secs(10);
+
+/// Waits for a call, until the deadline.
+///
+/// # Errors
+/// No answer in time to the attempt to do `what`.
+pub(super) async fn within<T>(
+    what: &'static str,
+    call: impl Future<Output = Result<T, kube::Error>>,
+) -> Result<Result<T, kube::Error>, Error> {
+    tokio::time::timeout(DEADLINE, call).await.map_err(|_| Error::Deadline { what, deadline: DEADLINE })
+}
+
+pub(super) fn post_params() -> PostParams {
+    PostParams { field_manager: Some(labels::FIELD_MANAGER.to_owned()), ..PostParams::default() }
+}
+
+pub(super) fn patch_params() -> PatchParams {
+    PatchParams { field_manager: Some(labels::FIELD_MANAGER.to_owned()), ..PatchParams::default() }
+}
