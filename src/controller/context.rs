@@ -1,12 +1,12 @@
 //! What every reconcile shares: the client, the caches, the clock, and what the process remembers.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use futures::Stream;
 use futures::channel::mpsc;
+use futures::{Stream, StreamExt, stream};
 use k8s_openapi::jiff::Timestamp;
 use kube::core::NamespaceResourceScope;
 use kube::runtime::events::{Recorder, Reporter};
@@ -18,6 +18,7 @@ use super::lease::{Election, Leadership};
 use super::metrics::Metrics;
 use super::packed::PackedRequest;
 use super::templates::Templates;
+use super::trigger::Trigger;
 use crate::api::labels;
 use crate::reconcile::{Answers, Clock, JobView, Memory, Observed, PodView, StoredRequest};
 
@@ -71,26 +72,27 @@ pub(super) struct Context {
 }
 
 impl Context {
-    /// A context with empty caches, and the stream of requests whose Jobs or pods changed.
+    /// A context with empty caches, and the stream of what their changes touch.
     pub(super) fn new(
         client: Client,
         leadership: Leadership,
         metrics: Metrics,
-    ) -> (Arc<Self>, impl Stream<Item = ObjectRef<PackedRequest>> + Send + use<>) {
-        let (changed, touched) = mpsc::unbounded();
+    ) -> (Arc<Self>, impl Stream<Item = Trigger> + Send + use<>) {
+        let (changed, touched) = mpsc::unbounded::<ObjectRef<PackedRequest>>();
+        let (edits, edited) = mpsc::unbounded();
         let reporter = Reporter { controller: labels::FIELD_MANAGER.to_owned(), instance: None };
         let context = Self {
             recorder: Recorder::new(client.clone(), reporter),
             client,
             jobs: Cache::new(changed.clone()),
             pods: Cache::new(changed),
-            templates: Templates::new(),
+            templates: Templates::new(edits),
             leadership,
             metrics,
             started: Instant::now(),
             remembered: Mutex::default(),
         };
-        (Arc::new(context), touched)
+        (Arc::new(context), stream::select(touched.map(Trigger::from), edited))
     }
 
     pub(super) fn clock(&self) -> Clock {
@@ -153,22 +155,16 @@ impl Context {
         tokio::join!(self.jobs.is_filled(), self.pods.is_filled(), self.templates.are_filled());
     }
 
-    /// Drops, for ever and now and then, what is remembered of requests that are gone.
-    pub(super) fn forget_deleted(
-        self: &Arc<Self>,
-        requests: Store<PackedRequest>,
-    ) -> impl Future<Output = ()> + use<> {
-        let context = Arc::clone(self);
-        async move {
-            loop {
-                tokio::time::sleep(FORGET).await;
-                let known: std::collections::HashSet<String> =
-                    requests.state().iter().map(|request| request.uid().to_owned()).collect();
-                let mut all = context.remembered.lock().unwrap_or_else(PoisonError::into_inner);
-                // One who stands by looks at no request, so nothing else tells which last words are of use.
-                let leads = context.leadership.leads();
-                all.retain(|uid, _| leads && known.contains(uid));
-            }
+    /// Drops, now and then, what is remembered of requests that are gone; never returns.
+    pub(super) async fn forget_deleted(&self, requests: &Store<PackedRequest>) {
+        loop {
+            tokio::time::sleep(FORGET).await;
+            let known: HashSet<String> =
+                requests.state().iter().map(|request| request.uid().to_owned()).collect();
+            let mut all = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+            // A standby reconciles nothing, so it cannot know which final Job states are still needed.
+            let leads = self.leadership.leads();
+            all.retain(|uid, _| leads && known.contains(uid));
         }
     }
 }

@@ -38,6 +38,7 @@ const RUN_SECONDS: [f64; 13] =
 pub(super) struct Metrics {
     pub(super) reconcile_seconds: Histogram,
     pub(super) reconciles_active: Gauge,
+    pub(super) reconciles_waiting: Gauge,
     pub(super) reconcile_errors: Family<ReasonLabel, Counter>,
     pub(super) api_requests: Family<ApiLabels, Counter>,
     pub(super) api_seconds: Family<VerbLabel, Histogram, fn() -> Histogram>,
@@ -118,6 +119,7 @@ impl Metrics {
         let metrics = Self {
             reconcile_seconds: Histogram::new(PASS_SECONDS),
             reconciles_active: Gauge::default(),
+            reconciles_waiting: Gauge::default(),
             reconcile_errors: Family::default(),
             api_requests: Family::default(),
             api_seconds: Family::new_with_constructor(|| Histogram::new(PASS_SECONDS)),
@@ -145,8 +147,13 @@ impl Metrics {
         );
         registry.register(
             "reconciles_active",
-            "Reconciles that are under way now; at reconcile_concurrency JobRequests wait for their turn",
+            "Reconciles that are under way now, at most reconcile_concurrency",
             metrics.reconciles_active.clone(),
+        );
+        registry.register(
+            "reconciles_waiting",
+            "JobRequests that wait to be reconciled: all turns are taken",
+            metrics.reconciles_waiting.clone(),
         );
         registry.register(
             "reconcile_concurrency",

@@ -2,7 +2,8 @@
 //!
 //! [`Operator::new`] takes the configuration of a client, [`Settings`] and a registry for its metrics;
 //! [`Operator::run`] returns when `shutdown` is done and the work under way has ended. What to do is decided by
-//! [`crate::reconcile::Reconciler`]; this room keeps caches, performs calls with a deadline, and tells the answers.
+//! [`crate::reconcile::Pass`]; this room keeps caches, queues what they touch, performs calls with a deadline, and
+//! passes on the answers.
 //!
 //! Of several replicas one leads ([`lease`]); the others keep their caches filled and reconcile nothing.
 
@@ -15,36 +16,41 @@ mod lease;
 mod meter;
 mod metrics;
 mod packed;
+mod pass;
+mod queue;
 mod start;
+mod template_status;
 mod templates;
+mod trigger;
 mod watch;
 
 use std::future::Future;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use futures::{FutureExt, StreamExt};
+use futures::stream::{self, BoxStream, StreamExt};
+use futures::{FutureExt, TryFutureExt};
 use kube::client::ClientBuilder;
-use kube::runtime::Controller;
-use kube::runtime::controller::{Action, Config};
-use kube::runtime::reflector::Store;
+use kube::runtime::reflector::{self, Store};
 use kube::{Client, Config as ClientConfig};
 use prometheus_client::registry::Registry;
 use tokio::sync::{oneshot, watch as channel};
-use tracing::{Instrument, debug, info, info_span, warn};
+use tokio::task::{JoinHandle, JoinSet};
+use tracing::{info, warn};
 
 pub use context::Settings;
 pub use error::Error;
 pub use lease::{Election, Times};
 
-use crate::reconcile::{Call, Next, Reconciler, Step};
 use context::Context;
 use lease::{Candidate, Leadership, Term};
 use meter::MeterLayer;
-use metrics::{Metrics, ReasonLabel};
+use metrics::Metrics;
 use packed::PackedRequest;
+use queue::Dispatcher;
+use trigger::Trigger;
 
-/// How long passes may go on after the end was asked for: less than the 30 s after which Kubernetes kills a pod.
+/// How long passes may take to end after the end was asked for: less than the 30 s after which Kubernetes kills a pod.
 const GRACE: Duration = Duration::from_secs(20);
 
 /// The operator, before it runs.
@@ -90,7 +96,7 @@ impl Operator {
         })
     }
 
-    /// Whether its caches are filled. One that stands by is ready, too.
+    /// Whether its caches are filled. A replica on standby is ready, too.
     #[must_use]
     pub fn ready(&self) -> channel::Receiver<bool> {
         self.ready.subscribe()
@@ -99,167 +105,107 @@ impl Operator {
     /// Runs until `shutdown` is done, then ends the passes under way and gives the lease back. An API server that is
     /// away, or CRDs that are missing, are waited for.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send + Sync + 'static) {
-        let Self { settings, client, lease_client, metrics, leadership, term, ready, requests } = self;
         let shutdown = shutdown.shared();
-        tokio::select! {
-            () = start::wait_for_crds(&client, &settings) => {}
+        let mut running = tokio::select! {
+            running = self.prepare() => running,
             () = shutdown.clone() => return,
-        }
-        let (context, changed) = Context::new(client.clone(), leadership, metrics);
-        let mut caches = watch::spawn(&client, &settings, &context);
-        tokio::select! {
-            () = context.caches_are_filled() => {}
-            () = shutdown.clone() => return,
-        }
-        let controller = Controller::new(settings.api::<PackedRequest>(&client), watch::config())
-            .with_config(Config::default().concurrency(settings.concurrency))
-            .reconcile_on(changed)
-            .reconcile_all_on(context.templates.changed())
-            .reconcile_all_on(context.leadership.beginnings())
-            .graceful_shutdown_on(shutdown.clone());
-        let store = controller.store();
+        };
+        running.lead(shutdown).await;
+        running.drain().await;
+    }
+
+    /// Waits for the CRDs, starts the watches, fills the caches that passes need, and stands for leadership.
+    async fn prepare(self) -> Running {
+        let Self { settings, client, lease_client, metrics, leadership, term, ready, requests } = self;
+        start::wait_for_crds(&client, &settings).await;
+        let (context, touched) = Context::new(client.clone(), leadership, metrics);
+        let caches = watch::spawn(&client, &settings, &context);
+        context.caches_are_filled().await;
+        let (store, writer) = reflector::store();
         let _ = requests.set(store.clone());
-        let forget = context.forget_deleted(store.clone());
-        let counts_all = settings.namespace.is_none();
-        let statuses = templates::keep_statuses(Arc::clone(&context), store.clone(), counts_all);
-        let work = controller.run(reconcile, error_policy, Arc::clone(&context)).for_each(|outcome| async {
-            match outcome {
-                Ok((request, _)) => debug!(request = %request, "reconciled"),
-                // Deleted in the meantime: nothing is left to do.
-                Err(kube::runtime::controller::Error::ObjectNotFound(_)) => {}
-                Err(kube::runtime::controller::Error::QueueError(error)) => {
-                    watch::broke_off(&context, "JobRequests", &error);
-                }
-                Err(error) => debug!(%error, "reconcile ended with an error"),
-            }
-        });
-        // In one task with the controller: the store wakes only one of those who wait for it.
-        let announce = async {
-            // It fails only when the store is gone.
-            let _ = store.wait_until_ready().await;
-            info!("caches are filled");
-            ready.send_replace(true);
-            std::future::pending::<()>().await;
-        };
-        let (step_down, stepping_down) = oneshot::channel::<()>();
-        let stepping_down = stepping_down.map(drop);
-        let mut is_ready = ready.subscribe();
-        let has_begun = ready.subscribe();
-        let campaign = tokio::spawn(async move {
-            let mut stepping_down = std::pin::pin!(stepping_down);
-            tokio::select! {
-                _ = is_ready.wait_for(|is_ready| *is_ready) => {}
-                () = &mut stepping_down => return,
-            }
-            if let Some(election) = settings.election {
-                Candidate::new(lease_client, election, term).campaign(stepping_down).await;
-            } else {
-                term.send_replace(Some(Term::without_lease(Instant::now())));
-                stepping_down.await;
-            }
-        });
-        let overtime = async {
-            shutdown.await;
-            // Before the caches are filled no pass is under way, and the runtime would wait for them for ever.
-            if *has_begun.borrow() {
-                tokio::time::sleep(GRACE).await;
-                warn!("gave up on passes which did not end within {} s", GRACE.as_secs());
-            }
-        };
+        let api = settings.api::<PackedRequest>(&client);
+        let (step_down, stepping_down) = oneshot::channel();
+        let is_ready = ready.subscribe();
+        let watched = queue::watch_requests(api, watch::config(), writer, Arc::clone(&context), ready);
+        let beginnings = context.leadership.beginnings().map(|()| Trigger::All);
+        let triggers = stream::select_all([watched.boxed(), touched.boxed(), beginnings.boxed()]).boxed();
+        let candidate = Candidacy { lease_client, election: settings.election.clone(), term, is_ready };
+        Running {
+            dispatcher: Dispatcher::new(Arc::clone(&context), store.clone(), settings.concurrency),
+            triggers: Some(triggers),
+            counts_all: settings.namespace.is_none(),
+            context,
+            store,
+            caches,
+            step_down,
+            campaign: tokio::spawn(candidate.campaign(stepping_down.unwrap_or_else(drop))),
+        }
+    }
+}
+
+/// The operator while it runs.
+struct Running {
+    context: Arc<Context>,
+    store: Store<PackedRequest>,
+    caches: JoinSet<()>,
+    dispatcher: Dispatcher,
+    /// What is to be reconciled; taken when that begins.
+    triggers: Option<BoxStream<'static, Trigger>>,
+    /// The requests of all namespaces are known.
+    counts_all: bool,
+    step_down: oneshot::Sender<()>,
+    campaign: JoinHandle<()>,
+}
+
+impl Running {
+    /// Reconciles, whenever it leads, until `shutdown` is done.
+    async fn lead(&mut self, shutdown: impl Future<Output = ()>) {
+        let Some(triggers) = self.triggers.take() else { return };
         tokio::select! {
-            () = work => {}
-            () = forget => {}
-            () = statuses => {}
-            () = announce => {}
-            () = overtime => {}
+            () = self.dispatcher.run(triggers) => {}
+            () = self.context.forget_deleted(&self.store) => {}
+            () = template_status::keep(&self.context, &self.store, self.counts_all) => {}
+            () = shutdown => {}
         }
-        // Only now: until here passes were under way.
-        let _ = step_down.send(());
-        if let Err(error) = campaign.await {
-            warn!(%error, "the election broke off");
+    }
+
+    /// Ends the passes under way, then gives the lease back.
+    async fn drain(mut self) {
+        if tokio::time::timeout(GRACE, self.dispatcher.drain()).await.is_err() {
+            warn!("gave up on passes which did not end within {} s", GRACE.as_secs());
         }
-        caches.abort_all();
+        // Those which did not end are aborted: from here on nothing is sent any more.
+        drop(self.dispatcher);
+        let _ = self.step_down.send(());
+        if let Err(error) = self.campaign.await {
+            warn!(%error, "the election was interrupted");
+        }
+        self.caches.abort_all();
         info!("stopped");
     }
 }
 
-/// Performs one pass over one JobRequest.
-async fn reconcile(packed: Arc<PackedRequest>, context: Arc<Context>) -> Result<Action, Error> {
-    if !context.leadership.leads() {
-        // All are looked at when this process begins to lead.
-        return Ok(Action::await_change());
-    }
-    let request = packed.unpack();
-    // Not `name`: in JSON that is the name of the span.
-    let span = info_span!("reconcile", namespace = request.namespace(), request = request.name());
-    let _underway = context.metrics.time_reconcile();
-    let outcome = async {
-        let mut pass = Reconciler::new(
-            context.observe(&request),
-            context.templates.layers_of(&request),
-            context.clock(),
-        );
-        let outcome = loop {
-            let call = match pass.step(context.clock()) {
-                Step::Call(call) => call,
-                Step::Rest(rest) => break Ok(rest),
-            };
-            if !context.leadership.leads() {
-                break Err(Error::NotLeading);
-            }
-            let run = run_of(&call, &pass);
-            match apply::perform(&context, &request, &call).instrument(info_span!("call", run)).await {
-                Ok(answer) => {
-                    count(&context.metrics, &pass, &call, &answer);
-                    pass.answer(&call, answer, context.clock());
-                }
-                Err(error) => break Err(error),
-            }
-        };
-        context.remember(request.uid(), pass.into_memory(), outcome.is_ok());
-        outcome
-    }
-    .instrument(span)
-    .await;
-    match outcome {
-        Ok(Next::Again) => Ok(Action::requeue(Duration::from_millis(100))),
-        Ok(Next::After(pause)) => Ok(Action::requeue(pause.max(Duration::from_millis(100)))),
-        Ok(Next::AwaitChange) | Err(Error::NotLeading) => Ok(Action::await_change()),
-        Err(error) => Err(error),
-    }
+/// What it takes to stand for leadership.
+struct Candidacy {
+    lease_client: Client,
+    election: Option<Election>,
+    term: channel::Sender<Option<Term>>,
+    is_ready: channel::Receiver<bool>,
 }
 
-/// The run that a call is about, for the log.
-fn run_of(call: &Call, pass: &Reconciler) -> Option<i32> {
-    match call {
-        Call::WriteStatus { status, .. } => status.run,
-        _ => pass.request()?.status.0.as_ref().ok()?.run,
+impl Candidacy {
+    /// Leads, or stands for leadership, once the caches are filled and until `stop` is done.
+    async fn campaign(mut self, stop: impl Future<Output = ()>) {
+        let mut stop = std::pin::pin!(stop);
+        tokio::select! {
+            _ = self.is_ready.wait_for(|is_ready| *is_ready) => {}
+            () = &mut stop => return,
+        }
+        if let Some(election) = self.election {
+            Candidate::new(self.lease_client, election, self.term).campaign(stop).await;
+        } else {
+            self.term.send_replace(Some(Term::without_lease(Instant::now())));
+            stop.await;
+        }
     }
-}
-
-/// Counts the runs whose end a status write has recorded.
-fn count(metrics: &Metrics, pass: &Reconciler, call: &Call, answer: &crate::reconcile::Answer) {
-    if let (Call::WriteStatus { status, .. }, crate::reconcile::Answer::Written(_), Some(request)) =
-        (call, answer, pass.request())
-    {
-        metrics.count_ended_runs(&request.known_status(), status);
-    }
-}
-
-#[allow(clippy::needless_pass_by_value)] // the signature that the runtime asks for
-fn error_policy(packed: Arc<PackedRequest>, error: &Error, context: Arc<Context>) -> Action {
-    let request = packed.unpack();
-    let pause = context.pause_after_failure(request.uid());
-    let reason = error.reason();
-    context.metrics.reconcile_errors.get_or_create(&ReasonLabel { reason }).inc();
-    warn!(
-        namespace = request.namespace(),
-        request = request.name(),
-        run = request.status.0.as_ref().ok().and_then(|status| status.run),
-        reason,
-        error = %error::chain(error),
-        again_in = ?pause,
-        "could not reconcile"
-    );
-    Action::requeue(pause)
 }

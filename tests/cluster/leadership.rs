@@ -208,9 +208,17 @@ async fn is_renewed_late(cx: &Arc<Cluster>) -> bool {
     let proxy = Proxy::start(cx, None).await;
     // A renewal is given up after 8 s. With one lost, the next begins 14 s after the last one that was answered: it is
     // under way when the term ends, after 16 s, and given up after 22 s.
-    let times = ["--lease-duration", "20", "--lease-renew-deadline", "16", "--lease-retry-period", "3"];
-    let election = ["--leader-elect", "--lease-namespace", at.namespace.name()];
-    let arguments = [election.as_slice(), &times].concat();
+    let arguments = [
+        "--leader-elect",
+        "--leader-elect-resource-namespace",
+        at.namespace.name(),
+        "--leader-elect-lease-duration",
+        "20s",
+        "--leader-elect-renew-deadline",
+        "16s",
+        "--leader-elect-retry-period",
+        "3s",
+    ];
     let through_proxy = [("KUBECONFIG", proxy.kubeconfig())];
     let operator = Operator::start_with(cx, &at.namespace, &arguments, &through_proxy);
     operator.is_ready().await;

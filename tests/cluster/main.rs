@@ -15,6 +15,7 @@ mod campaign;
 mod chart;
 mod crashes;
 mod diagnosis;
+mod fairness;
 mod figures;
 mod gitops;
 mod golden;
@@ -85,6 +86,7 @@ fn modules() -> Vec<(&'static str, Vec<Test>)> {
         ("two_operators", two_operators::tests()),
         ("diagnosis", diagnosis::tests()),
         ("leadership", leadership::tests()),
+        ("fairness", fairness::tests()),
         ("metrics", metrics::tests()),
         ("scale", scale::tests()),
         // These count calls of one run on a cluster that has time for it.

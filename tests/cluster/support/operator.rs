@@ -40,6 +40,11 @@ impl Operator {
         Self::spawn(cx, arguments, &[])
     }
 
+    /// The same, with environment variables.
+    pub(crate) fn start_for_all_with(cx: &Cluster, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        Self::spawn(cx, arguments, environment)
+    }
+
     /// Starts one for a namespace, with the account of another release than the harness's.
     pub(crate) fn start_as(cx: &Cluster, namespace: &Namespace, release: &str, account: &str) -> Self {
         Self::start_as_with(cx, &["--namespace", namespace.name()], release, account)

@@ -1,0 +1,94 @@
+//! Performs one pass over one JobRequest.
+//!
+//! Takes the request as it is cached; returns after which pause the next pass is due, if not only on a change.
+
+use std::time::Duration;
+
+use tracing::{Instrument, debug, info_span, warn};
+
+use super::apply;
+use super::context::Context;
+use super::error::{Error, chain};
+use super::metrics::{Metrics, ReasonLabel};
+use super::packed::PackedRequest;
+use crate::reconcile::{Answer, Call, Pass, Rest, Step, StoredRequest};
+
+/// Shortest pause between two passes over one request.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
+
+/// Reconciles `packed`; returns after which pause to do so again, `None`: on a change.
+pub(super) async fn reconcile(packed: &PackedRequest, context: &Context) -> Option<Duration> {
+    if !context.leadership.leads() {
+        // All are looked at when this process begins to lead.
+        return None;
+    }
+    let request = packed.unpack();
+    // Not `name`: in JSON that is the name of the span.
+    let span = info_span!("reconcile", namespace = request.namespace(), request = request.name());
+    let outcome = run(&request, context).instrument(span).await;
+    match outcome {
+        Ok(Rest::After(pause)) => Some(pause.max(SHORTEST_PAUSE)),
+        // What was interrupted is looked at again when the next term begins.
+        Ok(Rest::AwaitChange) | Err(Error::NotLeading) => None,
+        Err(error) => Some(failed(&request, context, &error)),
+    }
+}
+
+async fn run(request: &StoredRequest, context: &Context) -> Result<Rest, Error> {
+    let _underway = context.metrics.time_reconcile();
+    let mut pass = Pass::new(context.observe(request), context.templates.layers_of(request), context.clock());
+    let outcome = loop {
+        let call = match pass.step(context.clock()) {
+            Step::Call(call) => call,
+            Step::Rest(rest) => break Ok(rest),
+        };
+        if !context.leadership.leads() {
+            break Err(Error::NotLeading);
+        }
+        let run = run_of(&call, &pass);
+        match apply::perform(context, request, &call).instrument(info_span!("call", run)).await {
+            Ok(answer) => {
+                count(&context.metrics, &pass, &call, &answer);
+                pass.answer(&call, answer, context.clock());
+            }
+            Err(error) => break Err(error),
+        }
+    };
+    context.remember(request.uid(), pass.into_memory(), outcome.is_ok());
+    debug!("reconciled");
+    outcome
+}
+
+/// The run that a call is about, for the log.
+fn run_of(call: &Call, pass: &Pass) -> Option<i32> {
+    match call {
+        Call::WriteStatus { status, .. } => status.run,
+        _ => pass.request()?.status.0.as_ref().ok()?.run,
+    }
+}
+
+/// Counts the runs whose end a status write has recorded.
+fn count(metrics: &Metrics, pass: &Pass, call: &Call, answer: &Answer) {
+    if let (Call::WriteStatus { status, .. }, Answer::Written(_), Some(request)) =
+        (call, answer, pass.request())
+    {
+        metrics.count_ended_runs(&request.known_status(), status);
+    }
+}
+
+/// Logs and counts a pass that failed; returns the pause before it is tried again.
+fn failed(request: &StoredRequest, context: &Context, error: &Error) -> Duration {
+    let pause = context.pause_after_failure(request.uid());
+    let reason = error.reason();
+    context.metrics.reconcile_errors.get_or_create(&ReasonLabel { reason }).inc();
+    warn!(
+        namespace = request.namespace(),
+        request = request.name(),
+        run = request.status.0.as_ref().ok().and_then(|status| status.run),
+        reason,
+        error = %chain(error),
+        again_in = ?pause,
+        "could not reconcile"
+    );
+    pause
+}

@@ -1,0 +1,114 @@
+//! Keeps the status of templates up to date.
+//!
+//! Takes the cached templates and requests; writes a status when [`is_due`] says so. What it says is decided in
+//! [`crate::reconcile::template`].
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use futures::StreamExt;
+use kube::runtime::reflector::Store;
+use kube::{Api, Client, Resource};
+use serde_json::json;
+use tracing::{debug, warn};
+
+use super::calls::{post_params, within};
+use super::context::Context;
+use super::error::{Error, chain};
+use super::packed::PackedRequest;
+use crate::api::labels;
+use crate::api::template::TemplateStatus;
+use crate::compile::check_template;
+use crate::reconcile::template::{
+    ClusterJobTemplateView, JobTemplateView, StoredTemplate, describe, is_due, usage,
+};
+
+/// How often the numbers of requests are counted, when no template changes.
+const COUNT: Duration = Duration::from_secs(60);
+/// How long to wait for more changes before the status of templates is looked at.
+const SETTLE: Duration = Duration::from_secs(1);
+
+/// Keeps the status of templates up to date, forever. `counts_all`: the requests of all namespaces are known; an operator
+/// which knows a part of them leaves ClusterJobTemplates alone.
+pub(super) async fn keep(context: &Context, requests: &Store<PackedRequest>, counts_all: bool) {
+    let mut changes = context.templates.changes();
+    let mut beginnings = std::pin::pin!(context.leadership.beginnings());
+    let mut written: HashMap<String, Instant> = HashMap::new();
+    loop {
+        if context.leadership.leads() {
+            write_due(context, requests, counts_all, &mut written).await;
+        }
+        // The sender lives as long as the context.
+        tokio::select! {
+            _ = changes.changed() => {}
+            Some(()) = beginnings.next() => {}
+            () = tokio::time::sleep(COUNT) => {}
+        }
+        tokio::time::sleep(SETTLE).await;
+        changes.mark_unchanged();
+    }
+}
+
+/// Writes each status that is due.
+async fn write_due(
+    context: &Context,
+    requests: &Store<PackedRequest>,
+    counts_all: bool,
+    written: &mut HashMap<String, Instant>,
+) {
+    let templates = context.templates.all();
+    let requests = requests.state();
+    let usage =
+        usage(&templates, requests.iter().map(|request| (request.namespace(), request.template_ref())));
+    for stored in templates.iter().filter(|stored| counts_all || stored.namespace.is_some()) {
+        let problems = check_template(&stored.template);
+        let count = usage.get(&stored.key()).copied().unwrap_or_default();
+        let described = describe(stored, &templates, &problems, count, context.clock().now);
+        let since = written.get(&stored.template.uid).map(Instant::elapsed);
+        if is_due(&stored.status, &described, since) && context.leadership.leads() {
+            written.insert(stored.template.uid.clone(), Instant::now());
+            write(&context.client, stored, &described).await;
+        }
+    }
+    written.retain(|uid, _| templates.iter().any(|stored| stored.template.uid == *uid));
+}
+
+/// Writes a status. What fails is tried again with the next look.
+async fn write(client: &Client, stored: &StoredTemplate, status: &TemplateStatus) {
+    let reference = &stored.template.reference;
+    let body = json!({
+        "apiVersion": labels::API_VERSION,
+        "kind": reference.kind,
+        "metadata": {
+            "name": reference.name,
+            "namespace": stored.namespace,
+            "uid": stored.template.uid,
+            "resourceVersion": stored.resource_version,
+        },
+        "spec": {},
+        "status": status,
+    });
+    let outcome = match &stored.namespace {
+        Some(namespace) => {
+            put::<JobTemplateView>(&Api::namespaced(client.clone(), namespace), &reference.name, &body).await
+        }
+        None => put::<ClusterJobTemplateView>(&Api::all(client.clone()), &reference.name, &body).await,
+    };
+    match outcome {
+        Ok(()) => debug!(template = %reference, "wrote the status of the template"),
+        Err(error) => warn!(template = %reference, error = %chain(&error), "the status is written later"),
+    }
+}
+
+async fn put<V>(api: &Api<V>, name: &str, body: &serde_json::Value) -> Result<(), Error>
+where
+    V: Resource + Clone + std::fmt::Debug + serde::de::DeserializeOwned,
+{
+    let what = "write the status of the template";
+    match within(what, api.replace_subresource("status", name, &post_params(), body)).await? {
+        Ok(_) => Ok(()),
+        // It has changed or is gone: its next version is looked at when the watch brings it.
+        Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(()),
+        Err(source) => Err(Error::Api { what, source: Box::new(source) }),
+    }
+}
