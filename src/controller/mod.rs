@@ -2,7 +2,7 @@
 //!
 //! [`Operator::new`] takes the configuration of a client, [`Settings`] and a registry for its metrics;
 //! [`Operator::run`] returns when `shutdown` is done and the work under way has ended. What to do is decided by
-//! [`crate::reconcile::Pass`]; this room keeps caches, queues what they touch, performs calls with a deadline, and
+//! [`crate::reconcile::Reconciler`]; this room keeps caches, queues what they touch, performs calls with a deadline, and
 //! passes on the answers.
 //!
 //! Of several replicas one leads ([`lease`]); the others keep their caches filled and reconcile nothing.
@@ -13,15 +13,15 @@ mod calls;
 mod context;
 mod error;
 mod lease;
-mod meter;
 mod metrics;
 mod packed;
 mod pass;
 mod queue;
-mod start;
+mod request_metrics;
 mod template_status;
 mod templates;
 mod trigger;
+mod wait_for_crds;
 mod watch;
 
 use std::future::Future;
@@ -44,10 +44,10 @@ pub use lease::{Election, Times};
 
 use context::Context;
 use lease::{Candidate, Leadership, Term};
-use meter::MeterLayer;
 use metrics::Metrics;
 use packed::PackedRequest;
 use queue::Dispatcher;
+use request_metrics::RequestMetricsLayer;
 use trigger::Trigger;
 
 /// How long passes may take to end after the end was asked for: less than the 30 s after which Kubernetes kills a pod.
@@ -81,13 +81,13 @@ impl Operator {
         let requests = Arc::default();
         let metrics =
             Metrics::register(registry, leadership.clone(), settings.concurrency, Arc::clone(&requests));
-        let meter = MeterLayer(metrics.clone());
+        let request_metrics = RequestMetricsLayer(metrics.clone());
         let mut plain = config.clone();
         plain.default_retry = false;
         Ok(Self {
             settings,
-            client: ClientBuilder::try_from(config)?.with_layer(&meter).build(),
-            lease_client: ClientBuilder::try_from(plain)?.with_layer(&meter).build(),
+            client: ClientBuilder::try_from(config)?.with_layer(&request_metrics).build(),
+            lease_client: ClientBuilder::try_from(plain)?.with_layer(&request_metrics).build(),
             metrics,
             leadership,
             term,
@@ -117,7 +117,7 @@ impl Operator {
     /// Waits for the CRDs, starts the watches, fills the caches that passes need, and stands for leadership.
     async fn prepare(self) -> Running {
         let Self { settings, client, lease_client, metrics, leadership, term, ready, requests } = self;
-        start::wait_for_crds(&client, &settings).await;
+        wait_for_crds::wait_for_crds(&client, &settings).await;
         let (context, touched) = Context::new(client.clone(), leadership, metrics);
         let caches = watch::spawn(&client, &settings, &context);
         context.caches_are_filled().await;

@@ -11,7 +11,7 @@ use super::context::Context;
 use super::error::{Error, chain};
 use super::metrics::{Metrics, ReasonLabel};
 use super::packed::PackedRequest;
-use crate::reconcile::{Answer, Call, Pass, Rest, Step, StoredRequest};
+use crate::reconcile::{Answer, Call, Next, Reconciler, Step, StoredRequest};
 
 /// Shortest pause between two passes over one request.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
@@ -27,16 +27,18 @@ pub(super) async fn reconcile(packed: &PackedRequest, context: &Context) -> Opti
     let span = info_span!("reconcile", namespace = request.namespace(), request = request.name());
     let outcome = run(&request, context).instrument(span).await;
     match outcome {
-        Ok(Rest::After(pause)) => Some(pause.max(SHORTEST_PAUSE)),
+        Ok(Next::Again) => Some(SHORTEST_PAUSE),
+        Ok(Next::After(pause)) => Some(pause.max(SHORTEST_PAUSE)),
         // What was interrupted is looked at again when the next term begins.
-        Ok(Rest::AwaitChange) | Err(Error::NotLeading) => None,
+        Ok(Next::AwaitChange) | Err(Error::NotLeading) => None,
         Err(error) => Some(failed(&request, context, &error)),
     }
 }
 
-async fn run(request: &StoredRequest, context: &Context) -> Result<Rest, Error> {
+async fn run(request: &StoredRequest, context: &Context) -> Result<Next, Error> {
     let _underway = context.metrics.time_reconcile();
-    let mut pass = Pass::new(context.observe(request), context.templates.layers_of(request), context.clock());
+    let mut pass =
+        Reconciler::new(context.observe(request), context.templates.layers_of(request), context.clock());
     let outcome = loop {
         let call = match pass.step(context.clock()) {
             Step::Call(call) => call,
@@ -60,7 +62,7 @@ async fn run(request: &StoredRequest, context: &Context) -> Result<Rest, Error> 
 }
 
 /// The run that a call is about, for the log.
-fn run_of(call: &Call, pass: &Pass) -> Option<i32> {
+fn run_of(call: &Call, pass: &Reconciler) -> Option<i32> {
     match call {
         Call::WriteStatus { status, .. } => status.run,
         _ => pass.request()?.status.0.as_ref().ok()?.run,
@@ -68,7 +70,7 @@ fn run_of(call: &Call, pass: &Pass) -> Option<i32> {
 }
 
 /// Counts the runs whose end a status write has recorded.
-fn count(metrics: &Metrics, pass: &Pass, call: &Call, answer: &Answer) {
+fn count(metrics: &Metrics, pass: &Reconciler, call: &Call, answer: &Answer) {
     if let (Call::WriteStatus { status, .. }, Answer::Written(_), Some(request)) =
         (call, answer, pass.request())
     {

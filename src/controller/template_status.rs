@@ -1,7 +1,7 @@
 //! Keeps the status of templates up to date.
 //!
 //! Takes the cached templates and requests; writes a status when [`is_due`] says so. What it says is decided in
-//! [`crate::reconcile::template`].
+//! [`crate::reconcile::template_status`].
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -19,7 +19,7 @@ use super::packed::PackedRequest;
 use crate::api::labels;
 use crate::api::template::TemplateStatus;
 use crate::compile::check_template;
-use crate::reconcile::template::{
+use crate::reconcile::template_status::{
     ClusterJobTemplateView, JobTemplateView, StoredTemplate, describe, is_due, usage,
 };
 

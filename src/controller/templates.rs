@@ -14,7 +14,7 @@ use super::trigger::Trigger;
 use crate::api::template_ref::TemplateKind;
 use crate::compile::{Builtin, Layers, select};
 use crate::reconcile::StoredRequest;
-use crate::reconcile::template::{StoredTemplate, TemplateKey};
+use crate::reconcile::template_status::{StoredTemplate, TemplateKey};
 
 /// Templates of one kind, by key.
 type ByKey = BTreeMap<TemplateKey, StoredTemplate>;
@@ -135,7 +135,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::reconcile::template::{ClusterJobTemplateView, JobTemplateView};
+    use crate::reconcile::template_status::{ClusterJobTemplateView, JobTemplateView};
 
     fn template(namespace: &str, generation: i64, version: &str) -> JobTemplateView {
         serde_json::from_value(json!({
@@ -152,30 +152,29 @@ mod tests {
     async fn an_edit_touches_the_requests_in_its_scope_only() {
         let (edits, mut touched) = mpsc::unbounded();
         let cache = Templates::new(edits);
-        let mut next = move || touched.next();
         let namespaced = TemplateKind::JobTemplate;
         cache.take(namespaced, Event::Apply(template("a", 1, "1")));
-        assert_eq!(next().await, Some(Trigger::Namespace("a".to_owned())));
+        assert_eq!(touched.next().await, Some(Trigger::Namespace("a".to_owned())));
         cache.take(namespaced, Event::Apply(template("b", 1, "2")));
-        assert_eq!(next().await, Some(Trigger::Namespace("b".to_owned())));
+        assert_eq!(touched.next().await, Some(Trigger::Namespace("b".to_owned())));
         // Its own status was written: nothing changes for requests.
         cache.take(namespaced, Event::Apply(template("a", 1, "3")));
         let of_cluster: ClusterJobTemplateView =
             serde_json::from_value(json!({"metadata": {"name": "c", "uid": "c"}, "spec": {}})).unwrap();
         cache.take(TemplateKind::ClusterJobTemplate, Event::Apply(of_cluster));
-        assert_eq!(next().await, Some(Trigger::All));
+        assert_eq!(touched.next().await, Some(Trigger::All));
         // A new list: one is edited, one is the same, one is gone.
         cache.take(namespaced, Event::Apply(template("c", 1, "4")));
-        assert_eq!(next().await, Some(Trigger::Namespace("c".to_owned())));
+        assert_eq!(touched.next().await, Some(Trigger::Namespace("c".to_owned())));
         cache.take(namespaced, Event::<JobTemplateView>::Init);
         cache.take(namespaced, Event::InitApply(template("a", 1, "3")));
         cache.take(namespaced, Event::InitApply(template("b", 2, "5")));
         cache.take(namespaced, Event::<JobTemplateView>::InitDone);
-        assert_eq!(next().await, Some(Trigger::Namespace("b".to_owned())));
-        assert_eq!(next().await, Some(Trigger::Namespace("c".to_owned())));
+        assert_eq!(touched.next().await, Some(Trigger::Namespace("b".to_owned())));
+        assert_eq!(touched.next().await, Some(Trigger::Namespace("c".to_owned())));
         cache.take(namespaced, Event::Delete(template("b", 3, "6")));
-        assert_eq!(next().await, Some(Trigger::Namespace("b".to_owned())));
+        assert_eq!(touched.next().await, Some(Trigger::Namespace("b".to_owned())));
         drop(cache);
-        assert_eq!(next().await, None);
+        assert_eq!(touched.next().await, None);
     }
 }

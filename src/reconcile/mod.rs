@@ -13,6 +13,8 @@
 //!
 //! `observed` is what all of them read, `state` the facts and the decision about the newest run, `plan` and `call` what
 //! comes out.
+//!
+//! `turns` says who is next when many wait; it orders the passes.
 
 mod acceptance;
 mod call;
@@ -30,9 +32,8 @@ mod rerun;
 mod run;
 mod state;
 mod status;
-mod stop;
-pub mod template;
-mod text;
+pub mod template_status;
+mod trigger;
 mod turns;
 
 pub use call::{Answer, Call, Step};
@@ -45,5 +46,5 @@ pub use plan::{Change, Next, Plan, Propagation, Read};
 pub use planner::plan;
 pub use reconciler::Reconciler;
 pub use status::{found_invalid, outdated};
-pub use template::StoredTemplate;
+pub use template_status::StoredTemplate;
 pub use turns::Turns;

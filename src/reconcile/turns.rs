@@ -286,7 +286,9 @@ mod tests {
                     turns.end(&active.pop().unwrap());
                 }
             }
-            active.iter().for_each(|namespace| turns.end(namespace));
+            for namespace in &active {
+                turns.end(namespace);
+            }
             prop_assert!(turns.lanes.is_empty() && turns.order.is_empty(), "nothing stays");
         }
     }

@@ -13,14 +13,14 @@ use crate::support::witness::Witness;
 use crate::support::{Cluster, DEADLINE, Operator, Test, eventually};
 
 pub(crate) fn tests() -> Vec<Test> {
-    vec![
-        Test::new("one_leads_and_hands_over_when_it_is_stopped", hands_over),
-        Test::new("another_takes_over_when_the_leader_is_killed", takes_over),
-        Test::new("a_leader_that_was_paused_stands_by", was_paused),
-        Test::new("a_leader_that_was_paused_at_any_moment_does_no_harm", was_paused_at_any_moment),
-        Test::new("a_renewal_that_is_answered_late_loses_nothing", renewed_late),
-        Test::new("a_lease_that_cannot_be_had_is_told", forbidden),
-        Test::new("work_under_way_ends_before_the_process", graceful),
+    tests![
+        one_leads_and_hands_over_when_it_is_stopped,
+        another_takes_over_when_the_leader_is_killed,
+        a_leader_that_was_paused_is_on_standby,
+        a_leader_that_was_paused_at_any_moment_does_no_harm,
+        a_renewal_that_is_answered_late_loses_nothing,
+        a_lease_that_cannot_be_acquired_is_reported,
+        work_under_way_ends_before_the_process: graceful,
     ]
 }
 
@@ -74,7 +74,7 @@ async fn one_leads_and_hands_over_when_it_is_stopped(cx: Arc<Cluster>) {
     let second = replica(&cx, &at).await;
     completes(&at, "one").await;
     assert!(!leads(&second).await);
-    assert!(second.log().contains("standing by"), "{}", second.log());
+    assert!(second.log().contains("on standby"), "{}", second.log());
     assert!(!second.log().contains("creating the Job"), "a standby writes nothing: {}", second.log());
     // It sees what the leader does.
     eventually(DEADLINE, "the standby has a warm cache", async || {
@@ -189,7 +189,7 @@ async fn a_leader_that_was_paused_at_any_moment_does_no_harm(cx: Arc<Cluster>) {
 
 /// A renewal is under way while the term ends. Whatever happens between its end and the answer is dropped by a leader that
 /// does not lead just then, and must be made up for.
-async fn renewed_late(cx: Arc<Cluster>) {
+async fn a_renewal_that_is_answered_late_loses_nothing(cx: Arc<Cluster>) {
     // On a busy machine the renewal may be given up before its answer comes: that is another way to a new term.
     for _ in 0..3 {
         if is_renewed_late(&cx).await {
@@ -273,7 +273,7 @@ async fn comes(proxy: &Proxy, what: &str) {
         .await;
 }
 
-async fn forbidden(cx: Arc<Cluster>) {
+async fn a_lease_that_cannot_be_acquired_is_reported(cx: Arc<Cluster>) {
     let at = Requests::new(&cx, "no-lease").await;
     // No Lease can be made in a namespace which is not there.
     let arguments = [
@@ -287,7 +287,7 @@ async fn forbidden(cx: Arc<Cluster>) {
     operator.is_ready().await;
     eventually(DEADLINE, "it tells what is in the way", async || {
         let log = operator.log();
-        if log.contains("could not look after the lease") && log.contains("there-is-none/mine") {
+        if log.contains("could not check or renew the lease") && log.contains("there-is-none/mine") {
             Ok(())
         } else {
             Err(log)

@@ -112,7 +112,7 @@ mod tests {
         let sent = Instant::now();
         sender.send_replace(Some(term(sent, Some(sent))));
         assert!(beginnings.next().now_or_never().is_some());
-        assert!(!leadership.leads(), "whoever asks now drops what was to be done");
+        assert!(!leadership.leads(), "anyone who asks now drops what was to be done");
         sender.send_modify(|last| *last = Term::renewed(*last, sent, Instant::now(), renew_deadline));
         assert!(leadership.leads());
         assert!(beginnings.next().now_or_never().is_some());

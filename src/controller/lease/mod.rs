@@ -36,7 +36,7 @@ pub struct Election {
     pub times: Times,
 }
 
-/// What a look at the Lease ended with.
+/// What a check of the Lease ended with.
 enum Outcome {
     /// This process holds it.
     Held,
@@ -52,14 +52,14 @@ pub(super) struct Candidate {
     started: Instant,
     term: watch::Sender<Option<Term>>,
     seen: Option<Seen>,
-    /// `seen` is the answer of our own last write, so that a renewal needs no look before it.
+    /// `seen` is the answer of the own last write, so that a renewal needs no check before it.
     is_fresh: bool,
-    /// The last thing that was said, so that it is said once.
+    /// What was logged last, so that it is logged once.
     said: Option<String>,
 }
 
 impl Candidate {
-    /// `client` must not repeat calls by itself: a renewal that comes late is worse than none.
+    /// `client` must not repeat calls by itself: a late renewal is worse than none.
     pub(super) fn new(client: Client, election: Election, term: watch::Sender<Option<Term>>) -> Self {
         Self {
             leases: Api::namespaced(client, &election.namespace),
@@ -90,20 +90,20 @@ impl Candidate {
     async fn round(&mut self) {
         let sent = Instant::now();
         let deadline = self.election.times.call_deadline();
-        let outcome = match tokio::time::timeout(deadline, self.look_and_write()).await {
+        let outcome = match tokio::time::timeout(deadline, self.check_and_write()).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(error)) => return self.failed(&chain(&error)),
             Err(_) => return self.failed(&format!("no answer within {} s", deadline.as_secs_f32())),
         };
         match outcome {
             Outcome::Held => self.leads_since(sent),
-            Outcome::Elsewhere(holder) => self.stands_by(holder),
+            Outcome::Elsewhere(holder) => self.is_on_standby(holder),
         }
     }
 
-    async fn look_and_write(&mut self) -> Result<Outcome, kube::Error> {
+    async fn check_and_write(&mut self) -> Result<Outcome, kube::Error> {
         let knows = self.is_fresh && self.seen.as_ref().is_some_and(|seen| seen.is_held_by(&self.identity));
-        // Whatever happens to the next calls: the one after them looks first.
+        // Whatever happens to the next calls: the one after them checks first.
         self.is_fresh = false;
         if !knows {
             let found = self.leases.get_opt(&self.election.name).await?;
@@ -172,21 +172,21 @@ impl Candidate {
         self.said = None;
     }
 
-    fn stands_by(&mut self, holder: Option<String>) {
-        // A lost race leaves the holder unknown: the next look tells whether the term goes on.
+    fn is_on_standby(&mut self, holder: Option<String>) {
+        // A lost race leaves the holder unknown: the next check shows whether the term continues.
         if holder.is_some() || !self.is_leading() {
             self.ends();
         }
-        let words = holder.unwrap_or_default();
-        if !words.is_empty() && self.said.as_ref() != Some(&words) {
-            info!(lease = %self.lease(), holder = words, "standing by");
-            self.said = Some(words);
+        let holder = holder.unwrap_or_default();
+        if !holder.is_empty() && self.said.as_ref() != Some(&holder) {
+            info!(lease = %self.lease(), holder, "on standby");
+            self.said = Some(holder);
         }
     }
 
     fn failed(&mut self, why: &str) {
         if self.said.as_deref() != Some(why) {
-            warn!(lease = %self.lease(), error = why, "could not look after the lease; trying again");
+            warn!(lease = %self.lease(), error = why, "could not check or renew the lease; retrying");
             self.said = Some(why.to_owned());
         }
         if !self.is_leading() {
@@ -235,7 +235,7 @@ impl Candidate {
     }
 }
 
-/// Somebody wrote in between: look again.
+/// Somebody wrote in between: check again.
 fn lost_race(error: kube::Error) -> Result<Option<Lease>, kube::Error> {
     match error {
         kube::Error::Api(status) if status.code == 409 => Ok(None),
@@ -243,7 +243,7 @@ fn lost_race(error: kube::Error) -> Result<Option<Lease>, kube::Error> {
     }
 }
 
-/// The same, or it is gone. A create that is answered so lacks its namespace, which does not mend itself.
+/// The same, or it is gone. A create that gets 404 has no namespace, which will not fix itself.
 fn lost_race_or_gone(error: kube::Error) -> Result<Option<Lease>, kube::Error> {
     match error {
         kube::Error::Api(status) if status.code == 404 => Ok(None),

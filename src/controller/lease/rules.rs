@@ -1,7 +1,7 @@
 //! What to do about the Lease: takes what was last seen of it and the time, returns a [`Move`]. Pure.
 //!
-//! Times are uptimes of this process. The clock of another machine is never compared with ours: a holder counts as gone
-//! when its record has not changed for as long as it promised, by our own clock.
+//! Times are uptimes of this process. The clock of another machine is never compared with its own: a holder counts as
+//! gone when its record has not changed for as long as it promised, by the clock of this process.
 
 use std::time::Duration;
 
@@ -12,11 +12,11 @@ use k8s_openapi::jiff::Timestamp;
 /// How leadership is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Times {
-    /// Another replica takes over when the holder has not renewed for so long.
+    /// Another replica takes over once the holder has not renewed for this long.
     pub duration: Duration,
-    /// The holder stops to act when it could not renew for so long; shorter than `duration`.
+    /// The holder stops acting if it cannot renew for this long; shorter than `duration`.
     pub renew_deadline: Duration,
-    /// Pause between two looks, or two renewals; shorter than `renew_deadline`.
+    /// Pause between two checks, or two renewals; shorter than `renew_deadline`.
     pub retry_period: Duration,
 }
 
@@ -24,7 +24,7 @@ impl Times {
     /// Times that keep two leaders apart.
     ///
     /// # Errors
-    /// Why they do not, in words.
+    /// Why they do not.
     pub fn new(
         duration: Duration,
         renew_deadline: Duration,
@@ -57,7 +57,7 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    /// Takes in a look at the Lease.
+    /// Takes in a check of the Lease.
     pub(super) fn look(before: Option<&Self>, lease: Lease, now: Duration) -> Self {
         let spec = lease.spec.unwrap_or_default();
         let since = before.filter(|before| before.spec == spec).map_or(now, |before| before.since);

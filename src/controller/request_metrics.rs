@@ -12,9 +12,9 @@ use super::metrics::{ApiLabels, Code, Metrics, VerbLabel};
 
 /// Wraps a client's service.
 #[derive(Clone, Debug)]
-pub(super) struct MeterLayer(pub(super) Metrics);
+pub(super) struct RequestMetricsLayer(pub(super) Metrics);
 
-impl<S> Layer<S> for MeterLayer {
+impl<S> Layer<S> for RequestMetricsLayer {
     type Service = Meter<S>;
 
     fn layer(&self, inner: S) -> Meter<S> {
@@ -22,7 +22,7 @@ impl<S> Layer<S> for MeterLayer {
     }
 }
 
-/// See [`MeterLayer`].
+/// See [`RequestMetricsLayer`].
 #[derive(Debug)]
 pub(super) struct Meter<S> {
     inner: S,

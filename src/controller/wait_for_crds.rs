@@ -14,7 +14,7 @@ use super::error::chain;
 use crate::reconcile::StoredRequest;
 use crate::reconcile::template_status::{ClusterJobTemplateView, JobTemplateView};
 
-/// Pause between two looks.
+/// Pause between two checks.
 const PAUSE: Duration = Duration::from_secs(2);
 
 /// What keeps a kind from being listed.
@@ -25,8 +25,8 @@ enum Obstacle {
     Unreachable,
 }
 
-/// Returns when all our kinds can be listed: going on without templates would go on without their limits. Says what is
-/// in the way once for each obstacle, and once when it has gone.
+/// Returns when all own kinds can be listed: to continue without templates would be to continue without their limits. Logs
+/// what is blocking once for each obstacle, and once when it has gone.
 pub(super) async fn wait_for_crds(client: &Client, settings: &Settings) {
     let mut said = None;
     loop {
@@ -35,21 +35,21 @@ pub(super) async fn wait_for_crds(client: &Client, settings: &Settings) {
             look("JobTemplate", settings.api::<JobTemplateView>(client)).await,
             look("ClusterJobTemplate", Api::<ClusterJobTemplateView>::all(client.clone())).await,
         ];
-        let Some((obstacle, words)) = looks.into_iter().flatten().next() else {
+        let Some((obstacle, message)) = looks.into_iter().flatten().next() else {
             if said.is_some() {
                 info!("JobRequests and templates can be listed now");
             }
             return;
         };
         if said != Some(obstacle) {
-            warn!("waiting: {words}");
+            warn!("waiting: {message}");
             said = Some(obstacle);
         }
         tokio::time::sleep(PAUSE).await;
     }
 }
 
-/// What is in the way of listing this kind, in words.
+/// What blocks the listing of this kind, and the message about it.
 async fn look<V: Resource + Clone + Debug + DeserializeOwned>(
     kind: &str,
     api: Api<V>,
