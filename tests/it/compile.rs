@@ -1,5 +1,5 @@
 //! Golden cases of compile: folders with `request.yaml` in, and `job.yaml` or `problems.txt` out, one idea each. With a
-//! `templates.yaml` beside it, `origins.txt` tells where each value comes from.
+//! `templates.yaml` beside it, `origins.txt` shows where each value comes from.
 //!
 //! `BLESS=1 cargo test --test it compile::` writes what comes out; read the difference before you commit it.
 

@@ -144,7 +144,7 @@ fn each_alert_has_a_runbook_and_each_runbook_an_alert() {
     }
 }
 
-/// Metrics in the table of docs/operating.md, by name. Unit tests keep the table equal to what the program tells.
+/// Metrics in the table of docs/operating.md, by name. Unit tests keep the table equal to what the program reports.
 fn documented_metrics() -> BTreeMap<String, (String, Vec<String>)> {
     let page = read("docs/operating.md");
     let rows =
