@@ -428,13 +428,20 @@ impl<'a> JobPolicy<'a> {
     }
 }
 
+/// An operator that knows that it is the only one: it deletes a Job without waiting for creates of others.
+fn start_alone(cx: &Cluster, at: &Requests) -> Operator {
+    let namespace = at.namespace.name();
+    let resource = format!("--leader-elect-resource-namespace={namespace}");
+    Operator::start(cx, &at.namespace, &["--leader-elect", &resource, "--leader-elect-resource-name=alone"])
+}
+
 /// Jobs are kept for the auditors: results are recorded and runs go on, the refusal is shown, once by an event, and the
 /// Jobs go when the policy does.
 async fn refused_deletes_keep_nothing_from_being_recorded(cx: Arc<Cluster>) {
     let at = Requests::new(&cx, "retention").await;
     let message = "Jobs are kept for the auditors";
     let policy = JobPolicy::refuse(&cx, &at, "DELETE", "oldObject.metadata.name == ''", message).await;
-    let operator = Operator::start(&cx, &at.namespace, &[]);
+    let operator = start_alone(&cx, &at);
     let audit = cx.audit().await;
     let mark = audit.mark().await;
     let settings = json!({"settings": {"ttlSecondsAfterFinished": 0}});

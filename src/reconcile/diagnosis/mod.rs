@@ -54,8 +54,8 @@ impl<'a> Diagnosis<'a> {
 
     /// Whether a container has started since the Job was started or resumed, as it is recorded.
     pub(super) fn containers_started(&self, recorded: Option<bool>) -> Option<bool> {
-        // The pods that the end of a run ends count as failed, whatever they did.
-        if self.job.is_ending() {
+        // The pods that a failing run ends count as failed, whatever they did.
+        if self.job.true_condition("FailureTarget").is_some() {
             return recorded;
         }
         (self.job.spec.suspend != Some(true) && self.evidence.has_started).then_some(true)
