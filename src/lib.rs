@@ -12,8 +12,10 @@
 //!     controller  cli  http      edges: the cluster; the terminal; probes and metrics. They await, read clocks, hold a client
 //! ```
 //!
-//! Arrows point up only. Below all of them is `printable`, which makes any text safe to show. A line that needs the cluster, a clock, a file or the environment belongs to an edge; a line
-//! that decides does not.
+//! Arrows point up only. Below all of them is [`printable`], which makes any text safe to show. A line that needs the
+//! cluster, a clock, a file or the environment belongs to an edge; a line that decides does not.
+//!
+//! `docs/architecture.md` has the rooms and the house rules, `docs/decisions` the reasons for what looks odd.
 
 pub mod api;
 #[allow(clippy::disallowed_types, clippy::disallowed_methods)] // an edge

@@ -197,7 +197,8 @@ fn changed<T>(
 fn refused(what: &'static str, name: &str, error: kube::Error) -> Result<Answer, Error> {
     match error {
         kube::Error::Api(status) if status.code >= 400 && status.code != 401 => {
-            info!(job = name, code = status.code, "could not {what}: {}", status.message);
+            // Without its message, which may quote the Job; the JobRequest's status has it.
+            info!(job = name, code = status.code, reason = status.reason, "could not {what}");
             Ok(Answer::Refused(Refusal::new(status.code, &status.reason, &status.message)))
         }
         source => Err(Error::Api { what, source: Box::new(source) }),
