@@ -28,21 +28,7 @@ pub(super) fn build(
 ) -> Job {
     let spec = &valid.merged().spec;
     let own_labels = own_labels(identity.name, run);
-    let mut job_spec = job_spec(&valid.merged().settings);
-    job_spec.template = PodTemplateSpec {
-        metadata: Some(ObjectMeta {
-            labels: Some(spec.labels.clone().unwrap_or_default()),
-            annotations: spec.annotations.clone(),
-            ..Default::default()
-        }),
-        spec: Some(pod::pod_spec(valid.merged())),
-    };
-    for overrides in valid.overrides() {
-        overrides::merge_into(&mut job_spec, overrides.clone());
-    }
-    if let (Some(node), Some(pod_spec)) = (&spec.node_name, job_spec.template.spec.as_mut()) {
-        pod::pin_node(pod_spec, node);
-    }
+    let mut job_spec = spec_of(valid, valid.overrides().len());
     // Last, so that nothing replaces them.
     if let Some(metadata) = job_spec.template.metadata.as_mut() {
         metadata.labels.get_or_insert_default().extend(own_labels.clone());
@@ -64,6 +50,27 @@ pub(super) fn build(
         spec: Some(job_spec),
         status: None,
     }
+}
+
+/// The spec of the Job with the first `count` overrides, without labels of the operator's own.
+pub(super) fn spec_of(valid: &Valid, count: usize) -> JobSpec {
+    let spec = &valid.merged().spec;
+    let mut job_spec = job_spec(&valid.merged().settings);
+    job_spec.template = PodTemplateSpec {
+        metadata: Some(ObjectMeta {
+            labels: Some(spec.labels.clone().unwrap_or_default()),
+            annotations: spec.annotations.clone(),
+            ..Default::default()
+        }),
+        spec: Some(pod::pod_spec(valid.merged())),
+    };
+    for overrides in valid.overrides().iter().take(count) {
+        overrides::merge_into(&mut job_spec, overrides.clone());
+    }
+    if let (Some(node), Some(pod_spec)) = (&spec.node_name, job_spec.template.spec.as_mut()) {
+        pod::pin_node(pod_spec, node);
+    }
+    job_spec
 }
 
 /// Notes on `job`, once nothing changes it any more, what it holds in the fields that may change while it lives.

@@ -99,7 +99,7 @@ pub fn check_template(template: &Template) -> Vec<Problem> {
     let mut problems = overrides
         .and_then(|overrides| overrides::parse(overrides, "spec.base.overrides").err())
         .unwrap_or_default();
-    problems.extend(spec.policy.iter().flat_map(locked::misspelled));
+    problems.extend(spec.policy.iter().flat_map(locked::holding_nothing));
     problems
 }
 
@@ -118,8 +118,8 @@ pub fn compile(
     let templates = layers.pins();
     let mut job = job::build(identity, spec, &valid, &templates, run);
     let mut settings = effective(&job, &valid);
+    let Locked { mut denied, mut warned } = locked::judge(&valid, layers);
     let merged = valid.into_merged();
-    let Locked { mut denied, mut warned } = locked::judge(&merged, layers);
 
     let origins: Vec<String> =
         layers.templates.iter().map(|template| template.reference.to_string()).collect();
@@ -133,8 +133,11 @@ pub fn compile(
         .collect();
     let verdict = policy::judge(&mut job, &mut settings, &policies);
     denied.extend(verdict.denied);
+    let cut = locked::judge_cuts(&verdict.clamped, layers);
+    denied.extend(cut.denied);
     Problems::none(denied)?;
     warned.extend(verdict.warned);
+    warned.extend(cut.warned);
     let in_place = job::note_in_place(&mut job, spec);
     let Merged { spec: merged_spec, tree, overrides, .. } = merged;
     Ok(Compiled {

@@ -4,6 +4,7 @@
 //! Layers are generated as JSON. The oracle of origins looks each path up in each layer by itself and knows nothing of
 //! merging; that of policies is the one of `policy_properties`.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jobrequest::api::JobRequestSpec;
@@ -13,12 +14,12 @@ use jobrequest::compile::{
 };
 use libtest_mimic::Trial;
 use proptest::prelude::*;
-use proptest::sample::select as one_of;
+use proptest::sample::{Index, select as one_of, subsequence};
 use proptest::strategy::ValueTree;
 use serde_json::{Value, json};
 
 use crate::policy_properties::oracle::{
-    ACCOUNTS, CLASSES, IMAGES, breaks, enforcement, maybe, object, policy, resources,
+    ACCOUNTS, CLASSES, IMAGES, breaks, enforcement, maybe, milli, object, policy, resources,
 };
 
 pub(crate) fn tests() -> Vec<Trial> {
@@ -26,7 +27,7 @@ pub(crate) fn tests() -> Vec<Trial> {
         the_origin_is_the_layer_that_decided,
         no_policy_can_be_bypassed,
         one_more_policy_never_allows_more,
-        what_the_cluster_locks_stays,
+        what_is_locked_stays,
         every_outcome_is_common,
     ]
 }
@@ -200,6 +201,13 @@ impl World {
         all.into_iter().filter_map(|(origin, spec)| Some((origin, spec.as_ref()?))).collect()
     }
 
+    /// The templates up to that of `origin`; all for the request.
+    fn up_to(&self, origin: &str) -> Vec<(&'static str, &Value)> {
+        let all = self.templates();
+        let count = all.iter().position(|(known, _)| *known == origin).map_or(all.len(), |at| at + 1);
+        all.into_iter().take(count).collect()
+    }
+
     fn spec(&self) -> JobRequestSpec {
         serde_json::from_value(self.request.clone()).unwrap()
     }
@@ -267,8 +275,9 @@ impl World {
     fn said_of(&self, origin: &str, container: &Value, field: &[&str]) -> Vec<(String, Value)> {
         let mut said = Vec::new();
         if let (["resources", amount @ ..], Some(quota)) = (field, container["quota"].as_str()) {
+            // A layer means its own presets and those below it.
             let nearest =
-                self.templates().into_iter().rev().find(|(_, spec)| spec["quotas"][quota].is_object());
+                (self.up_to(origin).into_iter().rev()).find(|(_, spec)| spec["quotas"][quota].is_object());
             if let Some((template, spec)) = nearest
                 && let Some(value) = at(&spec["quotas"][quota], amount)
             {
@@ -340,6 +349,194 @@ fn leaves(path: &str, value: &Value, found: &mut Vec<String>) {
     }
 }
 
+/// What is locked: fields, entries, items, and every one of them.
+const LOCKS: [&str; 22] = [
+    "settings.backoffLimit",
+    "settings.parallelism",
+    "settings.activeDeadlineSeconds",
+    "restartPolicy",
+    "serviceAccountName",
+    "nodeSelector",
+    "nodeSelector.disk",
+    "labels[*]",
+    "labels.tier",
+    "volumes[data]",
+    "containers",
+    "containers[*]",
+    "containers[main]",
+    "containers[main].image",
+    "containers[*].image",
+    "containers[*].imagePullPolicy",
+    "containers[main].command",
+    "containers[main].env[A]",
+    "containers[main].resources",
+    "containers[*].resources.limits.cpu",
+    "containers[side].resources.limits[*]",
+    "initContainers[*].image",
+];
+
+/// A world in which one template locks, and neither it nor a lower one does anything else to a run.
+struct Locked {
+    world: World,
+    /// The templates that are not nearer than the lock.
+    count: usize,
+    paths: Vec<&'static str>,
+}
+
+impl Locked {
+    fn in_world(mut world: World, at: Index, paths: &[&'static str]) -> Option<Self> {
+        let mut templates: Vec<&mut Value> =
+            [&mut world.cluster, &mut world.namespace, &mut world.named].into_iter().flatten().collect();
+        if templates.is_empty() {
+            return None;
+        }
+        let index = at.index(templates.len());
+        for template in templates.iter_mut().take(index + 1) {
+            template.as_object_mut()?.remove("policy");
+        }
+        templates[index]["policy"] = json!({"locked": paths});
+        Some(Self { world, count: index + 1, paths: paths.to_vec() })
+    }
+
+    fn below(&self) -> Vec<&Value> {
+        self.world.templates().into_iter().take(self.count).map(|(_, spec)| spec).collect()
+    }
+
+    /// The containers that the templates below name.
+    fn names_below(&self) -> Vec<String> {
+        let all = self
+            .below()
+            .into_iter()
+            .flat_map(|spec| spec["base"]["containers"].as_array().into_iter().flatten());
+        all.map(|container| container["name"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// A request which only names the containers of `job`, over the templates below the lock: whatever it gets is
+    /// theirs. An image that they do not say is one that no generated layer says.
+    fn plain(&self, job: &Value) -> World {
+        let is_locked_whole = self.paths.iter().any(|path| matches!(*path, "containers" | "containers[*]"));
+        let containers: Vec<Value> = containers(job)
+            .into_iter()
+            .map(|(name, container)| {
+                let mut said = json!({"name": name});
+                if container["restartPolicy"] == "Always" {
+                    said["sidecar"] = json!(true);
+                }
+                let has_image = self.below().iter().any(|spec| {
+                    !spec["containerDefaults"]["image"].is_null()
+                        || at(&spec["base"], &["containers", &name, "image"]).is_some()
+                });
+                if !has_image {
+                    said["image"] = json!("nobody:says");
+                }
+                said
+            })
+            .filter(|said| !is_locked_whole || self.names_below().iter().any(|name| said["name"] == *name))
+            .collect();
+        let mut world = self.world.clone();
+        let mut left = self.count;
+        for template in [&mut world.cluster, &mut world.namespace, &mut world.named] {
+            if left == 0 {
+                *template = None;
+            }
+            left -= usize::from(template.is_some() && left > 0);
+        }
+        // That it is denied because of what it must say is another property.
+        for template in [&mut world.cluster, &mut world.namespace, &mut world.named].into_iter().flatten() {
+            if containers.iter().any(|said| said.get("image").is_some()) {
+                template.as_object_mut().unwrap().remove("policy");
+            }
+        }
+        world.request = json!({"containers": containers});
+        if world.named.is_some() {
+            world.request["templateRef"] = json!({"kind": "JobTemplate", "name": "named"});
+        }
+        world
+    }
+}
+
+/// Every container of a Job, by name.
+fn containers(job: &Value) -> BTreeMap<String, Value> {
+    let pod = &job["spec"]["template"]["spec"];
+    let all = [&pod["initContainers"], &pod["containers"]]
+        .into_iter()
+        .flat_map(|list| list.as_array().into_iter().flatten());
+    all.map(|container| (container["name"].as_str().unwrap().to_owned(), container.clone())).collect()
+}
+
+/// What a Job has at a locked path; of containers only those called `names`, if there are any such.
+fn held(path: &str, job: &Value, names: Option<&[String]>) -> Value {
+    let (spec, pod) = (&job["spec"], &job["spec"]["template"]["spec"]);
+    let every = |is_meant: &dyn Fn(&str) -> bool, field: &dyn Fn(&Value) -> Value| -> Value {
+        let all = containers(job).into_iter().filter(|(name, _)| is_meant(name));
+        json!(
+            all.map(|(name, container)| (name, field(&container)))
+                .filter(|(_, value)| !value.is_null())
+                .collect::<BTreeMap<_, _>>()
+        )
+    };
+    let amounts = |value: &Value| -> Value {
+        let of = |kind: &str| -> Value {
+            let map = value[kind].as_object().cloned().unwrap_or_default();
+            json!(map.into_iter().map(|(name, amount)| (name, milli(&amount))).collect::<BTreeMap<_, _>>())
+        };
+        json!([of("limits"), of("requests")])
+    };
+    // The pod's security is no field of a container, though it is compiled into each.
+    let whole = |container: &Value| {
+        let mut container = container.clone();
+        let resources = amounts(&container["resources"]);
+        container["resources"] = resources;
+        container.as_object_mut().unwrap().remove("securityContext");
+        container
+    };
+    let is_below = |name: &str| names.is_none_or(|names| names.iter().any(|known| known == name));
+    let named = |list: &Value, name: &str| {
+        list.as_array().into_iter().flatten().find(|item| item["name"] == name).cloned().unwrap_or_default()
+    };
+    let or_empty = |value: &Value| if value.is_null() { json!({}) } else { value.clone() };
+    match path {
+        "settings.backoffLimit" => spec["backoffLimit"].clone(),
+        "settings.parallelism" => spec["parallelism"].clone(),
+        "settings.activeDeadlineSeconds" => spec["activeDeadlineSeconds"].clone(),
+        "restartPolicy" | "serviceAccountName" => pod[path].clone(),
+        "nodeSelector" => or_empty(&pod["nodeSelector"]),
+        "nodeSelector.disk" => pod["nodeSelector"]["disk"].clone(),
+        "labels[*]" => {
+            let mut labels = spec["template"]["metadata"]["labels"].clone();
+            labels
+                .as_object_mut()
+                .unwrap()
+                .retain(|key, _| !key.contains("jobrequest") && !key.contains("kubernetes"));
+            labels
+        }
+        "labels.tier" => spec["template"]["metadata"]["labels"]["tier"].clone(),
+        "volumes[data]" => named(&pod["volumes"], "data"),
+        "containers" | "containers[*]" => every(&is_below, &whole),
+        "containers[main]" => every(&|name| name == "main" && is_below(name), &whole),
+        "containers[main].image" => every(&|name| name == "main", &|c| c["image"].clone()),
+        "containers[*].image" => every(&|_| true, &|c| c["image"].clone()),
+        "containers[*].imagePullPolicy" => every(&|_| true, &|c| c["imagePullPolicy"].clone()),
+        "containers[main].command" => every(&|name| name == "main", &|c| c["command"].clone()),
+        "containers[main].env[A]" => every(&|name| name == "main", &|c| named(&c["env"], "A")),
+        "containers[main].resources" => every(&|name| name == "main", &|c| amounts(&c["resources"])),
+        "containers[*].resources.limits.cpu" => {
+            every(&|_| true, &|c| json!(milli(&c["resources"]["limits"]["cpu"])))
+        }
+        "containers[side].resources.limits[*]" => {
+            every(&|name| name == "side", &|c| amounts(&c["resources"])[0].clone())
+        }
+        "initContainers[*].image" => {
+            let all = pod["initContainers"].as_array().into_iter().flatten();
+            json!(
+                all.map(|container| (container["name"].as_str().unwrap(), container["image"].clone()))
+                    .collect::<BTreeMap<_, _>>()
+            )
+        }
+        path => panic!("{path}"),
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -381,27 +578,17 @@ proptest! {
         }
     }
 
-    fn what_the_cluster_locks_stays(mut world in world(), locked in proptest::sample::subsequence(vec!["settings.backoffLimit", "restartPolicy", "serviceAccountName", "nodeSelector"], 1..3)) {
-        let mut cluster = world.cluster.take().unwrap_or_else(|| json!({}));
-        cluster["policy"] = json!({"locked": locked});
-        for template in [&mut world.namespace, &mut world.named] {
-            template.as_mut().and_then(Value::as_object_mut).map(|template| template.remove("policy"));
-        }
-        world.cluster = Some(cluster);
-        if let Ok(compiled) = world.compile() {
-            let spec = serde_json::to_value(&compiled.job).unwrap()["spec"].clone();
-            let pod = &spec["template"]["spec"];
-            let base = &world.cluster.as_ref().unwrap()["base"];
-            let or = |value: &Value, builtin: Value| if value.is_null() { builtin } else { value.clone() };
-            for path in locked {
-                let (is, stays) = match path {
-                    "settings.backoffLimit" => (&spec["backoffLimit"], or(&base["settings"]["backoffLimit"], json!(6))),
-                    "nodeSelector" => (&pod[path], base[path].clone()),
-                    "restartPolicy" => (&pod[path], or(&base[path], json!("Never"))),
-                    path => (&pod[path], base[path].clone()),
-                };
-                let is_none = |value: &Value| value.is_null() || *value == json!({});
-                prop_assert!(*is == stays || is_none(is) && is_none(&stays), "{}: {} is not {}", path, is, stays);
+    fn what_is_locked_stays(world in world(), at in any::<Index>(), locked in subsequence(LOCKS.to_vec(), 1..4)) {
+        let Some(locked) = Locked::in_world(world, at, &locked) else { return Ok(()) };
+        if let Ok(compiled) = locked.world.compile() {
+            let job = serde_json::to_value(&compiled.job).unwrap();
+            let plain = locked.plain(&job);
+            let alone = plain.compile();
+            prop_assert!(alone.is_ok(), "what says nothing is denied: {:?}", alone.err());
+            let alone = serde_json::to_value(alone.unwrap().job).unwrap();
+            for path in &locked.paths {
+                let below = locked.names_below();
+                prop_assert_eq!(held(path, &job, None), held(path, &alone, Some(&below)), "{} is not what it was", path);
             }
         }
     }
@@ -426,6 +613,15 @@ fn every_outcome_is_common() {
     println!(
         "figure: of 500 requests over layers {compiled} compiled ({with_policies} under policies that bind, {clamped} clamped, {with_overrides} with overrides), {refused} refused"
     );
-    let counts = [compiled, refused, with_policies, clamped, with_overrides];
+    let mut locked = 0;
+    for _ in 0..500 {
+        let cases = (world(), any::<Index>(), subsequence(LOCKS.to_vec(), 1..4));
+        let (world, at, paths) = cases.new_tree(&mut runner).unwrap().current();
+        locked += u32::from(
+            Locked::in_world(world, at, &paths).is_some_and(|locked| locked.world.compile().is_ok()),
+        );
+    }
+    println!("figure: of 500 requests over a lock {locked} compiled");
+    let counts = [compiled, refused, with_policies, clamped, with_overrides, locked];
     assert!(counts.iter().all(|count| *count > 20), "{counts:?}");
 }

@@ -16,6 +16,7 @@ use serde_json::{Map, Value, json};
 
 pub use origin::Origin;
 pub use select::{Fate, Template, default_of, select};
+pub(super) use shape::Shape;
 pub use tree::Decided;
 pub(super) use tree::{Tree, join};
 
@@ -28,7 +29,6 @@ use crate::api::template::OWN_FIELDS;
 use crate::api::template_ref::TemplateRef;
 use crate::api::{JobRequestSpec, JobTemplateSpec};
 use quota::Presets;
-use shape::Shape;
 
 /// What lies below a request.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -162,19 +162,23 @@ pub(super) fn merge(spec: &JobRequestSpec, layers: &Layers) -> (Merged, Vec<Prob
     (merged, problems)
 }
 
-/// A spec has a field, an entry or an item at this path.
-pub(super) fn has_field(path: &[&str]) -> bool {
-    path.iter().try_fold(Shape::spec(), |shape, segment| shape.declared(segment)).is_some()
+/// What the first templates make of a request that says nothing.
+pub(super) struct Below {
+    /// The spec.
+    pub spec: Tree,
+    /// What every container gets, whatever its name.
+    pub container: Tree,
 }
 
 /// What a request in scope of the first `count` templates gets from them alone.
-pub(super) fn below(layers: &Layers, count: usize) -> Tree {
+pub(super) fn below(layers: &Layers, count: usize) -> Below {
     let mut unheard = Vec::new();
     let mut stack = Stack::new(&layers.templates, &mut unheard);
     for (index, template) in layers.templates.iter().enumerate().take(count) {
         stack.add_template(template, index);
     }
-    stack.finish(&layers.builtin).0
+    let container = stack.lowest_container(&layers.builtin);
+    Below { spec: stack.finish(&layers.builtin).0, container }
 }
 
 /// Layers put one over the other.
@@ -204,7 +208,12 @@ impl<'a> Stack<'a> {
         let origin = Origin::Template(Arc::new(template.reference.clone()));
         let reference = &template.reference;
         if let Some(defaults) = container_defaults {
-            self.add_container_defaults(defaults, &origin, &format!("{reference} spec.containerDefaults"));
+            self.add_container_defaults(
+                defaults,
+                &origin,
+                layer,
+                &format!("{reference} spec.containerDefaults"),
+            );
         }
         if let Some(base) = base {
             self.add_spec(base, origin, layer, &format!("{reference} spec.base"));
@@ -212,14 +221,14 @@ impl<'a> Stack<'a> {
     }
 
     /// They lie below the containers of all layers, so they merge among themselves first.
-    fn add_container_defaults(&mut self, defaults: &Container, origin: &Origin, field: &str) {
+    fn add_container_defaults(&mut self, defaults: &Container, origin: &Origin, layer: usize, field: &str) {
         let shape = Shape::spec().child("containers").child("");
         let mut tree = Tree::read(shape, json!(defaults), origin);
         if let Some(fields) = tree.fields_mut() {
             fields.remove("name");
             fields.remove("sidecar");
         }
-        self.presets.expand(&mut tree, field, self.problems);
+        self.presets.expand(&mut tree, layer, field, self.problems);
         self.container_defaults = std::mem::take(&mut self.container_defaults).under(shape, tree);
     }
 
@@ -233,7 +242,7 @@ impl<'a> Stack<'a> {
         }
         for list in CONTAINER_LISTS {
             for (name, container) in tree.items_mut(list) {
-                self.presets.expand(container, &format!("{field}.{list}[{name}]"), self.problems);
+                self.presets.expand(container, layer, &format!("{field}.{list}[{name}]"), self.problems);
             }
         }
         if is_work_queue(&tree)
@@ -248,19 +257,21 @@ impl<'a> Stack<'a> {
         }
     }
 
+    /// What lies below every container.
+    fn lowest_container(&self, builtin: &Builtin) -> Tree {
+        let shape = Shape::spec().child("containers").child("");
+        let builtin = json!({"imagePullPolicy": builtin.image_pull_policy});
+        Tree::read(shape, builtin, &Origin::Builtin).under(shape, self.container_defaults.clone())
+    }
+
     /// Puts container defaults and the built-in layer below everything.
     fn finish(self, builtin: &Builtin) -> (Tree, Vec<Overrides>) {
+        let lowest = self.lowest_container(builtin);
         let mut spec = self.spec;
         let shape = Shape::spec().child("containers").child("");
         for list in CONTAINER_LISTS {
             for (_, container) in spec.items_mut(list) {
-                let lowest = Tree::read(
-                    shape,
-                    json!({"imagePullPolicy": builtin.image_pull_policy}),
-                    &Origin::Builtin,
-                );
-                let defaults = lowest.under(shape, self.container_defaults.clone());
-                *container = defaults.under(shape, std::mem::take(container));
+                *container = lowest.clone().under(shape, std::mem::take(container));
             }
         }
         let lowest = Tree::read(Shape::spec(), builtin.below(&spec), &Origin::Builtin);

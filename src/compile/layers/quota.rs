@@ -11,28 +11,48 @@ use crate::api::template::Quota;
 use crate::api::template_ref::TemplateRef;
 use crate::compile::problem::Problem;
 
-/// The presets in scope, by name: those of the nearest template count.
-pub(super) struct Presets<'a>(BTreeMap<&'a str, (Arc<TemplateRef>, &'a Quota)>);
+/// A preset, and where it is written.
+struct Preset<'a> {
+    /// The place of its template among the layers.
+    layer: usize,
+    template: Arc<TemplateRef>,
+    quota: &'a Quota,
+}
+
+/// The presets of all layers, by name; those of one name lowest layer first.
+pub(super) struct Presets<'a>(BTreeMap<&'a str, Vec<Preset<'a>>>);
 
 impl<'a> Presets<'a> {
     /// The presets of `templates`, which stand lowest first.
     pub(super) fn of(templates: &'a [Arc<Template>]) -> Self {
-        let mut presets = BTreeMap::new();
-        for template in templates {
+        let mut presets: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for (layer, template) in templates.iter().enumerate() {
             let reference = Arc::new(template.reference.clone());
-            let quotas = template.spec.iter().flat_map(|spec| &spec.quotas).flatten();
-            presets.extend(quotas.map(|(name, quota)| (name.as_str(), (Arc::clone(&reference), quota))));
+            for (name, quota) in template.spec.iter().flat_map(|spec| &spec.quotas).flatten() {
+                let preset = Preset { layer, template: Arc::clone(&reference), quota };
+                presets.entry(name.as_str()).or_default().push(preset);
+            }
         }
         Self(presets)
     }
 
-    /// Writes the preset which `container` names below its own resources. `field` names the container.
-    pub(super) fn expand(&self, container: &mut Tree, field: &str, problems: &mut Vec<Problem>) {
+    /// Writes the preset which `container` of `layer` names below its own resources. `field` names the container.
+    ///
+    /// A layer means the presets that it can know: its own, and those of the layers below it. A nearer template that
+    /// gives a name another size gives it to itself and to what is nearer still.
+    pub(super) fn expand(
+        &self,
+        container: &mut Tree,
+        layer: usize,
+        field: &str,
+        problems: &mut Vec<Problem>,
+    ) {
         let Some(name) = container.get("quota").and_then(Tree::value).and_then(|value| value.as_str()) else {
             return;
         };
-        let Some((template, quota)) = self.0.get(name) else {
-            problems.push(self.unknown(name, field));
+        let known = self.0.get(name).into_iter().flatten();
+        let Some(Preset { template, quota, .. }) = known.filter(|preset| preset.layer <= layer).last() else {
+            problems.push(self.unknown(name, layer, field));
             return;
         };
         let origin = Origin::Quota(name.into(), Arc::clone(template));
@@ -51,13 +71,19 @@ impl<'a> Presets<'a> {
         }
     }
 
-    fn unknown(&self, name: &str, field: &str) -> Problem {
-        let known: Vec<&str> = self.0.keys().copied().collect();
+    fn unknown(&self, name: &str, layer: usize, field: &str) -> Problem {
+        let is_known = |presets: &[Preset<'_>]| presets.iter().any(|preset| preset.layer <= layer);
+        let known: Vec<&str> =
+            self.0.iter().filter(|(_, presets)| is_known(presets)).map(|(name, _)| *name).collect();
         let known = if known.is_empty() {
             "no template in scope has any".to_owned()
         } else {
             format!("there are: {}", known.join(", "))
         };
-        Problem::new(format!("{field}.quota"), format!("no size preset is called {name}; {known}"))
+        let nearer =
+            self.0.get(name).and_then(|presets| presets.first()).map_or_else(String::new, |preset| {
+                format!("; that of {} is for itself and for layers above it", preset.template)
+            });
+        Problem::new(format!("{field}.quota"), format!("no size preset is called {name}; {known}{nearer}"))
     }
 }

@@ -13,7 +13,7 @@ use crate::api::volume::Volume;
 
 /// How one part of a spec merges.
 #[derive(Debug, PartialEq)]
-pub(super) enum Shape {
+pub(in crate::compile) enum Shape {
     /// Replaced as a whole: scalars, atomic lists, the content of a choice.
     Whole,
     /// Fields, each by its own shape.
@@ -48,26 +48,16 @@ static WHOLE: Shape = Shape::Whole;
 
 impl Shape {
     /// The shape of a spec.
-    pub(super) fn spec() -> &'static Self {
+    pub(in crate::compile) fn spec() -> &'static Self {
         &SPEC
     }
 
     /// The shape of what is called `key` here: a field, an entry, or any item.
-    pub(super) fn child(&self, key: &str) -> &Self {
+    pub(in crate::compile) fn child(&self, key: &str) -> &Self {
         match self {
             Self::Fields { fields, .. } => fields.get(key).unwrap_or(&WHOLE),
             Self::Entries(shape) | Self::Items { item: shape, .. } => shape,
             Self::Whole | Self::Set => &WHOLE,
-        }
-    }
-
-    /// The same, if there may be such a one.
-    pub(super) fn declared(&self, key: &str) -> Option<&Self> {
-        match self {
-            Self::Fields { fields, .. } => fields.get(key),
-            Self::Entries(shape) | Self::Items { item: shape, .. } => Some(shape),
-            Self::Set => Some(&WHOLE),
-            Self::Whole => None,
         }
     }
 

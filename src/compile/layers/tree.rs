@@ -140,6 +140,29 @@ impl Tree {
         }
     }
 
+    /// The names of the fields, or the keys of the items.
+    pub(in crate::compile) fn keys(&self) -> Vec<&str> {
+        match self {
+            Self::Fields(fields) => fields.keys().map(String::as_str).collect(),
+            Self::Items(items) => items.iter().map(|(key, _)| key.as_str()).collect(),
+            Self::Whole(_) => Vec::new(),
+        }
+    }
+
+    /// Its parts are items of a list.
+    pub(in crate::compile) const fn is_list(&self) -> bool {
+        matches!(self, Self::Items(_))
+    }
+
+    /// Where its values come from.
+    pub(in crate::compile) fn origins(&self) -> Vec<&Origin> {
+        match self {
+            Self::Whole(decided) => vec![&decided.origin],
+            Self::Fields(fields) => fields.values().flat_map(Self::origins).collect(),
+            Self::Items(items) => items.iter().flat_map(|(_, child)| child.origins()).collect(),
+        }
+    }
+
     /// As JSON.
     pub(in crate::compile) fn to_json(&self) -> Value {
         match self {

@@ -8,6 +8,7 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use super::subject::{Found, Subject};
 use super::{Clamp, Named};
 use crate::api::policy::Policy;
+use crate::compile::layers::join;
 use crate::compile::quantity::Amount;
 
 /// Containers can use these without requesting them; of everything else, such as devices and huge pages, they get only
@@ -118,7 +119,7 @@ pub(super) fn cut(subject: &mut Subject, policies: &[Named<'_>]) -> Vec<Clamp> {
                 let limits = &mut container.resources.get_or_insert_default().limits;
                 limits.get_or_insert_default().insert(resource.clone(), to.clone());
                 cuts.push(Clamp {
-                    path: format!("{path}.resources.limits.{resource}"),
+                    path: join(&format!("{path}.resources.limits"), resource),
                     from: limit,
                     to: to.0.clone(),
                     by: least.by.to_owned(),
@@ -128,7 +129,7 @@ pub(super) fn cut(subject: &mut Subject, policies: &[Named<'_>]) -> Vec<Clamp> {
                 let requests = &mut container.resources.get_or_insert_default().requests;
                 requests.get_or_insert_default().insert(resource.clone(), least.text.clone());
                 cuts.push(Clamp {
-                    path: format!("{path}.resources.requests.{resource}"),
+                    path: join(&format!("{path}.resources.requests"), resource),
                     from: Some(request),
                     to: least.text.0.clone(),
                     by: least.by.to_owned(),

@@ -1,0 +1,391 @@
+//! The paths of `policy.locked`, read into a type that only the path of a field becomes.
+//!
+//! `settings.backoffLimit` is a field of fields, `containers[main].image` one of an item of a list, which is known by
+//! its name and never by its place, `labels.tier` or `labels[example.com/tier]` an entry of a map, and `[*]` stands for
+//! every item or entry.
+
+use crate::compile::layers::Shape;
+
+/// What a lock holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct LockPath {
+    text: String,
+    steps: Vec<Step>,
+}
+
+/// One step of a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// A field.
+    Field(String),
+    /// An entry of a map, or an item of a list.
+    Key(String),
+    /// Every entry, or every item.
+    Every,
+}
+
+impl Step {
+    /// The field, entry or item called `name` is meant.
+    pub(super) fn is_of(&self, name: &str) -> bool {
+        match self {
+            Self::Field(known) | Self::Key(known) => known == name,
+            Self::Every => true,
+        }
+    }
+}
+
+/// Which containers a lock is about. The names of containers are unique in a pod, init containers and sidecars included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Containers<'a> {
+    /// Every one; of init containers only, those and sidecars.
+    Every,
+    /// The one of this name.
+    Named(&'a str),
+}
+
+impl Containers<'_> {
+    /// The container called `name` is one of them.
+    pub(super) fn include(&self, name: &str) -> bool {
+        match self {
+            Self::Every => true,
+            Self::Named(known) => *known == name,
+        }
+    }
+}
+
+impl LockPath {
+    /// Reads a path.
+    ///
+    /// # Errors
+    /// Why nothing can be held by it, and what to write instead.
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        let tokens = tokens(text).ok_or_else(|| format!("{text} is no path; {EXAMPLE}"))?;
+        let mut shape = Shape::spec();
+        let mut steps = Vec::new();
+        // What was read so far, and its last name.
+        let (mut read, mut list) = (String::new(), "");
+        // What makes the items of a list known, if one was just entered.
+        let mut known_by: &[String] = &[];
+        for token in tokens {
+            let step = match (shape, token) {
+                (Shape::Fields { .. }, Token::Name(name)) if known_by.iter().any(|key| key == name) => {
+                    return Err(format!(
+                        "{text}: {name} is what an item is known by, so there is nothing to hold; lock {read}"
+                    ));
+                }
+                (Shape::Fields { fields, .. }, Token::Name(name)) if fields.contains_key(name) => {
+                    Step::Field(name.to_owned())
+                }
+                (Shape::Fields { .. }, Token::Name(name)) => return Err(unknown(text, &read, name)),
+                (Shape::Fields { .. }, Token::Bracketed(key)) => {
+                    return Err(format!(
+                        "{text}: brackets are for items and entries, not for fields; write {}",
+                        crate::compile::layers::join(&read, key)
+                    ));
+                }
+                (Shape::Entries(_) | Shape::Items { .. } | Shape::Set, Token::Bracketed("*")) => Step::Every,
+                (Shape::Entries(_), Token::Name(key) | Token::Bracketed(key))
+                | (Shape::Items { .. } | Shape::Set, Token::Bracketed(key)) => {
+                    check_key(text, &read, list, key)?;
+                    Step::Key(key.to_owned())
+                }
+                (Shape::Items { .. } | Shape::Set, Token::Name(name)) => {
+                    return Err(format!(
+                        "{text}: {read} is a list, so this holds nothing; write {read}[NAME].{name} for one item, or {read}[*].{name} for every one"
+                    ));
+                }
+                (Shape::Whole, _) => {
+                    return Err(format!(
+                        "{text}: {read} is replaced as a whole, so no part of it can be held; lock {read}"
+                    ));
+                }
+            };
+            known_by = if let Shape::Items { keys, .. } = shape { keys } else { &[] };
+            shape = shape.child(token.text());
+            match token {
+                Token::Name(name) => {
+                    if !read.is_empty() {
+                        read.push('.');
+                    }
+                    read.push_str(name);
+                    list = name;
+                }
+                Token::Bracketed(key) => {
+                    read.push('[');
+                    read.push_str(key);
+                    read.push(']');
+                }
+            }
+            steps.push(step);
+        }
+        Ok(Self { text: text.to_owned(), steps })
+    }
+
+    /// As it was written.
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// All steps.
+    pub(super) fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
+    /// The list of containers that it goes into, which of them it is about, and the steps within each.
+    pub(super) fn into_containers(&self) -> Option<(&str, Containers<'_>, &[Step])> {
+        let (list, rest) = self.steps.split_first()?;
+        let Step::Field(list) = list else { return None };
+        if list != "containers" && list != "initContainers" {
+            return None;
+        }
+        Some(match rest.split_first() {
+            Some((Step::Key(name), within)) => (list, Containers::Named(name), within),
+            Some((Step::Every | Step::Field(_), within)) => (list, Containers::Every, within),
+            None => (list, Containers::Every, &[]),
+        })
+    }
+
+    /// It holds the value at `path` of the compiled Job's numbers, for example `settings.parallelism` or
+    /// `initContainers[proxy].resources.limits.cpu`.
+    pub(super) fn covers(&self, path: &str) -> bool {
+        let Some(tokens) = tokens(path) else { return false };
+        let names: Vec<&str> = tokens.iter().map(Token::text).collect();
+        match (self.into_containers(), names.as_slice()) {
+            (Some((list, containers, within)), [of, name, field @ ..]) => {
+                let is_in_list = list == *of || (list == "containers" && *of == "initContainers");
+                is_in_list && containers.include(name) && is_prefix(within, field)
+            }
+            (Some(_), _) => false,
+            (None, names) => is_prefix(&self.steps, names),
+        }
+    }
+}
+
+/// What a path looks like.
+const EXAMPLE: &str = "write it as explain shows it, for example settings.backoffLimit, containers[main].image or containers[*].image";
+
+fn is_prefix(steps: &[Step], names: &[&str]) -> bool {
+    steps.len() <= names.len() && steps.iter().zip(names).all(|(step, name)| step.is_of(name))
+}
+
+fn unknown(text: &str, read: &str, name: &str) -> String {
+    if read.is_empty() {
+        format!("{text} is no field of a JobRequest's spec; {EXAMPLE}")
+    } else {
+        format!("{text}: {read} has no field {name}, so this holds nothing; {EXAMPLE}")
+    }
+}
+
+/// A part of a path, without its punctuation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Token<'a> {
+    Name(&'a str),
+    Bracketed(&'a str),
+}
+
+impl<'a> Token<'a> {
+    const fn text(&self) -> &'a str {
+        match self {
+            Self::Name(text) | Self::Bracketed(text) => text,
+        }
+    }
+}
+
+/// `labels[a.b/c].d` as `labels`, `[a.b/c]`, `d`; `None` for what is no path.
+fn tokens(text: &str) -> Option<Vec<Token<'_>>> {
+    let mut tokens = Vec::new();
+    let mut rest = text;
+    while !rest.is_empty() {
+        if let Some(inner) = rest.strip_prefix('[') {
+            let (key, after) = inner.split_once(']')?;
+            tokens.push(Token::Bracketed(key));
+            rest = after;
+        } else {
+            let bare = if tokens.is_empty() { rest } else { rest.strip_prefix('.')? };
+            let (name, after) = bare.split_at(bare.find(['.', '[']).unwrap_or(bare.len()));
+            if name.is_empty() {
+                return None;
+            }
+            tokens.push(Token::Name(name));
+            rest = after;
+        }
+    }
+    matches!(tokens.first(), Some(Token::Name(_))).then_some(tokens)
+}
+
+/// Refuses a key that nothing in `list` can have; `read` is the path of the list.
+fn check_key(text: &str, read: &str, list: &str, key: &str) -> Result<(), String> {
+    let form = Form::of(list);
+    if form.fits(key) {
+        return Ok(());
+    }
+    let bare = key.trim_matches(|c: char| c.is_whitespace() || "\"'`".contains(c));
+    let way_out = if bare != key && form.fits(bare) {
+        format!("write {read}[{bare}], without quotes and blanks")
+    } else {
+        format!("write {read}[{}] for one, or {read}[*] for every one", form.example())
+    };
+    Err(format!("{text}: nothing in {read} can be called {key:?}, so this holds nothing; {way_out}"))
+}
+
+/// What the keys of a list or map look like.
+#[derive(Clone, Copy, Debug)]
+enum Form {
+    /// Names of containers and volumes.
+    Label,
+    /// Names of objects.
+    Subdomain,
+    /// A number and a protocol.
+    Port,
+    /// Keys of labels, and names of resources.
+    Qualified,
+    /// Anything without blanks and quotes.
+    Word,
+    /// A path, in which blanks may be.
+    Folder,
+}
+
+impl Form {
+    fn of(list: &str) -> Self {
+        match list {
+            "containers" | "initContainers" | "volumes" => Self::Label,
+            "imagePullSecrets" => Self::Subdomain,
+            "ports" => Self::Port,
+            "mounts" => Self::Folder,
+            "labels" | "annotations" | "nodeSelector" | "limits" | "requests" => Self::Qualified,
+            _ => Self::Word,
+        }
+    }
+
+    const fn example(self) -> &'static str {
+        match self {
+            Self::Label | Self::Subdomain | Self::Word => "NAME",
+            Self::Port => "8080/TCP",
+            Self::Qualified => "KEY",
+            Self::Folder => "/PATH",
+        }
+    }
+
+    fn fits(self, key: &str) -> bool {
+        let is_plain = |text: &str, longest: usize, others: &str| {
+            let is_alike = |c: char| c.is_ascii_alphanumeric() || others.contains(c);
+            let ends = [text.chars().next(), text.chars().next_back()];
+            text.len() <= longest
+                && text.chars().all(is_alike)
+                && ends.into_iter().all(|end| end.is_some_and(|c| c.is_ascii_alphanumeric()))
+        };
+        let is_lower = !key.contains(|c: char| c.is_ascii_uppercase());
+        match self {
+            // A place in the list is no name, though a name could be a number.
+            Self::Label => is_plain(key, 63, "-") && is_lower && !key.chars().all(|c| c.is_ascii_digit()),
+            Self::Subdomain => is_plain(key, 253, "-.") && is_lower,
+            Self::Port => key.split_once('/').is_some_and(|(port, protocol)| {
+                port.parse::<u16>().is_ok_and(|number| number > 0 && number.to_string() == port)
+                    && ["TCP", "UDP"].contains(&protocol)
+            }),
+            Self::Qualified => match key.split_once('/') {
+                Some((domain, name)) => Self::Subdomain.fits(domain) && is_plain(name, 63, "-_."),
+                None => is_plain(key, 63, "-_."),
+            },
+            Self::Word => {
+                !key.is_empty() && !key.contains(|c: char| c.is_whitespace() || "\"'`=".contains(c))
+            }
+            Self::Folder => !key.is_empty() && key.trim() == key && !key.contains(['"', '\'', '`']),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_holds_something_is_a_path() {
+        for good in [
+            "restartPolicy",
+            "settings",
+            "settings.backoffLimit",
+            "labels",
+            "labels.tier",
+            "labels[tier]",
+            "labels[*]",
+            "labels[app.kubernetes.io/name]",
+            "containers",
+            "containers[*]",
+            "containers[main]",
+            "containers[main].image",
+            "containers[*].image",
+            "containers[*].imagePullPolicy",
+            "initContainers[*].image",
+            "containers[main].env",
+            "containers[main].env[*]",
+            "containers[main].env[A_B].value",
+            "containers[main].ports[8080/TCP]",
+            "containers[main].mounts[/var/lib]",
+            "containers[main].resources.limits.cpu",
+            "containers[main].resources.limits[nvidia.com/gpu]",
+            "containers[*].resources.limits[*]",
+            "imagePullSecrets[registry]",
+            "volumes[data].emptyDir",
+            "overrides",
+        ] {
+            let parsed = LockPath::parse(good);
+            assert_eq!(parsed.as_ref().map(LockPath::text), Ok(good));
+        }
+    }
+
+    #[test]
+    fn what_can_hold_nothing_is_refused_with_the_way_out() {
+        for (bad, way_out) in [
+            ("restart", "is no field of a JobRequest's spec; write it as explain shows it"),
+            ("settings.backofLimit", "settings has no field backofLimit"),
+            ("settings[backoffLimit]", "write settings.backoffLimit"),
+            ("containers[main].imag", "containers[main] has no field imag"),
+            (
+                "containers.image",
+                "write containers[NAME].image for one item, or containers[*].image for every one",
+            ),
+            ("containers[0].image", "write containers[NAME] for one, or containers[*] for every one"),
+            ("containers[\"main\"].image", "write containers[main], without quotes and blanks"),
+            ("containers['main'].image", "write containers[main], without quotes and blanks"),
+            ("containers[ main ].image", "write containers[main], without quotes and blanks"),
+            ("containers[Main].image", "nothing in containers can be called \"Main\""),
+            ("containers[].image", "nothing in containers can be called"),
+            ("containers[main].name", "lock containers[main]"),
+            ("containers[main].command[0]", "containers[main].command is replaced as a whole"),
+            ("containers[main].ports[8080]", "write containers[main].ports[8080/TCP] for one"),
+            ("containers[main].ports[web/TCP]", "8080/TCP"),
+            ("containers[main].env[\"A\"]", "write containers[main].env[A]"),
+            ("containers[*", "is no path"),
+            ("containers[main]image", "is no path"),
+            ("containers..image", "is no path"),
+            ("[main]", "is no path"),
+            ("", "is no path"),
+            ("env[*]", "is no field of a JobRequest's spec"),
+            ("imagePullSecrets.registry", "is a list"),
+            ("volumes[data].emptyDir.medium", "lock volumes[data].emptyDir"),
+            ("overrides.template", "lock overrides"),
+            ("labels[a b]", "nothing in labels can be called \"a b\""),
+        ] {
+            let refused = LockPath::parse(bad).unwrap_err();
+            assert!(refused.starts_with(bad) && refused.contains(way_out), "{bad}: {refused}");
+        }
+    }
+
+    #[test]
+    fn a_lock_covers_what_lies_below_it() {
+        let covers = |lock: &str, path: &str| LockPath::parse(lock).unwrap().covers(path);
+        assert!(covers("settings", "settings.parallelism"));
+        assert!(covers("settings.parallelism", "settings.parallelism"));
+        assert!(!covers("settings.backoffLimit", "settings.parallelism"));
+        assert!(covers("containers[main].resources", "containers[main].resources.limits.cpu"));
+        assert!(covers(
+            "containers[*].resources.limits[*]",
+            "initContainers[side].resources.limits[a.com/b]"
+        ));
+        assert!(covers("containers", "initContainers[side].resources.limits.cpu"));
+        assert!(covers("initContainers[side].resources", "initContainers[side].resources.limits.cpu"));
+        assert!(!covers("initContainers[*].resources", "containers[main].resources.limits.cpu"));
+        assert!(!covers("containers[main].resources", "containers[side].resources.limits.cpu"));
+    }
+}
