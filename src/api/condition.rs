@@ -61,7 +61,7 @@ spelled! {
         PendingChanges,
         /// The API server refuses a patch or delete of a Job that is due; the operator retries; absent when not true.
         ChangeRefused,
-        /// On a template: it is the default of its scope.
+        /// On a template: its values are the defaults of its scope.
         InForce,
     }
 }
@@ -150,7 +150,10 @@ spelled! {
         InvalidTemplate,
         /// On a template: it is the default of its scope.
         Default,
-        /// On a template: another one is the default instead.
+        /// On a template: it is the newest of several defaults of its scope, and gives the values; the policies of all
+        /// count.
+        NewestDefault,
+        /// On a template: a newer default gives the values instead; of this one only the policy counts.
         Superseded,
         /// The active run is being stopped for a newer one.
         Replacing,
@@ -303,5 +306,7 @@ spelled! {
         JobForbidden,
         /// The API server refuses a patch or delete of a Job for now.
         ChangeRefused,
+        /// On a template: its scope has several defaults.
+        SeveralDefaults,
     }
 }

@@ -11,6 +11,8 @@ use super::template_ref::TemplateKind;
 
 /// Maximum number of records of runs that are kept.
 pub const MAX_RUNS: usize = 25;
+/// Most templates that count for one run.
+pub const MAX_TEMPLATES: usize = 16;
 
 /// Observed state of a JobRequest, written by the operator only.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -199,9 +201,10 @@ pub struct Run {
     pub digest: String,
     /// metadata.generation that it ran with; provisional while the run is only reserved.
     pub generation: i64,
-    /// The templates that it ran with, lowest precedence first; provisional while the run is only reserved.
+    /// The templates that it ran with, lowest precedence first, then those of which only the policy counted;
+    /// provisional while the run is only reserved.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 3), extend("x-kubernetes-list-type" = "atomic"))]
+    #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "atomic"))]
     pub templates: Vec<TemplatePin>,
     /// When its Job was started or last resumed.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -52,6 +52,12 @@ pub const OWN_FIELDS: [&str; 5] = ["alias", "description", "templateRef", "suspe
         description = "Why, in one word"
     ),
     printcolumn(
+        name = "InForce",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"InForce\")].reason",
+        description = "Of a default: Default, NewestDefault (older ones add their policies) or Superseded (only its policy counts)"
+    ),
+    printcolumn(
         name = "Requests",
         type_ = "integer",
         json_path = ".status.requests",
@@ -66,7 +72,8 @@ pub struct JobTemplateSpec {
     #[schemars(length(max = 1000))]
     pub description: Option<String>,
     /// True: lies below every JobRequest in scope (the namespace, or the cluster) without being named. Of several,
-    /// the newest counts (equally old: the first by name); the others say so in their status. Default: false.
+    /// the newest gives base, containerDefaults and quotas (equally old: the first by name), and the policies of all
+    /// count together; their status says so. Default: false.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub default: Option<bool>,
     /// Any part of a JobRequest's spec: the values that a request in scope gets where it sets none itself.
@@ -121,8 +128,8 @@ pub struct TemplateStatus {
     /// metadata.generation that this status describes; -1: not observed yet.
     #[serde(default = "status::unobserved")]
     pub observed_generation: i64,
-    /// Ready: the template is valid. Stalled: it is not, and requests in scope are rejected. InForce: it is the
-    /// default of its scope; False says which template is instead.
+    /// Ready: the template is valid. Stalled: it is not, and requests in scope are rejected. InForce: its values are
+    /// the defaults of its scope; False says which template gives them instead, and that its policy counts still.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "status::condition_list")]
     pub conditions: Vec<Condition>,
@@ -186,6 +193,12 @@ fn without(mut schema: Schema, fields: &[&str]) -> Schema {
         type_ = "string",
         json_path = ".status.conditions[?(@.type==\"Ready\")].reason",
         description = "Why, in one word"
+    ),
+    printcolumn(
+        name = "InForce",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"InForce\")].reason",
+        description = "Of a default: Default, NewestDefault (older ones add their policies) or Superseded (only its policy counts)"
     ),
     printcolumn(
         name = "Requests",

@@ -1,5 +1,6 @@
 //! Files, folders and standard input into text.
 
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -33,6 +34,9 @@ pub(super) fn read(names: &[String], is_recursive: bool) -> Result<Vec<Arc<Sourc
         return Err(FileError::Nothing);
     }
     let mut sources = Vec::new();
+    // A file that is named twice, or that is also in a named folder, is read once.
+    let mut known = HashSet::new();
+    let mut is_new = |path: &Path| fs::canonicalize(path).map_or(true, |path| known.insert(path));
     for name in names {
         if name == "-" {
             sources.push(source("stdin".to_owned(), sources.len(), io::stdin().lock())?);
@@ -49,9 +53,11 @@ pub(super) fn read(names: &[String], is_recursive: bool) -> Result<Vec<Arc<Sourc
                 return Err(FileError::EmptyFolder(name.clone()));
             }
             for file in files {
-                sources.push(open(&file, sources.len())?);
+                if is_new(&file) {
+                    sources.push(open(&file, sources.len())?);
+                }
             }
-        } else {
+        } else if is_new(path) {
             sources.push(open(path, sources.len())?);
         }
     }

@@ -23,11 +23,13 @@ mod problem;
 mod provenance;
 pub mod quantity;
 
+use std::sync::Arc;
+
 use k8s_openapi::api::batch::v1::Job;
 
 pub use identity::Identity;
 use in_place::InPlace;
-pub use layers::{Builtin, Decided, Fate, Layers, Origin, Template, default_of, select};
+pub use layers::{Builtin, Decided, Fate, Layers, Origin, Superseded, Template, defaults_of, select};
 pub use problem::{Problem, Problems};
 pub use provenance::{Provenance, provenance};
 
@@ -121,15 +123,15 @@ pub fn compile(
     let Locked { mut denied, mut warned } = locked::judge(&valid, layers);
     let merged = valid.into_merged();
 
-    let origins: Vec<String> =
-        layers.templates.iter().map(|template| template.reference.to_string()).collect();
-    let policies: Vec<Named<'_>> = layers
-        .templates
-        .iter()
-        .zip(&origins)
-        .filter_map(|(template, origin)| {
-            Some(Named { origin, policy: template.spec.as_ref().ok()?.policy.as_ref()? })
-        })
+    let mut counting: Vec<&Arc<Template>> = Vec::new();
+    for (_, template, _) in layers.policies() {
+        if !counting.iter().any(|known| Arc::ptr_eq(known, template)) {
+            counting.push(template);
+        }
+    }
+    let origins: Vec<String> = counting.iter().map(|template| template.reference.to_string()).collect();
+    let policies: Vec<Named<'_>> = (counting.iter().zip(&origins))
+        .filter_map(|(template, origin)| Some(Named { origin, policy: template.policy()? }))
         .collect();
     let verdict = policy::judge(&mut job, &mut settings, &policies);
     denied.extend(verdict.denied);

@@ -105,7 +105,7 @@ pub(super) async fn perform(
             compared("write the status", written, |request| Answer::Written(Box::new(request)))
         }
         Call::Publish(event) => {
-            publish(context, request, event).await;
+            publish(context, &request.object_ref(&()), event).await;
             Ok(Answer::Done)
         }
     }
@@ -150,7 +150,8 @@ async fn create(context: &Context, namespace: &str, job: &Job, before: Duration)
     }
 }
 
-async fn publish(context: &Context, request: &StoredRequest, event: &Event) {
+/// Sends an event on the object `regarding`.
+pub(super) async fn publish(context: &Context, regarding: &ObjectReference, event: &Event) {
     let sent = KubeEvent {
         type_: if event.is_warning() { EventType::Warning } else { EventType::Normal },
         reason: event.reason.to_string(),
@@ -159,7 +160,7 @@ async fn publish(context: &Context, request: &StoredRequest, event: &Event) {
         secondary: event.job.as_ref().map(|job| ObjectReference {
             api_version: Some("batch/v1".to_owned()),
             kind: Some("Job".to_owned()),
-            namespace: request.metadata.namespace.clone(),
+            namespace: regarding.namespace.clone(),
             name: Some(job.name.clone()),
             uid: job.uid.clone(),
             ..ObjectReference::default()
@@ -168,7 +169,7 @@ async fn publish(context: &Context, request: &StoredRequest, event: &Event) {
     // Without its note, which may hold what a container wrote.
     info!(reason = %event.reason, "sending an event");
     // An event is a courtesy: the status tells the same. It is not worth a second reconcile.
-    match within("send an event", context.recorder.publish(&sent, &request.object_ref(&()))).await {
+    match within("send an event", context.recorder.publish(&sent, regarding)).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => warn!(error = %chain(&error), "could not send an event"),
         Err(error) => warn!(error = %chain(&error), "could not send an event"),

@@ -7,20 +7,22 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
+use k8s_openapi::api::core::v1::ObjectReference;
 use kube::runtime::reflector::Store;
 use kube::{Api, Client, Resource};
 use serde_json::json;
 use tracing::{debug, warn};
 
+use super::apply::publish;
 use super::calls::{post_params, within};
 use super::context::Context;
 use super::error::{Error, chain};
 use super::packed::PackedRequest;
 use crate::api::labels;
 use crate::api::template::TemplateStatus;
-use crate::compile::check_template;
+use crate::compile::{Template, check_template};
 use crate::reconcile::template_status::{
-    ClusterJobTemplateView, JobTemplateView, StoredTemplate, describe, is_due, usage,
+    ClusterJobTemplateView, JobTemplateView, StoredTemplate, describe, event, is_due, usage,
 };
 
 /// How often the numbers of requests are counted, when no template changes.
@@ -67,14 +69,30 @@ async fn write_due(
         let since = written.get(&stored.template.uid).map(Instant::elapsed);
         if is_due(&stored.status, &described, since) && context.leadership.leads() {
             written.insert(stored.template.uid.clone(), Instant::now());
-            write(&context.client, stored, &described).await;
+            let is_written = write(&context.client, stored, &described).await;
+            if let Some(event) = event(&stored.status, &described).filter(|_| is_written) {
+                publish(context, &regarding(stored), &event).await;
+            }
         }
     }
     written.retain(|uid, _| templates.iter().any(|stored| stored.template.uid == *uid));
 }
 
-/// Writes a status. What fails is tried again with the next look.
-async fn write(client: &Client, stored: &StoredTemplate, status: &TemplateStatus) {
+/// What an event about a template names.
+fn regarding(stored: &StoredTemplate) -> ObjectReference {
+    let Template { reference, uid, .. } = stored.template.as_ref();
+    ObjectReference {
+        api_version: Some(labels::API_VERSION.to_owned()),
+        kind: Some(reference.kind.to_string()),
+        namespace: stored.namespace.clone(),
+        name: Some(reference.name.clone()),
+        uid: Some(uid.clone()),
+        ..ObjectReference::default()
+    }
+}
+
+/// Writes a status; true when it was written. What fails is tried again with the next look.
+async fn write(client: &Client, stored: &StoredTemplate, status: &TemplateStatus) -> bool {
     let reference = &stored.template.reference;
     let body = json!({
         "apiVersion": labels::API_VERSION,
@@ -95,20 +113,26 @@ async fn write(client: &Client, stored: &StoredTemplate, status: &TemplateStatus
         None => put::<ClusterJobTemplateView>(&Api::all(client.clone()), &reference.name, &body).await,
     };
     match outcome {
-        Ok(()) => debug!(template = %reference, "wrote the status of the template"),
-        Err(error) => warn!(template = %reference, error = %chain(&error), "the status is written later"),
+        Ok(is_written) => {
+            debug!(template = %reference, is_written, "wrote the status of the template");
+            is_written
+        }
+        Err(error) => {
+            warn!(template = %reference, error = %chain(&error), "the status is written later");
+            false
+        }
     }
 }
 
-async fn put<V>(api: &Api<V>, name: &str, body: &serde_json::Value) -> Result<(), Error>
+async fn put<V>(api: &Api<V>, name: &str, body: &serde_json::Value) -> Result<bool, Error>
 where
     V: Resource + Clone + std::fmt::Debug + serde::de::DeserializeOwned,
 {
     let what = "write the status of the template";
     match within(what, api.replace_subresource("status", name, &post_params(), body)).await? {
-        Ok(_) => Ok(()),
+        Ok(_) => Ok(true),
         // It has changed or is gone: its next version is looked at when the watch brings it.
-        Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(()),
+        Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(false),
         Err(source) => Err(Error::Api { what, source: Box::new(source) }),
     }
 }

@@ -1,5 +1,7 @@
 //! Documents in; the Jobs of their JobRequests, and everything that is wrong, out.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -60,8 +62,10 @@ pub fn inspect(documents: Documents, namespace: Option<&str>, run: i32) -> Resul
         .collect();
     let diagnostics = unreadable.into_iter().map(|(source, error)| Diagnostic::of_text(source, error));
     let mut inspected = Inspected { diagnostics: diagnostics.collect(), passed_over, documents: Vec::new() };
+    let mut known = HashMap::new();
     for (document, result) in documents.into_iter().zip(results) {
-        let (request, violations) = judge(&document, result, &templates, namespace, run);
+        let (request, mut violations) = judge(&document, result, &templates, namespace, run);
+        violations.extend(written_again(&document, namespace, &mut known));
         let problems = violations.len();
         let diagnostics = violations.into_iter().map(|violation| diagnostic(&document, violation));
         inspected.diagnostics.extend(diagnostics);
@@ -70,6 +74,38 @@ pub fn inspect(documents: Documents, namespace: Option<&str>, run: i32) -> Resul
     // The order of the checks decides among equals.
     inspected.diagnostics.sort_by_key(|diagnostic| (diagnostic.source.number, diagnostic.at));
     Ok(inspected)
+}
+
+/// A cluster keeps one object of a kind, namespace and name: which of two counts is not guessed here. `known` holds where
+/// each was first written.
+fn written_again(
+    document: &Document,
+    namespace: Option<&str>,
+    known: &mut HashMap<(String, String, String), String>,
+) -> Option<Violation> {
+    let metadata = document.node.entry("metadata").map(|entry| &entry.value)?;
+    let name = metadata.text("name").filter(|name| !name.is_empty())?;
+    let namespace = match document.kind.as_str() {
+        "ClusterJobTemplate" => "",
+        _ => metadata.text("namespace").or(namespace).unwrap_or_default(),
+    };
+    let here = format!("{}:{}", document.source.name, document.node.at.line);
+    let first = match known.entry((document.kind.clone(), namespace.to_owned(), name.to_owned())) {
+        Entry::Vacant(entry) => {
+            entry.insert(here);
+            return None;
+        }
+        Entry::Occupied(entry) => entry.into_mut().clone(),
+    };
+    Some(Violation {
+        path: vec![Step::Key("metadata".to_owned()), Step::Key("name".to_owned())],
+        field: None,
+        part: Part::Value,
+        message: format!(
+            "{} is written twice, at {first} and at {here}, and a cluster keeps only one of them; rename or remove one",
+            document.object()
+        ),
+    })
 }
 
 /// What the API server and then the operator make of a document, and everything that is wrong with it.

@@ -48,7 +48,8 @@ impl Event {
             | EventReason::Lost
             | EventReason::NameTaken
             | EventReason::JobForbidden
-            | EventReason::ChangeRefused => true,
+            | EventReason::ChangeRefused
+            | EventReason::SeveralDefaults => true,
         }
     }
 
@@ -62,7 +63,7 @@ impl Event {
             | EventReason::JobForbidden => "Run",
             EventReason::ChangeRefused => "Change",
             EventReason::Completed | EventReason::Failed | EventReason::Lost => "Record",
-            EventReason::Rejected | EventReason::Clamped => "Compile",
+            EventReason::Rejected | EventReason::Clamped | EventReason::SeveralDefaults => "Compile",
         }
     }
 }

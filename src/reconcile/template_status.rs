@@ -12,13 +12,14 @@ use k8s_openapi::jiff::Timestamp;
 use kube::Resource;
 use serde::Deserialize;
 
+use super::event::Event;
 use super::format::{bounded, whole_seconds};
 use super::observed::{Lenient, trimmed};
-use crate::api::condition::{ConditionType, Reason};
+use crate::api::condition::{ConditionType, EventReason, Reason};
 use crate::api::template::TemplateStatus;
 use crate::api::template_ref::{TemplateKind, TemplateRef};
 use crate::api::{ClusterJobTemplate, JobTemplate, JobTemplateSpec};
-use crate::compile::{Problem, Template, default_of};
+use crate::compile::{Problem, Template, defaults_of};
 
 /// How far apart writes are that only bring the number of requests up to date.
 const COUNT_PAUSE: Duration = Duration::from_secs(60);
@@ -125,21 +126,20 @@ pub fn usage<'a>(
 ) -> BTreeMap<TemplateKey, i64> {
     let mut in_namespace: BTreeMap<&str, i64> = BTreeMap::new();
     let mut usage: BTreeMap<TemplateKey, i64> = BTreeMap::new();
-    let cluster_default = default_in(templates, None);
-    let mut defaults: BTreeMap<&str, Option<TemplateRef>> = BTreeMap::new();
+    let of_cluster = defaults_in(templates, None);
+    let mut defaults: BTreeMap<&str, Vec<TemplateRef>> = BTreeMap::new();
     for (namespace, named) in requests {
         *in_namespace.entry(namespace).or_default() += 1;
-        let own_default = defaults.entry(namespace).or_insert_with(|| default_in(templates, Some(namespace)));
+        let own = defaults.entry(namespace).or_insert_with(|| defaults_in(templates, Some(namespace)));
         let Some(named) = named else { continue };
         // A default that is also named is used once.
-        if Some(named) != cluster_default.as_ref() && Some(named) != own_default.as_ref() {
+        if !of_cluster.contains(named) && !own.contains(named) {
             *usage.entry(scoped(namespace, named)).or_default() += 1;
         }
     }
     for (namespace, count) in in_namespace {
-        let own_default = defaults.get(namespace).cloned().flatten();
-        for default in [cluster_default.clone(), own_default].into_iter().flatten() {
-            *usage.entry(scoped(namespace, &default)).or_default() += count;
+        for default in of_cluster.iter().chain(defaults.get(namespace).into_iter().flatten()) {
+            *usage.entry(scoped(namespace, default)).or_default() += count;
         }
     }
     usage
@@ -150,10 +150,14 @@ fn scoped(namespace: &str, template: &TemplateRef) -> TemplateKey {
     (is_namespaced.then(|| namespace.to_owned()), template.clone())
 }
 
-/// The default of a namespace, or of the cluster.
-fn default_in(templates: &[StoredTemplate], namespace: Option<&str>) -> Option<TemplateRef> {
+/// The defaults of a namespace, or of the cluster, that give anything: the one that gives the values, then those of
+/// which the policy counts.
+fn defaults_in(templates: &[StoredTemplate], namespace: Option<&str>) -> Vec<TemplateRef> {
     let of_scope = templates.iter().filter(|stored| stored.namespace.as_deref() == namespace);
-    default_of(of_scope.map(|stored| &stored.template)).map(|template| template.reference.clone())
+    let all = defaults_of(of_scope.map(|stored| &stored.template)).into_iter().enumerate();
+    all.filter(|(place, template)| *place == 0 || template.policy().is_some() || template.spec.is_err())
+        .map(|(_, template)| template.reference.clone())
+        .collect()
 }
 
 /// Describes `stored` among `templates`, which hold it.
@@ -196,20 +200,48 @@ pub fn describe(
         let message = "it is being deleted: its defaults, presets and policy count for no new run";
         set(ConditionType::InForce, false, Reason::TemplateTerminating, message);
     } else if stored.template.is_default() {
-        let winner = default_in(templates, stored.namespace.as_deref());
-        match winner.filter(|winner| *winner != stored.template.reference) {
-            None => set(ConditionType::InForce, true, Reason::Default, "it is the default of its scope"),
-            Some(winner) => set(
-                ConditionType::InForce,
-                false,
-                Reason::Superseded,
-                &format!(
-                    "{winner} is the default instead: of several, the newest counts (of equally old ones the first by name); defaults, presets and policy of this one count only for requests that name it"
-                ),
-            ),
+        let of_scope = templates.iter().filter(|other| other.namespace == stored.namespace);
+        let defaults = defaults_of(of_scope.map(|stored| &stored.template));
+        let own = &stored.template.reference;
+        match defaults.split_first() {
+            Some((newest, _)) if newest.reference != *own => {
+                let counts = match stored.template.policy() {
+                    Some(_) => "of this one only the policy counts, for every request in scope",
+                    None => {
+                        "nothing of this one counts, because it has no policy, except for requests that name it"
+                    }
+                };
+                let newest = &newest.reference;
+                let message = format!(
+                    "{newest} is the default instead: of several, the newest gives base, containerDefaults and quotas (of equally old ones the first by name); {counts}"
+                );
+                set(ConditionType::InForce, false, Reason::Superseded, &message);
+            }
+            Some((_, others)) if !others.is_empty() => {
+                let names = others.iter().map(|other| other.reference.to_string()).collect::<Vec<_>>();
+                let message = format!(
+                    "it is the newest default of its scope, and gives base, containerDefaults and quotas; of {} only the policies count, beside its own, and the strictest wins",
+                    names.join(", ")
+                );
+                set(ConditionType::InForce, true, Reason::NewestDefault, &message);
+            }
+            _ => set(ConditionType::InForce, true, Reason::Default, "it is the default of its scope"),
         }
     }
     TemplateStatus { observed_generation: stored.template.generation, conditions, requests: Some(requests) }
+}
+
+/// The event of a template that has become one of several defaults.
+#[must_use]
+pub fn event(stored: &TemplateStatus, described: &TemplateStatus) -> Option<Event> {
+    let one_of_several = |status: &TemplateStatus| {
+        let several = [Reason::NewestDefault.as_str(), Reason::Superseded.as_str()];
+        let in_force = status.conditions.iter().find(|one| one.type_ == ConditionType::InForce.as_str())?;
+        several.contains(&in_force.reason.as_str()).then(|| in_force.message.clone())
+    };
+    let message = one_of_several(described)?;
+    (one_of_several(stored).as_ref() != Some(&message))
+        .then(|| Event::new(EventReason::SeveralDefaults, &message))
 }
 
 /// The described status is to be written now; `since` the last write of this process.

@@ -20,6 +20,8 @@ pub(crate) fn tests() -> Vec<Test> {
         requests_are_counted_once_a_minute,
         defaults_and_limits_of_the_cluster,
         the_newest_default_of_a_namespace_wins,
+        a_second_default_switches_nothing_off,
+        a_lock_holds_a_size_and_every_image,
         an_invalid_template_says_so_and_heals,
         a_missing_template_is_named_and_heals,
         a_missing_preset_is_named_and_heals,
@@ -163,7 +165,9 @@ async fn the_newest_default_of_a_namespace_wins(cx: Arc<Cluster>) {
     assert_eq!(condition(&alone, "Ready"), "True Valid");
     a_second_later().await;
     templates.apply("newer", json!({"default": true, "base": {"settings": {"backoffLimit": 2}}})).await;
-    templates.until("newer", "is in force", |status| condition(status, "InForce") == "True Default").await;
+    templates
+        .until("newer", "is in force", |status| condition(status, "InForce") == "True NewestDefault")
+        .await;
     let loser =
         templates.until("zz-older", "is superseded", |s| condition(s, "InForce") == "False Superseded").await;
     assert!(message(&loser, "InForce").starts_with("JobTemplate/newer is the default instead"), "{loser}");
@@ -184,6 +188,160 @@ async fn the_newest_default_of_a_namespace_wins(cx: Arc<Cluster>) {
     // The loser is next in line.
     templates.delete("newer").await;
     templates.until("zz-older", "is in force again", |s| condition(s, "InForce") == "True Default").await;
+}
+
+async fn a_second_default_switches_nothing_off(cx: Arc<Cluster>) {
+    let at = Requests::new(&cx, "several").await;
+    let templates = Templates::in_namespace_of(&at);
+    let _operator = Operator::start(&cx, &at.namespace, &[]);
+    let limits = json!({
+        "default": true,
+        "base": {"settings": {"backoffLimit": 1}},
+        "policy": {"settings": {"parallelism": {"max": 2}}, "locked": ["settings.backoffLimit"]}
+    });
+    templates.apply("limits", limits).await;
+    templates.until("limits", "is in force", |s| condition(s, "InForce") == "True Default").await;
+    at.create("before", spec(&json!({}), &json!({}))).await;
+    at.until_phase("before", 1, "Completed").await;
+    a_second_later().await;
+    templates.apply("newer", json!({"default": true, "base": {"settings": {"backoffLimit": 3}}})).await;
+    let winner = templates
+        .until("newer", "gives the values", |s| condition(s, "InForce") == "True NewestDefault")
+        .await;
+    assert!(
+        message(&winner, "InForce").contains("of JobTemplate/limits only the policies count"),
+        "{winner}"
+    );
+    let loser =
+        templates.until("limits", "still limits", |s| condition(s, "InForce") == "False Superseded").await;
+    assert!(message(&loser, "InForce").contains("only the policy counts"), "{loser}");
+    for name in ["newer", "limits"] {
+        eventually(DEADLINE, &format!("an event tells of {name}"), async || {
+            let events: Api<k8s_openapi::api::events::v1::Event> =
+                Api::namespaced(at.client.clone(), at.namespace.name());
+            let events = events.list(&kube::api::ListParams::default()).await.expect("list events").items;
+            let is_told = events.iter().any(|event| {
+                event.reason.as_deref() == Some("SeveralDefaults")
+                    && event.type_.as_deref() == Some("Warning")
+                    && event.regarding.as_ref().and_then(|about| about.name.as_deref()) == Some(name)
+            });
+            is_told.then_some(())
+        })
+        .await;
+    }
+
+    for (name, more, field) in [
+        ("wide", json!({"settings": {"parallelism": 3}}), "spec.settings.parallelism: "),
+        ("patient", json!({"settings": {"backoffLimit": 6}}), "it stays 3; leave it out"),
+    ] {
+        at.create(name, spec(&json!({}), &more)).await;
+        let status = at.until(name, "is rejected", |status| status["phase"] == "Rejected").await;
+        let said = message(&status, "Accepted");
+        assert!(said.contains(field) && said.contains("JobTemplate/limits"), "{said}");
+    }
+    at.create("fits", spec(&json!({}), &json!({"settings": {"parallelism": 2}}))).await;
+    let status = at.until_phase("fits", 1, "Completed").await;
+    assert_eq!(status["settings"]["backoffLimit"], 3, "the values of the newest");
+    let pins: Vec<_> =
+        status["runs"][0]["templates"].as_array().unwrap().iter().map(|pin| &pin["name"]).collect();
+    assert_eq!(pins, ["newer", "limits"], "both count");
+    at.change("before", json!({"alias": "told"})).await;
+    at.until("before", "says that another template counts", |status| {
+        message(status, "TemplateOutdated")
+            .ends_with("the next run takes JobTemplate/newer generation 1, JobTemplate/limits generation 1")
+    })
+    .await;
+}
+
+async fn a_lock_holds_a_size_and_every_image(cx: Arc<Cluster>) {
+    let at = Requests::new(&cx, "locks").await;
+    let templates = Templates::in_namespace_of(&at);
+    let _operator = Operator::start(&cx, &at.namespace, &[]);
+    let locking = |locked: &[&str]| {
+        json!({
+            "default": true,
+            "base": {"containers": [{"name": "main", "image": "perl:5", "quota": "small"}]},
+            "containerDefaults": {"imagePullPolicy": "IfNotPresent"},
+            "quotas": {"small": {"limits": {"cpu": "1"}}},
+            "policy": {"locked": locked}
+        })
+    };
+    templates.apply("night", locking(&["containers.image", "containers[0].image", "restartPolicy"])).await;
+    let status = templates
+        .until("night", "is invalid", |status| condition(status, "Ready") == "False InvalidTemplate")
+        .await;
+    let said = message(&status, "Ready");
+    assert!(
+        said.contains("spec.policy.locked[0]: containers.image")
+            && said.contains("write containers[NAME].image"),
+        "{said}"
+    );
+    assert!(
+        said.contains("spec.policy.locked[1]: containers[0].image") && !said.contains("locked[2]"),
+        "{said}"
+    );
+
+    let all = [
+        "containers[*].image",
+        "containers[*].imagePullPolicy",
+        "containers[main].quota",
+        "containers[main].resources",
+    ];
+    templates.apply("night", locking(&all)).await;
+    templates.until("night", "is valid", |status| condition(status, "Ready") == "True Valid").await;
+    templates.apply("mine", json!({"quotas": {"small": {"limits": {"cpu": "64"}}}})).await;
+    let request = |containers: Value, more: Value| {
+        let mut request = json!({"templateRef": {"name": "mine"}, "containers": containers});
+        request.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        request
+    };
+    let main = json!([{"name": "main"}]);
+    let evil = json!({"template": {"spec": {"initContainers": [{"name": "more", "image": "evil:1"}]}}});
+    for (name, of, refused) in [
+        (
+            "size",
+            request(json!([{"name": "main", "quota": "small"}]), json!({})),
+            "spec.containers[main].resources: is locked",
+        ),
+        (
+            "image",
+            request(json!([{"name": "main", "image": "evil:1"}]), json!({})),
+            "spec.containers[main].image: is locked",
+        ),
+        (
+            "init",
+            request(main.clone(), json!({"initContainers": [{"name": "more", "image": "evil:1"}]})),
+            "spec.initContainers[more].image: is locked",
+        ),
+        (
+            "sidecar",
+            request(
+                json!([{"name": "main"}, {"name": "more", "image": "evil:1", "sidecar": true}]),
+                json!({}),
+            ),
+            "spec.containers[more].image: is locked",
+        ),
+        (
+            "overridden",
+            request(main.clone(), json!({"overrides": evil})),
+            "spec.overrides.template.spec.initContainers[more].image",
+        ),
+    ] {
+        at.create(name, spec(&json!({}), &of)).await;
+        let status = at.until(name, "is rejected", |status| status["phase"] == "Rejected").await;
+        assert!(message(&status, "Accepted").contains(refused), "{name}: {status}");
+    }
+    let mut plain = spec(&json!({}), &json!({"templateRef": {"name": "mine"}}));
+    plain["containers"] = main;
+    at.create("plain", plain).await;
+    at.until_phase("plain", 1, "Completed").await;
+    let job = at.jobs().get("plain-1").await.unwrap();
+    let container = job.spec.unwrap().template.spec.unwrap().containers[0].clone();
+    assert_eq!(
+        container.resources.unwrap().limits.unwrap()["cpu"].0,
+        "1",
+        "the size of the template that chose it"
+    );
 }
 
 async fn an_invalid_template_says_so_and_heals(cx: Arc<Cluster>) {

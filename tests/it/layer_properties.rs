@@ -27,6 +27,7 @@ pub(crate) fn tests() -> Vec<Trial> {
         the_origin_is_the_layer_that_decided,
         no_policy_can_be_bypassed,
         one_more_policy_never_allows_more,
+        a_second_default_switches_nothing_off,
         what_is_locked_stays,
         every_outcome_is_common,
     ]
@@ -213,7 +214,12 @@ impl World {
     }
 
     fn layers(&self) -> Layers {
-        let templates: Vec<_> = (self.templates().into_iter())
+        self.layers_with(&[])
+    }
+
+    /// The layers, if there are these templates too.
+    fn layers_with(&self, more: &[(&'static str, &Value)]) -> Layers {
+        let templates: Vec<_> = (self.templates().into_iter().chain(more.iter().copied()))
             .map(|(origin, spec)| {
                 let (kind, name) = origin.split_once('/').unwrap();
                 let kind: TemplateKind = serde_json::from_value(json!(kind)).unwrap();
@@ -233,8 +239,12 @@ impl World {
     }
 
     fn compile(&self) -> Result<Compiled, Problems> {
+        self.compile_over(&self.layers())
+    }
+
+    fn compile_over(&self, layers: &Layers) -> Result<Compiled, Problems> {
         let identity = Identity { name: "a", namespace: None, uid: None, generation: None, handled: None };
-        compile(&identity, &self.spec(), &self.layers(), 1)
+        compile(&identity, &self.spec(), layers, 1)
     }
 
     fn policies(&self) -> impl Iterator<Item = (&'static str, &Value)> {
@@ -491,7 +501,7 @@ fn held(path: &str, job: &Value, names: Option<&[String]>) -> Value {
         container
     };
     let is_below = |name: &str| names.is_none_or(|names| names.iter().any(|known| known == name));
-    let named = |list: &Value, name: &str| {
+    let item_of = |list: &Value, name: &str| {
         list.as_array().into_iter().flatten().find(|item| item["name"] == name).cloned().unwrap_or_default()
     };
     let or_empty = |value: &Value| if value.is_null() { json!({}) } else { value.clone() };
@@ -511,14 +521,14 @@ fn held(path: &str, job: &Value, names: Option<&[String]>) -> Value {
             labels
         }
         "labels.tier" => spec["template"]["metadata"]["labels"]["tier"].clone(),
-        "volumes[data]" => named(&pod["volumes"], "data"),
+        "volumes[data]" => item_of(&pod["volumes"], "data"),
         "containers" | "containers[*]" => every(&is_below, &whole),
         "containers[main]" => every(&|name| name == "main" && is_below(name), &whole),
         "containers[main].image" => every(&|name| name == "main", &|c| c["image"].clone()),
         "containers[*].image" => every(&|_| true, &|c| c["image"].clone()),
         "containers[*].imagePullPolicy" => every(&|_| true, &|c| c["imagePullPolicy"].clone()),
         "containers[main].command" => every(&|name| name == "main", &|c| c["command"].clone()),
-        "containers[main].env[A]" => every(&|name| name == "main", &|c| named(&c["env"], "A")),
+        "containers[main].env[A]" => every(&|name| name == "main", &|c| item_of(&c["env"], "A")),
         "containers[main].resources" => every(&|name| name == "main", &|c| amounts(&c["resources"])),
         "containers[*].resources.limits.cpu" => {
             every(&|_| true, &|c| json!(milli(&c["resources"]["limits"]["cpu"])))
@@ -575,6 +585,22 @@ proptest! {
         };
         if let Some(stricter) = stricter(&world) && stricter.compile().is_ok() {
             prop_assert!(world.compile().is_ok(), "{:?}", world.compile());
+        }
+    }
+
+    /// All are equally old, so the first by name gives the values: `aa` takes them over, `zz` adds its policy alone.
+    fn a_second_default_switches_nothing_off(world in world(), origin in one_of(vec!["ClusterJobTemplate/aa", "ClusterJobTemplate/zz", "JobTemplate/aa", "JobTemplate/zz"]), second in template()) {
+        let layers = world.layers_with(&[(origin, &second)]);
+        if let Ok(compiled) = world.compile_over(&layers) {
+            let second = (origin, &second["policy"]);
+            let is_binding = second.1.is_object() && enforcement(second.1) != "Warn";
+            for (origin, policy) in world.policies().chain(is_binding.then_some(second)) {
+                prop_assert!(!breaks(policy, &compiled.job, &compiled.settings), "{} is broken", origin);
+            }
+            for (kind, spec) in [("ClusterJobTemplate", &world.cluster), ("JobTemplate", &world.namespace)] {
+                let is_behind = origin.starts_with(kind) && origin.ends_with("zz") && spec.is_some();
+                prop_assert!(!is_behind || world.compile().is_ok(), "{:?}", world.compile());
+            }
         }
     }
 

@@ -38,6 +38,9 @@ pub(super) struct Explanation {
     /// Defaults that are being deleted, and so do not lie below it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) terminating: Vec<TemplateRef>,
+    /// Defaults of which only the policy counts, because newer ones give the values.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) policies_of: Vec<TemplatePin>,
     pub(super) fields: Vec<Field>,
     /// Numbers that policies have clamped.
     pub(super) clamped: Vec<Clamp>,
@@ -109,7 +112,8 @@ impl Explanation {
             namespace: None,
             at: None,
             valid: compiled.is_some(),
-            templates: layers.pins(),
+            templates: layers.templates.iter().map(|template| template.pin()).collect(),
+            policies_of: layers.superseded.iter().map(|other| other.template.pin()).collect(),
             terminating: layers.terminating_defaults(),
             fields,
             clamped: compiled.map(|compiled| compiled.clamped.clone()).unwrap_or_default(),

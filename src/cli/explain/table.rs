@@ -6,6 +6,7 @@ use serde_json::Value;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::report::{Explanation, Field, Place};
+use crate::api::status::TemplatePin;
 use crate::printable::excerpt;
 
 /// Maximum width of a value, in columns of a terminal; `-o json` shows all of it.
@@ -24,10 +25,16 @@ pub(super) fn text(explanation: &Explanation) -> String {
         let _ = write!(text, ", {}", place(at));
     }
     text.push('\n');
-    let below: Vec<String> =
-        templates.iter().map(|template| format!("{}/{}", template.kind, template.name)).collect();
+    let names = |pins: &[TemplatePin]| -> Vec<String> {
+        pins.iter().map(|template| format!("{}/{}", template.kind, template.name)).collect()
+    };
+    let below = names(templates);
     let below = if below.is_empty() { "none".to_owned() } else { below.join(" < ") };
-    let _ = writeln!(text, "templates: {below}\n");
+    let _ = writeln!(text, "templates: {below}");
+    if !explanation.policies_of.is_empty() {
+        let _ = writeln!(text, "policies also of: {}", names(&explanation.policies_of).join(", "));
+    }
+    text.push('\n');
     text += &table(fields);
 
     let notes: Vec<String> = (explanation.clamped.iter())

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 pub use origin::Origin;
-pub use select::{Fate, Template, default_of, select};
+pub use select::{Fate, Superseded, Template, defaults_of, select};
 pub(super) use shape::Shape;
 pub use tree::Decided;
 pub(super) use tree::{Tree, join};
@@ -23,6 +23,7 @@ pub(super) use tree::{Tree, join};
 use super::problem::Problem;
 use crate::api::container::{Container, ImagePullPolicy};
 use crate::api::job_request::RestartPolicy;
+use crate::api::policy::Policy;
 use crate::api::settings::{CompletionMode, Settings};
 use crate::api::status::TemplatePin;
 use crate::api::template::OWN_FIELDS;
@@ -30,13 +31,15 @@ use crate::api::template_ref::TemplateRef;
 use crate::api::{JobRequestSpec, JobTemplateSpec};
 use quota::Presets;
 
-/// What lies below a request.
+/// What lies below a request. Policies of all templates count, values of those in `templates`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Layers {
     /// The defaults of the program itself.
     pub builtin: Builtin,
     /// Templates, lowest first.
     pub templates: Vec<Arc<Template>>,
+    /// Defaults of which only the policy counts.
+    pub superseded: Vec<Superseded>,
     /// Every template of the cluster and of the request's namespace, those above included.
     pub in_scope: Vec<Arc<Template>>,
     /// The template that the request names.
@@ -106,10 +109,29 @@ pub(super) struct Merged {
 }
 
 impl Layers {
-    /// What a run notes of the templates, lowest first.
+    /// What a run notes of the templates, lowest first, then of those of which only the policy counts.
     #[must_use]
     pub fn pins(&self) -> Vec<TemplatePin> {
-        self.templates.iter().map(|template| template.pin()).collect()
+        let mut pins: Vec<_> = self.templates.iter().map(|template| template.pin()).collect();
+        for Superseded { template, .. } in &self.superseded {
+            let pin = template.pin();
+            if !pins.contains(&pin) {
+                pins.push(pin);
+            }
+        }
+        pins
+    }
+
+    /// The policies that count, lowest layer first, each with the highest layer that is not nearer than it.
+    pub(super) fn policies(&self) -> Vec<(usize, &Arc<Template>, &Policy)> {
+        let values = self.templates.iter().enumerate();
+        let others = self.superseded.iter().map(|other| (other.layer, &other.template));
+        let mut policies: Vec<_> = values
+            .chain(others)
+            .filter_map(|(layer, template)| Some((layer, template, template.policy()?)))
+            .collect();
+        policies.sort_by_key(|(layer, ..)| *layer);
+        policies
     }
 
     /// Where a container's last words come from: the nearest template that says so wins.

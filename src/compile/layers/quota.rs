@@ -50,8 +50,8 @@ impl<'a> Presets<'a> {
         let Some(name) = container.get("quota").and_then(Tree::value).and_then(|value| value.as_str()) else {
             return;
         };
-        let known = self.0.get(name).into_iter().flatten();
-        let Some(Preset { template, quota, .. }) = known.filter(|preset| preset.layer <= layer).last() else {
+        let mut known = self.0.get(name).into_iter().flatten();
+        let Some(Preset { template, quota, .. }) = known.rfind(|preset| preset.layer <= layer) else {
             problems.push(self.unknown(name, layer, field));
             return;
         };

@@ -1,4 +1,5 @@
-//! Which templates lie below a request: the default of the cluster, that of the namespace, and the one it names.
+//! Which templates lie below a request: the default of the cluster, that of the namespace, and the one it names. Of
+//! several defaults in one scope the newest gives the values, and the policies of all count.
 
 use std::cmp::Reverse;
 use std::sync::Arc;
@@ -6,7 +7,8 @@ use std::sync::Arc;
 use k8s_openapi::jiff::Timestamp;
 
 use super::{Builtin, Layers};
-use crate::api::status::TemplatePin;
+use crate::api::policy::Policy;
+use crate::api::status::{MAX_TEMPLATES, TemplatePin};
 use crate::api::template_ref::{TemplateKind, TemplateRef};
 use crate::api::{JobRequestSpec, JobTemplateSpec};
 use crate::compile::problem::Problem;
@@ -40,6 +42,12 @@ impl Template {
         }
     }
 
+    /// Its policy, if it has one and can be read.
+    #[must_use]
+    pub fn policy(&self) -> Option<&Policy> {
+        self.spec.as_ref().ok()?.policy.as_ref()
+    }
+
     /// It wants to lie below every request in scope. One that cannot be read may have wanted to.
     #[must_use]
     pub fn is_default(&self) -> bool {
@@ -47,14 +55,23 @@ impl Template {
     }
 }
 
-/// The default among the templates of one scope: the newest, of equally old ones the first by name. One that is being
-/// deleted is none.
+/// The defaults among the templates of one scope, the one that gives the values first: the newest, of equally old ones
+/// the first by name. One that is being deleted is none.
 #[must_use]
-pub fn default_of<'a>(templates: impl IntoIterator<Item = &'a Arc<Template>>) -> Option<&'a Arc<Template>> {
-    templates
-        .into_iter()
-        .filter(|template| template.is_default() && !template.is_terminating)
-        .min_by_key(|template| (Reverse(template.created), &template.reference.name))
+pub fn defaults_of<'a>(templates: impl IntoIterator<Item = &'a Arc<Template>>) -> Vec<&'a Arc<Template>> {
+    let wanted = |template: &&Arc<Template>| template.is_default() && !template.is_terminating;
+    let mut defaults: Vec<_> = templates.into_iter().filter(wanted).collect();
+    defaults.sort_by_key(|template| (Reverse(template.created), &template.reference.name));
+    defaults
+}
+
+/// A default that a newer one of its scope supersedes: of it only the policy counts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Superseded {
+    /// The default.
+    pub template: Arc<Template>,
+    /// The place among the layers of the one that supersedes it. Locks hold what the layers up to there say.
+    pub layer: usize,
 }
 
 /// Gathers the layers below `spec` from the templates of the cluster and of its namespace, in any order.
@@ -69,28 +86,63 @@ pub fn select(builtin: Builtin, spec: &JobRequestSpec, templates: &[Arc<Template
         }
         found.filter(|found| !found.is_terminating)
     });
-    let defaults =
-        [TemplateKind::ClusterJobTemplate, TemplateKind::JobTemplate].map(|kind| default_of(of(kind)));
-    let mut chosen = Vec::new();
-    for template in defaults.into_iter().chain([named]).flatten() {
-        match &template.spec {
-            // A default that is named, too. With another default in between it lies above and below that: its locks
-            // hold for the other one, its values come before those.
-            Ok(_) if chosen.last().is_some_and(|last| Arc::ptr_eq(last, template)) => {}
-            Ok(_) => chosen.push(Arc::clone(template)),
-            // Going on without it would go on without its policy.
-            Err(error) => problems.push(Problem::new(
-                template.reference.to_string(),
-                format!("the stored template does not fit the schema of this version: {error}; mend that field and apply it again"),
-            )),
+    let mut chosen: Vec<Arc<Template>> = Vec::new();
+    let mut superseded: Vec<Superseded> = Vec::new();
+    for kind in [TemplateKind::ClusterJobTemplate, TemplateKind::JobTemplate] {
+        let defaults = defaults_of(of(kind));
+        let Some((newest, others)) = defaults.split_first() else { continue };
+        chosen.extend(readable(newest, &mut problems));
+        for other in others {
+            if readable(other, &mut problems).is_some_and(|other| other.policy().is_some()) {
+                let layer = chosen.len().saturating_sub(1);
+                superseded.push(Superseded { template: Arc::clone(other), layer });
+            }
         }
     }
-    Layers {
+    if let Some(named) = named {
+        // A default that is named, too, counts once. With another default in between it counts in both places: its
+        // locks hold for the other one, its values come before those.
+        let last = chosen.len().saturating_sub(1);
+        superseded.retain(|other| !(Arc::ptr_eq(&other.template, named) && other.layer == last));
+        if !chosen.last().is_some_and(|last| Arc::ptr_eq(last, named)) {
+            chosen.extend(readable(named, &mut problems));
+        }
+    }
+    let layers = Layers {
         builtin,
         templates: chosen,
+        superseded,
         in_scope: templates.to_vec(),
         named: spec.template_ref.clone(),
         problems,
+    };
+    let count = layers.pins().len();
+    if count <= MAX_TEMPLATES {
+        return layers;
+    }
+    let problem = Problem::new(
+        "spec",
+        format!(
+            "{count} templates in scope would count for it, and at most {MAX_TEMPLATES} can; have `default: true` taken out of some of them"
+        ),
+    );
+    Layers { problems: [layers.problems, vec![problem]].concat(), ..layers }
+}
+
+/// `template`, unless it cannot be read: going on without it would go on without its policy.
+fn readable(template: &Arc<Template>, problems: &mut Vec<Problem>) -> Option<Arc<Template>> {
+    match &template.spec {
+        Ok(_) => Some(Arc::clone(template)),
+        Err(error) => {
+            let name = template.reference.to_string();
+            if !problems.iter().any(|problem| problem.field == name) {
+                problems.push(Problem::new(
+                    name,
+                    format!("the stored template does not fit the schema of this version: {error}; mend that field and apply it again"),
+                ));
+            }
+            None
+        }
     }
 }
 

@@ -26,7 +26,7 @@ pub(in crate::compile) const SETTINGS: [&str; 10] = [
 /// The values which `lock` holds in `job`, by their path below the spec of a Job.
 pub(super) fn held(lock: &LockPath, job: &Value) -> BTreeMap<String, Value> {
     let mut held = BTreeMap::new();
-    if let Some((list, containers, within)) = lock.into_containers() {
+    if let Some((list, containers, within)) = lock.containers() {
         of_containers(job, list, containers, within, &mut held);
         return held;
     }
@@ -70,7 +70,7 @@ pub(super) fn held(lock: &LockPath, job: &Value) -> BTreeMap<String, Value> {
 
 /// Containers of `job` that are not in `before` and that `lock` is about: the path of each, and what the lock holds of it.
 pub(super) fn added(lock: &LockPath, before: &Value, job: &Value) -> Vec<(String, BTreeMap<String, Value>)> {
-    let Some((list, containers, within)) = lock.into_containers() else { return Vec::new() };
+    let Some((list, containers, within)) = lock.containers() else { return Vec::new() };
     let names = |job: &Value| {
         let mut all = BTreeMap::new();
         of_containers(job, "containers", Containers::Every, &[Step::Field("name".to_owned())], &mut all);

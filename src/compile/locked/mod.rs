@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 
 use super::check::Valid;
 use super::job;
-use super::layers::{self, Below, Layers, Template, Tree, join};
+use super::layers::{self, Below, Layers, Tree, join};
 use super::policy::Clamp;
 use super::problem::Problem;
 use super::quantity::Amount;
@@ -45,7 +45,7 @@ impl Locked {
 pub(super) fn judge(valid: &Valid, layers: &Layers) -> Locked {
     let mut locked = Locked::default();
     let merged = valid.merged();
-    for (index, template, policy) in policies(layers) {
+    for (index, template, policy) in layers.policies() {
         let origin = template.reference.to_string();
         for problem in holding_nothing(policy) {
             locked.denied.push(Problem::new(format!("{origin} {}", problem.field), problem.message));
@@ -80,11 +80,11 @@ pub(super) fn judge(valid: &Valid, layers: &Layers) -> Locked {
 pub(super) fn judge_cuts(cuts: &[Clamp], layers: &Layers) -> Locked {
     let mut locked = Locked::default();
     let level = |name: &str| {
-        policies(layers)
+        (layers.policies().into_iter())
             .find(|(_, template, _)| template.reference.to_string() == name)
             .map(|(index, ..)| index)
     };
-    for (index, template, policy) in policies(layers) {
+    for (index, template, policy) in layers.policies() {
         let origin = template.reference.to_string();
         let locks = policy.locked.iter().flatten().filter_map(|path| LockPath::parse(path).ok());
         let found = locks.flat_map(|lock| {
@@ -118,13 +118,6 @@ pub(super) fn holding_nothing(policy: &Policy) -> Vec<Problem> {
             Some(Problem::new(format!("spec.policy.locked[{index}]"), message))
         })
         .collect()
-}
-
-/// The policies that count, lowest layer first, each with the highest layer that is not nearer than it.
-fn policies(layers: &Layers) -> impl Iterator<Item = (usize, &Template, &Policy)> {
-    layers.templates.iter().enumerate().filter_map(|(index, template)| {
-        Some((index, template.as_ref(), template.spec.as_ref().ok()?.policy.as_ref()?))
-    })
 }
 
 /// A value that is not what a lock keeps it.
@@ -173,7 +166,7 @@ fn shown(value: &Value) -> String {
 /// What of the merged spec is not as `below` has it, and is held by `lock`.
 fn changes<'a>(lock: &LockPath, below: &'a Below, merged: &'a Tree) -> Vec<Change<'a>> {
     let mut found = Vec::new();
-    let Some((list, containers, within)) = lock.into_containers() else {
+    let Some((list, containers, within)) = lock.containers() else {
         walk(lock.steps(), Some(&below.spec), Some(merged), "", &mut found);
         return found;
     };
@@ -314,8 +307,7 @@ impl Overridden {
             return overrides.map(|overrides| refuse(overrides.field.clone(), "leave them out")).collect();
         }
         // Containers that overrides add get none of the defaults which the lock holds for every other one.
-        let default =
-            lock.into_containers().map_or(Value::Null, |(.., within)| default(&below.container, within));
+        let default = lock.containers().map_or(Value::Null, |(.., within)| default(&below.container, within));
         let kept = in_job::held(lock, first);
         let mut before = (kept.clone(), first);
         let mut found = Vec::new();

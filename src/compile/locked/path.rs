@@ -132,7 +132,7 @@ impl LockPath {
     }
 
     /// The list of containers that it goes into, which of them it is about, and the steps within each.
-    pub(super) fn into_containers(&self) -> Option<(&str, Containers<'_>, &[Step])> {
+    pub(super) fn containers(&self) -> Option<(&str, Containers<'_>, &[Step])> {
         let (list, rest) = self.steps.split_first()?;
         let Step::Field(list) = list else { return None };
         if list != "containers" && list != "initContainers" {
@@ -150,7 +150,7 @@ impl LockPath {
     pub(super) fn covers(&self, path: &str) -> bool {
         let Some(tokens) = tokens(path) else { return false };
         let names: Vec<&str> = tokens.iter().map(Token::text).collect();
-        match (self.into_containers(), names.as_slice()) {
+        match (self.containers(), names.as_slice()) {
             (Some((list, containers, within)), [of, name, field @ ..]) => {
                 let is_in_list = list == *of || (list == "containers" && *of == "initContainers");
                 is_in_list && containers.include(name) && is_prefix(within, field)
@@ -225,7 +225,7 @@ fn check_key(text: &str, read: &str, list: &str, key: &str) -> Result<(), String
     } else {
         format!("write {read}[{}] for one, or {read}[*] for every one", form.example())
     };
-    Err(format!("{text}: nothing in {read} can be called {key:?}, so this holds nothing; {way_out}"))
+    Err(format!("{text}: nothing in {read} can be called `{key}`, so this holds nothing; {way_out}"))
 }
 
 /// What the keys of a list or map look like.
@@ -349,7 +349,7 @@ mod tests {
             ("containers[\"main\"].image", "write containers[main], without quotes and blanks"),
             ("containers['main'].image", "write containers[main], without quotes and blanks"),
             ("containers[ main ].image", "write containers[main], without quotes and blanks"),
-            ("containers[Main].image", "nothing in containers can be called \"Main\""),
+            ("containers[Main].image", "nothing in containers can be called `Main`"),
             ("containers[].image", "nothing in containers can be called"),
             ("containers[main].name", "lock containers[main]"),
             ("containers[main].command[0]", "containers[main].command is replaced as a whole"),
@@ -365,7 +365,7 @@ mod tests {
             ("imagePullSecrets.registry", "is a list"),
             ("volumes[data].emptyDir.medium", "lock volumes[data].emptyDir"),
             ("overrides.template", "lock overrides"),
-            ("labels[a b]", "nothing in labels can be called \"a b\""),
+            ("labels[a b]", "nothing in labels can be called `a b`"),
         ] {
             let refused = LockPath::parse(bad).unwrap_err();
             assert!(refused.starts_with(bad) && refused.contains(way_out), "{bad}: {refused}");
