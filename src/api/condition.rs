@@ -62,7 +62,7 @@ spelled! {
         /// The API server refuses a patch or delete of a Job that is due; the operator retries; absent when not true.
         ChangeRefused,
         /// On a template: its values are the defaults of its scope.
-        InForce,
+        Effective,
     }
 }
 
@@ -150,10 +150,10 @@ spelled! {
         InvalidTemplate,
         /// On a template: it is the default of its scope.
         Default,
-        /// On a template: it is the newest of several defaults of its scope, and gives the values; the policies of all
-        /// count.
+        /// On a template: it is the newest of several defaults of its scope, and supplies the values; the policies of
+        /// all count.
         NewestDefault,
-        /// On a template: a newer default gives the values instead; of this one only the policy counts.
+        /// On a template: a newer default supplies the values instead; of this one only the policy counts.
         Superseded,
         /// The active run is being stopped for a newer one.
         Replacing,
@@ -307,6 +307,6 @@ spelled! {
         /// The API server refuses a patch or delete of a Job for now.
         ChangeRefused,
         /// On a template: its scope has several defaults.
-        SeveralDefaults,
+        MultipleDefaults,
     }
 }

@@ -11,7 +11,7 @@ use super::template_ref::TemplateKind;
 
 /// Maximum number of records of runs that are kept.
 pub const MAX_RUNS: usize = 25;
-/// Most templates that count for one run.
+/// Maximum number of templates that count for one run.
 pub const MAX_TEMPLATES: usize = 16;
 
 /// Observed state of a JobRequest, written by the operator only.

@@ -52,9 +52,9 @@ pub const OWN_FIELDS: [&str; 5] = ["alias", "description", "templateRef", "suspe
         description = "Why, in one word"
     ),
     printcolumn(
-        name = "InForce",
+        name = "Effective",
         type_ = "string",
-        json_path = ".status.conditions[?(@.type==\"InForce\")].reason",
+        json_path = ".status.conditions[?(@.type==\"Effective\")].reason",
         description = "Of a default: Default, NewestDefault (older ones add their policies) or Superseded (only its policy counts)"
     ),
     printcolumn(
@@ -71,8 +71,8 @@ pub struct JobTemplateSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1000))]
     pub description: Option<String>,
-    /// True: lies below every JobRequest in scope (the namespace, or the cluster) without being named. Of several,
-    /// the newest gives base, containerDefaults and quotas (equally old: the first by name), and the policies of all
+    /// True: applies to every JobRequest in scope (the namespace, or the cluster) without being named. Of several, the
+    /// newest supplies base, containerDefaults and quotas (equally old: the first by name), and the policies of all
     /// count together; their status says so. Default: false.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub default: Option<bool>,
@@ -128,8 +128,9 @@ pub struct TemplateStatus {
     /// metadata.generation that this status describes; -1: not observed yet.
     #[serde(default = "status::unobserved")]
     pub observed_generation: i64,
-    /// Ready: the template is valid. Stalled: it is not, and requests in scope are rejected. InForce: its values are
-    /// the defaults of its scope; False says which template gives them instead, and that its policy counts still.
+    /// Ready: the template is valid. Stalled: it is not, and requests in scope are rejected. Effective: its values are
+    /// the defaults of its scope; if False, the message says which template supplies them instead; its policy still
+    /// counts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "status::condition_list")]
     pub conditions: Vec<Condition>,
@@ -195,9 +196,9 @@ fn without(mut schema: Schema, fields: &[&str]) -> Schema {
         description = "Why, in one word"
     ),
     printcolumn(
-        name = "InForce",
+        name = "Effective",
         type_ = "string",
-        json_path = ".status.conditions[?(@.type==\"InForce\")].reason",
+        json_path = ".status.conditions[?(@.type==\"Effective\")].reason",
         description = "Of a default: Default, NewestDefault (older ones add their policies) or Superseded (only its policy counts)"
     ),
     printcolumn(

@@ -18,7 +18,8 @@ use crate::api::settings::{self, CompletionMode, ExitCodeOperator, PodFailureAct
 use crate::api::status::{HandledRerun, TemplatePin};
 use crate::api::{JobRequestSpec, labels};
 
-/// The Job of run `run`, made from `valid`; `written` is the spec as its user wrote it, `templates` what lay below it.
+/// The Job of run `run`, made from `valid`; `written` is the spec as its user wrote it, `templates` those
+/// that apply to it.
 pub(super) fn build(
     identity: &Identity<'_>,
     written: &JobRequestSpec,
@@ -73,7 +74,7 @@ pub(super) fn spec_of(valid: &Valid, count: usize) -> JobSpec {
     job_spec
 }
 
-/// Notes on `job`, once nothing changes it any more, what it holds in the fields that may change while it lives.
+/// Records on `job`, once nothing changes it any more, the values of the fields that may change while it exists.
 pub(super) fn note_in_place(job: &mut Job, written: &JobRequestSpec) -> InPlace {
     let in_place = InPlace::of(job, written);
     job.metadata
@@ -151,7 +152,7 @@ fn job_spec(settings: &settings::Settings) -> JobSpec {
     }
 }
 
-/// The native mode. A work queue is a native Job whose completions are left out.
+/// The native mode. A work queue is a native Job without completions.
 const fn completion_mode(mode: CompletionMode) -> Option<&'static str> {
     match mode {
         CompletionMode::NonIndexed => Some("NonIndexed"),

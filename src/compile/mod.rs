@@ -1,12 +1,12 @@
 //! From YAML to Job, without knowing the cluster.
 //!
-//! [`compile`] takes a request, the layers below it and the number of a run; it returns the Job of that run or every
-//! problem that is in the way. It is pure: the controller and every other front end call this one function, so that
+//! [`compile`] takes a request, the layers that apply to it and the number of a run; it returns the Job of that run, or
+//! every problem that prevents it. It is pure: the controller and every other front end call this one function, so that
 //! what one shows is what the other creates.
 //!
 //! The steps, each a file: [`layers`] merges, [`check`] judges what only the merged spec shows, [`job`] and [`pod`]
-//! build, [`policy`] judges what was built. [`provenance()`] tells where each value comes from, [`digest`] whether a spec
-//! asks for a new run.
+//! build, [`policy`] judges what was built. [`provenance()`] says where each value comes from, [`digest`] whether a
+//! spec requires a new run.
 
 mod check;
 pub mod digest;
@@ -41,7 +41,7 @@ use layers::{Merged, Overrides, Tree};
 use locked::Locked;
 use policy::{Clamp, Named};
 
-/// A Job and what is worth knowing about it.
+/// A Job, and the facts about it that the status shows.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Compiled {
     /// The Job as it is created.
@@ -50,15 +50,15 @@ pub struct Compiled {
     pub in_place: InPlace,
     /// The settings in force, defaults included.
     pub settings: EffectiveSettings,
-    /// What starts a run and how many Jobs stay, defaults included.
+    /// What starts a run and how many Jobs are kept, defaults included.
     pub run_policy: RunPolicy,
-    /// The templates that lie below it, lowest first.
+    /// The templates that apply to it, lowest precedence first.
     pub templates: Vec<TemplatePin>,
-    /// Defaults that are being deleted, and so do not lie below it any more.
+    /// Defaults that are being deleted, and so no longer apply to it.
     pub terminating: Vec<TemplateRef>,
-    /// Numbers that policies have cut.
+    /// Numbers that policies have clamped.
     pub clamped: Vec<Clamp>,
-    /// What policies warn of.
+    /// What policies warn about.
     pub warned: Vec<Problem>,
     tree: Tree,
     overrides: Vec<Overrides>,
@@ -71,7 +71,7 @@ impl Compiled {
         provenance::rows(&self.tree, &self.overrides, &self.clamped)
     }
 
-    /// The values which the user did not write, the first [`MAX_DEFAULTED`] by path.
+    /// The values that the user did not write, the first [`MAX_DEFAULTED`] by path.
     #[must_use]
     pub fn defaulted(&self) -> Vec<Defaulted> {
         self.provenance()
@@ -83,7 +83,7 @@ impl Compiled {
     }
 }
 
-/// What is wrong with a template by itself. What only a request in scope can show is told there.
+/// What is wrong with a template by itself. What only a request in scope can show is reported there.
 #[must_use]
 pub fn check_template(template: &Template) -> Vec<Problem> {
     let spec = match &template.spec {
@@ -92,7 +92,7 @@ pub fn check_template(template: &Template) -> Vec<Problem> {
             return vec![Problem::new(
                 "spec",
                 format!(
-                    "does not fit the schema of this version: {error}; mend that field and apply it again"
+                    "does not fit the schema of this version: {error}; fix that field and apply it again"
                 ),
             )];
         }
@@ -108,7 +108,7 @@ pub fn check_template(template: &Template) -> Vec<Problem> {
 /// Compiles the Job of run `run` (counted from 1) of a request.
 ///
 /// # Errors
-/// Every problem that keeps the merged spec from becoming a Job. What Kubernetes itself validates is not among them.
+/// Every problem that prevents the merged spec from becoming a Job. What Kubernetes itself validates is not included.
 pub fn compile(
     identity: &Identity<'_>,
     spec: &JobRequestSpec,
@@ -156,7 +156,7 @@ pub fn compile(
     })
 }
 
-/// The settings in force. Overrides lie above the settings, so the Job itself tells what they came to.
+/// The settings in force. Overrides take precedence over the settings, so they are read from the Job itself.
 fn effective(job: &Job, valid: &check::Valid) -> EffectiveSettings {
     let merged = &valid.merged().settings;
     let in_force = job.spec.as_ref();

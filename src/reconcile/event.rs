@@ -49,7 +49,7 @@ impl Event {
             | EventReason::NameTaken
             | EventReason::JobForbidden
             | EventReason::ChangeRefused
-            | EventReason::SeveralDefaults => true,
+            | EventReason::MultipleDefaults => true,
         }
     }
 
@@ -63,7 +63,7 @@ impl Event {
             | EventReason::JobForbidden => "Run",
             EventReason::ChangeRefused => "Change",
             EventReason::Completed | EventReason::Failed | EventReason::Lost => "Record",
-            EventReason::Rejected | EventReason::Clamped | EventReason::SeveralDefaults => "Compile",
+            EventReason::Rejected | EventReason::Clamped | EventReason::MultipleDefaults => "Compile",
         }
     }
 }

@@ -198,7 +198,7 @@ pub fn describe(
     }
     if stored.template.is_default() && stored.template.is_terminating {
         let message = "it is being deleted: its defaults, presets and policy count for no new run";
-        set(ConditionType::InForce, false, Reason::TemplateTerminating, message);
+        set(ConditionType::Effective, false, Reason::TemplateTerminating, message);
     } else if stored.template.is_default() {
         let of_scope = templates.iter().filter(|other| other.namespace == stored.namespace);
         let defaults = defaults_of(of_scope.map(|stored| &stored.template));
@@ -215,7 +215,7 @@ pub fn describe(
                 let message = format!(
                     "{newest} is the default instead: of several, the newest gives base, containerDefaults and quotas (of equally old ones the first by name); {counts}"
                 );
-                set(ConditionType::InForce, false, Reason::Superseded, &message);
+                set(ConditionType::Effective, false, Reason::Superseded, &message);
             }
             Some((_, others)) if !others.is_empty() => {
                 let names = others.iter().map(|other| other.reference.to_string()).collect::<Vec<_>>();
@@ -223,9 +223,9 @@ pub fn describe(
                     "it is the newest default of its scope, and gives base, containerDefaults and quotas; of {} only the policies count, beside its own, and the strictest wins",
                     names.join(", ")
                 );
-                set(ConditionType::InForce, true, Reason::NewestDefault, &message);
+                set(ConditionType::Effective, true, Reason::NewestDefault, &message);
             }
-            _ => set(ConditionType::InForce, true, Reason::Default, "it is the default of its scope"),
+            _ => set(ConditionType::Effective, true, Reason::Default, "it is the default of its scope"),
         }
     }
     TemplateStatus { observed_generation: stored.template.generation, conditions, requests: Some(requests) }
@@ -236,12 +236,13 @@ pub fn describe(
 pub fn event(stored: &TemplateStatus, described: &TemplateStatus) -> Option<Event> {
     let one_of_several = |status: &TemplateStatus| {
         let several = [Reason::NewestDefault.as_str(), Reason::Superseded.as_str()];
-        let in_force = status.conditions.iter().find(|one| one.type_ == ConditionType::InForce.as_str())?;
-        several.contains(&in_force.reason.as_str()).then(|| in_force.message.clone())
+        let effective =
+            status.conditions.iter().find(|one| one.type_ == ConditionType::Effective.as_str())?;
+        several.contains(&effective.reason.as_str()).then(|| effective.message.clone())
     };
     let message = one_of_several(described)?;
     (one_of_several(stored).as_ref() != Some(&message))
-        .then(|| Event::new(EventReason::SeveralDefaults, &message))
+        .then(|| Event::new(EventReason::MultipleDefaults, &message))
 }
 
 /// The described status is to be written now; `since` the last write of this process.

@@ -89,8 +89,8 @@ async fn everything(cx: &Cluster, at: &Requests) {
         cx.kubectl(&["create", "-n", at.namespace.name(), "-f", &manifest.display().to_string()]);
     }
     for (kind, name) in [("clusterjobtemplate", "all"), ("jobtemplate", "own")] {
-        let in_force = "--for=condition=InForce";
-        cx.kubectl(&["wait", "-n", at.namespace.name(), in_force, kind, name, "--timeout=60s"]);
+        let effective = "--for=condition=Effective";
+        cx.kubectl(&["wait", "-n", at.namespace.name(), effective, kind, name, "--timeout=60s"]);
     }
 
     // Templates that are made anew: whether they really are is asked before a run is made of it.

@@ -161,16 +161,17 @@ async fn the_newest_default_of_a_namespace_wins(cx: Arc<Cluster>) {
     let _operator = Operator::start(&cx, &at.namespace, &[]);
     templates.apply("zz-older", json!({"default": true, "base": {"settings": {"backoffLimit": 1}}})).await;
     let alone =
-        templates.until("zz-older", "is in force", |s| condition(s, "InForce") == "True Default").await;
+        templates.until("zz-older", "is in force", |s| condition(s, "Effective") == "True Default").await;
     assert_eq!(condition(&alone, "Ready"), "True Valid");
     a_second_later().await;
     templates.apply("newer", json!({"default": true, "base": {"settings": {"backoffLimit": 2}}})).await;
     templates
-        .until("newer", "is in force", |status| condition(status, "InForce") == "True NewestDefault")
+        .until("newer", "is in force", |status| condition(status, "Effective") == "True NewestDefault")
         .await;
-    let loser =
-        templates.until("zz-older", "is superseded", |s| condition(s, "InForce") == "False Superseded").await;
-    assert!(message(&loser, "InForce").starts_with("JobTemplate/newer is the default instead"), "{loser}");
+    let loser = templates
+        .until("zz-older", "is superseded", |s| condition(s, "Effective") == "False Superseded")
+        .await;
+    assert!(message(&loser, "Effective").starts_with("JobTemplate/newer is the default instead"), "{loser}");
 
     at.create("demo", spec(&json!({}), &json!({"settings": {"parallelism": 2}}))).await;
     let status = at.until_phase("demo", 1, "Completed").await;
@@ -187,7 +188,7 @@ async fn the_newest_default_of_a_namespace_wins(cx: Arc<Cluster>) {
 
     // The loser is next in line.
     templates.delete("newer").await;
-    templates.until("zz-older", "is in force again", |s| condition(s, "InForce") == "True Default").await;
+    templates.until("zz-older", "is in force again", |s| condition(s, "Effective") == "True Default").await;
 }
 
 async fn a_second_default_switches_nothing_off(cx: Arc<Cluster>) {
@@ -200,28 +201,28 @@ async fn a_second_default_switches_nothing_off(cx: Arc<Cluster>) {
         "policy": {"settings": {"parallelism": {"max": 2}}, "locked": ["settings.backoffLimit"]}
     });
     templates.apply("limits", limits).await;
-    templates.until("limits", "is in force", |s| condition(s, "InForce") == "True Default").await;
+    templates.until("limits", "is in force", |s| condition(s, "Effective") == "True Default").await;
     at.create("before", spec(&json!({}), &json!({}))).await;
     at.until_phase("before", 1, "Completed").await;
     a_second_later().await;
     templates.apply("newer", json!({"default": true, "base": {"settings": {"backoffLimit": 3}}})).await;
     let winner = templates
-        .until("newer", "gives the values", |s| condition(s, "InForce") == "True NewestDefault")
+        .until("newer", "gives the values", |s| condition(s, "Effective") == "True NewestDefault")
         .await;
     assert!(
-        message(&winner, "InForce").contains("of JobTemplate/limits only the policies count"),
+        message(&winner, "Effective").contains("of JobTemplate/limits only the policies count"),
         "{winner}"
     );
     let loser =
-        templates.until("limits", "still limits", |s| condition(s, "InForce") == "False Superseded").await;
-    assert!(message(&loser, "InForce").contains("only the policy counts"), "{loser}");
+        templates.until("limits", "still limits", |s| condition(s, "Effective") == "False Superseded").await;
+    assert!(message(&loser, "Effective").contains("only the policy counts"), "{loser}");
     for name in ["newer", "limits"] {
         eventually(DEADLINE, &format!("an event tells of {name}"), async || {
             let events: Api<k8s_openapi::api::events::v1::Event> =
                 Api::namespaced(at.client.clone(), at.namespace.name());
             let events = events.list(&kube::api::ListParams::default()).await.expect("list events").items;
             let is_told = events.iter().any(|event| {
-                event.reason.as_deref() == Some("SeveralDefaults")
+                event.reason.as_deref() == Some("MultipleDefaults")
                     && event.type_.as_deref() == Some("Warning")
                     && event.regarding.as_ref().and_then(|about| about.name.as_deref()) == Some(name)
             });
@@ -626,7 +627,7 @@ async fn defaults_and_limits_of_the_cluster(cx: Arc<Cluster>) {
 
     // Of several defaults the newest counts, and the other says which.
     of_cluster.apply("older", json!({"default": true})).await;
-    of_cluster.until("older", "is in force", |status| condition(status, "InForce") == "True Default").await;
+    of_cluster.until("older", "is in force", |status| condition(status, "Effective") == "True Default").await;
     a_second_later().await;
     let limits = |max: i64| {
         json!({
@@ -637,8 +638,11 @@ async fn defaults_and_limits_of_the_cluster(cx: Arc<Cluster>) {
     };
     of_cluster.apply("platform", limits(1)).await;
     let loser =
-        of_cluster.until("older", "is superseded", |s| condition(s, "InForce") == "False Superseded").await;
-    assert!(message(&loser, "InForce").starts_with("ClusterJobTemplate/platform is the default"), "{loser}");
+        of_cluster.until("older", "is superseded", |s| condition(s, "Effective") == "False Superseded").await;
+    assert!(
+        message(&loser, "Effective").starts_with("ClusterJobTemplate/platform is the default"),
+        "{loser}"
+    );
 
     // A template of the namespace cannot loosen the cluster's, whether a default or named.
     let loose = json!({

@@ -47,7 +47,7 @@ async fn a_named_template_that_is_going_takes_no_new_run(cx: Arc<Cluster>) {
     let status = templates
         .until("night", "is going", |status| condition(status, "Ready") == "False TemplateTerminating")
         .await;
-    assert_eq!(condition(&status, "InForce"), "-");
+    assert_eq!(condition(&status, "Effective"), "-");
 
     // A request that names it is rejected, and says which one is going and what else there is.
     at.create("late", spec(&json!({}), &named(json!({})))).await;
@@ -116,7 +116,7 @@ async fn default_is_going(cx: &Cluster, at: &Requests, templates: &Templates, ki
             }),
         )
         .await;
-    templates.until("limits", "is in force", |status| condition(status, "InForce") == "True Default").await;
+    templates.until("limits", "is in force", |status| condition(status, "Effective") == "True Default").await;
     let follows = json!({"runPolicy": {"onTemplateChange": "Rerun"}});
     at.create("done", spec(&json!({}), &json!({}))).await;
     at.create("follows", spec(&json!({}), &follows)).await;
@@ -129,7 +129,7 @@ async fn default_is_going(cx: &Cluster, at: &Requests, templates: &Templates, ki
     let mark = cx.audit().await.mark().await;
     templates.hold("limits", true).await;
     templates.delete("limits").await;
-    templates.until("limits", "is going", |s| condition(s, "InForce") == "False TemplateTerminating").await;
+    templates.until("limits", "is going", |s| condition(s, "Effective") == "False TemplateTerminating").await;
 
     // A new run is made without it, and says so.
     at.create("late", spec(&json!({}), &json!({"settings": {"completions": 3}}))).await;

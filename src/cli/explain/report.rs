@@ -35,7 +35,7 @@ pub(super) struct Explanation {
     pub(super) valid: bool,
     /// The templates that apply to it, lowest precedence first.
     pub(super) templates: Vec<TemplatePin>,
-    /// Defaults that are being deleted, and so do not lie below it.
+    /// Defaults that are being deleted, and so no longer apply to it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) terminating: Vec<TemplateRef>,
     /// Defaults of which only the policy counts, because newer ones give the values.

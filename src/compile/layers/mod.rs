@@ -1,8 +1,8 @@
-//! Layers: where a value comes from when the request does not say it.
+//! Layers: the source of every value the request leaves out.
 //!
 //! Low to high: built-in < default ClusterJobTemplate < default JobTemplate < the referenced template < the request <
-//! `overrides`. Takes a spec and the [`Layers`] which [`select`] found; returns the [`Merged`] spec, in which every
-//! default is written down and every value knows the layer that decided it.
+//! `overrides`. Takes a spec and the [`Layers`] that [`select`] found; returns the [`Merged`] spec, in which every
+//! default is filled in and every value has the layer that decided it.
 
 mod origin;
 mod quota;
@@ -31,12 +31,13 @@ use crate::api::template_ref::TemplateRef;
 use crate::api::{JobRequestSpec, JobTemplateSpec};
 use quota::Presets;
 
-/// What lies below a request. Policies of all templates count, values of those in `templates`.
+/// The layers that apply to a request, without the request itself. Policies of all templates count, values of those in
+/// `templates`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Layers {
     /// The defaults of the program itself.
     pub builtin: Builtin,
-    /// Templates, lowest first.
+    /// Templates, lowest precedence first.
     pub templates: Vec<Arc<Template>>,
     /// Defaults of which only the policy counts.
     pub superseded: Vec<Superseded>,
@@ -44,7 +45,7 @@ pub struct Layers {
     pub in_scope: Vec<Arc<Template>>,
     /// The template that the request names.
     pub named: Option<TemplateRef>,
-    /// Templates that should be there and are not, or cannot be read.
+    /// Templates that are missing or cannot be read.
     pub problems: Vec<Problem>,
 }
 
@@ -61,7 +62,7 @@ pub struct Builtin {
     pub restart_policy: RestartPolicy,
     /// When an image is pulled.
     pub image_pull_policy: ImagePullPolicy,
-    /// Where a container's last words come from.
+    /// The source of a container's termination message.
     pub termination_message_policy: &'static str,
 }
 
@@ -81,9 +82,9 @@ impl Default for Builtin {
 /// Overrides of one layer.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Overrides {
-    /// Whose they are.
+    /// The layer that set them.
     pub origin: Origin,
-    /// The place of that layer among the templates; the request stands after all of them.
+    /// The index of that layer among the templates; the request comes after all of them.
     pub layer: usize,
     /// The field that holds them.
     pub field: String,
@@ -100,16 +101,16 @@ pub(super) struct Merged {
     pub settings: Settings,
     /// The restart policy of `spec`.
     pub restart_policy: RestartPolicy,
-    /// As the nearest template says, or the built-in layer: it has no field in a spec.
+    /// As the highest-precedence template sets it, or else the built-in layer: it has no field in a spec.
     pub termination_message_policy: &'static str,
-    /// Overrides, lowest layer first.
+    /// Overrides, lowest-precedence layer first.
     pub overrides: Vec<Overrides>,
     /// Every value of `spec` with its origin.
     pub tree: Tree,
 }
 
 impl Layers {
-    /// What a run notes of the templates, lowest first, then of those of which only the policy counts.
+    /// What a run records of the templates, lowest precedence first, then of those of which only the policy counts.
     #[must_use]
     pub fn pins(&self) -> Vec<TemplatePin> {
         let mut pins: Vec<_> = self.templates.iter().map(|template| template.pin()).collect();
@@ -122,7 +123,8 @@ impl Layers {
         pins
     }
 
-    /// The policies that count, lowest layer first, each with the highest layer that is not nearer than it.
+    /// The policies that count, lowest-precedence layer first, each with the highest layer that does not take
+    /// precedence over it.
     pub(super) fn policies(&self) -> Vec<(usize, &Arc<Template>, &Policy)> {
         let values = self.templates.iter().enumerate();
         let others = self.superseded.iter().map(|other| (other.layer, &other.template));
@@ -134,7 +136,7 @@ impl Layers {
         policies
     }
 
-    /// Where a container's last words come from: the nearest template that says so wins.
+    /// The source of a container's termination message: the highest-precedence template that sets it wins.
     fn termination_message_policy(&self) -> &'static str {
         let mut specs = self.templates.iter().rev().filter_map(|template| template.spec.as_ref().ok());
         match specs.find_map(|spec| spec.capture_messages) {
@@ -145,7 +147,7 @@ impl Layers {
     }
 }
 
-/// Merges `spec` over `layers`; tells what kept parts from being merged.
+/// Merges `spec` over `layers`; also returns the problems that prevented parts from being merged.
 pub(super) fn merge(spec: &JobRequestSpec, layers: &Layers) -> (Merged, Vec<Problem>) {
     let mut problems = layers.problems.clone();
     let mut stack = Stack::new(&layers.templates, &mut problems);
@@ -157,7 +159,7 @@ pub(super) fn merge(spec: &JobRequestSpec, layers: &Layers) -> (Merged, Vec<Prob
 
     let merged: JobRequestSpec = match serde_path_to_error::deserialize(tree.to_json()) {
         Ok(merged) => merged,
-        // Each layer fits the schema, and so does what is merged by it; were it not so, nothing is built.
+        // Each layer fits the schema, and so does the merged spec; if it does not, nothing is built.
         Err(error) => {
             problems.push(Problem::new(format!("spec.{}", error.path()), error.inner().to_string()));
             spec.clone()
@@ -184,15 +186,15 @@ pub(super) fn merge(spec: &JobRequestSpec, layers: &Layers) -> (Merged, Vec<Prob
     (merged, problems)
 }
 
-/// What the first templates make of a request that says nothing.
+/// What the first templates supply to a request that sets nothing.
 pub(super) struct Below {
     /// The spec.
     pub spec: Tree,
-    /// What every container gets, whatever its name.
+    /// What every container inherits, whatever its name.
     pub container: Tree,
 }
 
-/// What a request in scope of the first `count` templates gets from them alone.
+/// What a request gets from the first `count` templates alone.
 pub(super) fn below(layers: &Layers, count: usize) -> Below {
     let mut unheard = Vec::new();
     let mut stack = Stack::new(&layers.templates, &mut unheard);
@@ -203,7 +205,7 @@ pub(super) fn below(layers: &Layers, count: usize) -> Below {
     Below { spec: stack.finish(&layers.builtin).0, container }
 }
 
-/// Layers put one over the other.
+/// The layers merged so far.
 struct Stack<'a> {
     presets: Presets<'a>,
     problems: &'a mut Vec<Problem>,
@@ -242,7 +244,7 @@ impl<'a> Stack<'a> {
         }
     }
 
-    /// They lie below the containers of all layers, so they merge among themselves first.
+    /// Container defaults apply to the containers of all layers, so they merge among themselves first.
     fn add_container_defaults(&mut self, defaults: &Container, origin: &Origin, layer: usize, field: &str) {
         let shape = Shape::spec().child("containers").child("");
         let mut tree = Tree::read(shape, json!(defaults), origin);
@@ -279,14 +281,14 @@ impl<'a> Stack<'a> {
         }
     }
 
-    /// What lies below every container.
+    /// What applies to every container.
     fn lowest_container(&self, builtin: &Builtin) -> Tree {
         let shape = Shape::spec().child("containers").child("");
         let builtin = json!({"imagePullPolicy": builtin.image_pull_policy});
         Tree::read(shape, builtin, &Origin::Builtin).under(shape, self.container_defaults.clone())
     }
 
-    /// Puts container defaults and the built-in layer below everything.
+    /// Merges everything over the container defaults and the built-in layer.
     fn finish(self, builtin: &Builtin) -> (Tree, Vec<Overrides>) {
         let lowest = self.lowest_container(builtin);
         let mut spec = self.spec;
@@ -301,17 +303,17 @@ impl<'a> Stack<'a> {
     }
 }
 
-/// The fields of a spec which hold containers.
+/// The fields of a spec that hold containers.
 const CONTAINER_LISTS: [&str; 2] = ["containers", "initContainers"];
 
 impl Builtin {
-    /// The built-in defaults of a spec whose other layers came to `spec`.
+    /// The built-in defaults for `spec`, which all other layers merged to.
     fn below(&self, spec: &Tree) -> Value {
         let mut settings = Map::from_iter([("parallelism".to_owned(), json!(self.parallelism))]);
         if !is_work_queue(spec) {
             settings.insert("completions".to_owned(), json!(self.completions));
         }
-        // With a limit per index, Kubernetes counts no common limit unless one is written; so do we.
+        // With a limit per index, Kubernetes has no common limit unless one is set; the same holds here.
         let has_limit_per_index =
             spec.get("settings").is_some_and(|settings| settings.get("backoffLimitPerIndex").is_some());
         if !has_limit_per_index {

@@ -1,11 +1,11 @@
-//! Where a value comes from.
+//! The layer that a value comes from.
 
 use std::fmt;
 use std::sync::Arc;
 
 use crate::api::template_ref::TemplateRef;
 
-/// The layer which decided a value.
+/// The layer that decided a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// The program's own default.

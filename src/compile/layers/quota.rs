@@ -1,4 +1,4 @@
-//! Size presets: `quota: NAME` of a container becomes amounts right below that container's own `resources`.
+//! Size presets: `quota: NAME` of a container becomes amounts that only that container's own `resources` override.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ struct Preset<'a> {
 pub(super) struct Presets<'a>(BTreeMap<&'a str, Vec<Preset<'a>>>);
 
 impl<'a> Presets<'a> {
-    /// The presets of `templates`, which stand lowest first.
+    /// The presets of `templates`, which are in order of precedence, the lowest first.
     pub(super) fn of(templates: &'a [Arc<Template>]) -> Self {
         let mut presets: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for (layer, template) in templates.iter().enumerate() {
@@ -38,8 +38,8 @@ impl<'a> Presets<'a> {
 
     /// Writes the preset which `container` of `layer` names below its own resources. `field` names the container.
     ///
-    /// A layer means the presets that it can know: its own, and those of the layers below it. A nearer template that
-    /// gives a name another size gives it to itself and to what is nearer still.
+    /// A layer can use the presets of its own and of the layers below it. A template that redefines a name does so for
+    /// itself and for the layers above it.
     pub(super) fn expand(
         &self,
         container: &mut Tree,

@@ -1,5 +1,5 @@
-//! Which templates lie below a request: the default of the cluster, that of the namespace, and the one it names. Of
-//! several defaults in one scope the newest gives the values, and the policies of all count.
+//! Selects the templates that apply to a request: the default of the cluster, that of the namespace, and the one it
+//! names. Of several defaults in one scope the newest supplies the values, and the policies of all count.
 
 use std::cmp::Reverse;
 use std::sync::Arc;
@@ -31,7 +31,7 @@ pub struct Template {
 }
 
 impl Template {
-    /// What a run notes of it.
+    /// What a run records of it.
     #[must_use]
     pub fn pin(&self) -> TemplatePin {
         TemplatePin {
@@ -48,7 +48,7 @@ impl Template {
         self.spec.as_ref().ok()?.policy.as_ref()
     }
 
-    /// It wants to lie below every request in scope. One that cannot be read may have wanted to.
+    /// It applies to every request in scope. One that cannot be read counts as a default, since it may be one.
     #[must_use]
     pub fn is_default(&self) -> bool {
         self.spec.as_ref().map_or(true, |spec| spec.default == Some(true))
@@ -129,7 +129,7 @@ pub fn select(builtin: Builtin, spec: &JobRequestSpec, templates: &[Arc<Template
     Layers { problems: [layers.problems, vec![problem]].concat(), ..layers }
 }
 
-/// `template`, unless it cannot be read: going on without it would go on without its policy.
+/// `template`, unless it cannot be read: continuing without it would ignore its policy.
 fn readable(template: &Arc<Template>, problems: &mut Vec<Problem>) -> Option<Arc<Template>> {
     match &template.spec {
         Ok(_) => Some(Arc::clone(template)),
@@ -138,7 +138,7 @@ fn readable(template: &Arc<Template>, problems: &mut Vec<Problem>) -> Option<Arc
             if !problems.iter().any(|problem| problem.field == name) {
                 problems.push(Problem::new(
                     name,
-                    format!("the stored template does not fit the schema of this version: {error}; mend that field and apply it again"),
+                    format!("the stored template does not fit the schema of this version: {error}; fix that field and apply it again"),
                 ));
             }
             None
@@ -149,7 +149,7 @@ fn readable(template: &Arc<Template>, problems: &mut Vec<Problem>) -> Option<Arc
 /// What has become of a template that a run was made with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
-    /// It is there, whether it still lies below the request or not.
+    /// It exists, whether it still applies to the request or not.
     There,
     /// It is being deleted.
     Terminating,

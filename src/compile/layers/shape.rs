@@ -1,5 +1,5 @@
-//! How the parts of a spec merge, read off the CRD: the list keys are those which server-side apply goes by, so that
-//! both never disagree.
+//! How the parts of a spec merge, derived from the CRD: the list keys are those of server-side apply, so that both
+//! never disagree.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -20,19 +20,19 @@ pub(in crate::compile) enum Shape {
     Fields {
         /// By name.
         fields: BTreeMap<String, Self>,
-        /// Of these only one is kept: a layer that sets one drops the others of lower layers.
+        /// Only one of these is kept: a layer that sets one drops the others of lower-precedence layers.
         choice: &'static [&'static str],
     },
     /// A map with free keys.
     Entries(Box<Self>),
-    /// A list whose items are known by the values of these fields.
+    /// A list whose items are identified by the values of these fields.
     Items {
         /// The fields.
         keys: Vec<String>,
         /// Shape of each item.
         item: Box<Self>,
     },
-    /// A list of scalars, none twice.
+    /// A list of scalars without duplicates.
     Set,
 }
 
@@ -52,7 +52,7 @@ impl Shape {
         &SPEC
     }
 
-    /// The shape of what is called `key` here: a field, an entry, or any item.
+    /// The shape of the child `key`: a field, an entry, or any item.
     pub(in crate::compile) fn child(&self, key: &str) -> &Self {
         match self {
             Self::Fields { fields, .. } => fields.get(key).unwrap_or(&WHOLE),

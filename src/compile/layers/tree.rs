@@ -1,7 +1,7 @@
-//! A spec as a tree of values which know where they come from.
+//! A spec as a tree of values, each with its origin.
 //!
-//! Takes a layer as JSON and its origin; merges trees by [`Shape`], nearer over lower; returns JSON again, and every
-//! value with the layer that decided it and what that overrode.
+//! Takes a layer as JSON and its origin; merges trees by [`Shape`], the higher precedence over the lower; returns JSON
+//! again, and every value with the layer that decided it and what that overrode.
 
 use std::collections::BTreeMap;
 
@@ -10,14 +10,14 @@ use serde_json::{Map, Value};
 use super::origin::Origin;
 use super::shape::Shape;
 
-/// One value, the layer that decided it, and what lower layers said.
+/// One value, the layer that decided it, and what lower-precedence layers set.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Decided {
     /// The value.
     pub value: Value,
-    /// Who decided it.
+    /// The layer that decided it.
     pub origin: Origin,
-    /// What lower layers said, lowest first.
+    /// What lower-precedence layers set, the lowest first.
     pub overrode: Vec<(Origin, Value)>,
 }
 
@@ -75,7 +75,7 @@ impl Tree {
                 let dropped = drop_others(shape, &mut low, &near);
                 for (name, mut child) in near {
                     if let (Self::Whole(decided), true) = (&mut child, is_chosen(shape, &name)) {
-                        // They lay lower than whatever the nearer one has overridden.
+                        // They have lower precedence than whatever the higher one has overridden.
                         decided.overrode.splice(0..0, dropped.iter().cloned());
                     }
                     let merged = match low.remove(&name) {
@@ -174,7 +174,7 @@ impl Tree {
         }
     }
 
-    /// Every value with its path, in order. What makes an item known is part of the path, not a value.
+    /// Every value with its path, in order. The key of an item is part of the path, not a value.
     pub(in crate::compile) fn decided(&self) -> Vec<(String, &Decided)> {
         let mut found = Vec::new();
         self.collect(Shape::spec(), String::new(), &mut found);

@@ -1,6 +1,6 @@
-//! What a policy keeps nearer layers from doing: fields that are `locked`, and `overrides: Forbid`.
+//! What a policy prevents higher-precedence layers from doing: changing `locked` fields, and `overrides: Forbid`.
 //!
-//! Takes the layers and what they merged to; returns what a layer nearer to the user than the policy has changed. A
+//! Takes the layers and the merged spec; returns what a layer of higher precedence than the policy has changed. A
 //! lock holds the value that the layers up to its own compute, built-in defaults and `containerDefaults` included, for
 //! a container that only a nearer layer names, too. Everything else in a policy is judged on the compiled Job, see
 //! [`super::policy`].
@@ -23,12 +23,12 @@ use crate::api::policy::{Enforcement, OverridesPolicy, Policy};
 pub(super) use in_job::SETTINGS;
 use path::{LockPath, Step};
 
-/// What nearer layers have changed and may not.
+/// What higher-precedence layers changed without being allowed to.
 #[derive(Debug, Default)]
 pub(super) struct Locked {
-    /// Why the run is not started. Under `Clamp` too: there is nothing to cut.
+    /// Why the run is not started. Under `Clamp` too: there is no number to clamp.
     pub denied: Vec<Problem>,
-    /// What is wrong, and let through.
+    /// What is wrong but allowed.
     pub warned: Vec<Problem>,
 }
 
@@ -109,7 +109,7 @@ pub(super) fn judge_cuts(cuts: &[Clamp], layers: &Layers) -> Locked {
     locked
 }
 
-/// Locked paths that can hold nothing: they must not go unseen.
+/// Locked paths that can hold nothing: they must not go unnoticed.
 pub(super) fn holding_nothing(policy: &Policy) -> Vec<Problem> {
     let paths = policy.locked.iter().flatten().enumerate();
     paths
