@@ -6,6 +6,7 @@ pub mod condition;
 pub mod container;
 pub mod failure;
 pub mod job_request;
+pub mod json_text;
 pub mod labels;
 pub mod pod_security;
 pub mod policy;

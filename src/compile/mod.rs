@@ -29,7 +29,9 @@ use k8s_openapi::api::batch::v1::Job;
 
 pub use identity::Identity;
 use in_place::InPlace;
-pub use layers::{Builtin, Decided, Fate, Layers, Origin, Superseded, Template, defaults_of, select};
+pub use layers::{
+    Builtin, Decided, Fate, Layers, Origin, Superseded, Template, Unreadable, defaults_of, read_spec, select,
+};
 pub use problem::{Problem, Problems};
 pub use provenance::{Provenance, provenance};
 
@@ -89,12 +91,7 @@ pub fn check_template(template: &Template) -> Vec<Problem> {
     let spec = match &template.spec {
         Ok(spec) => spec,
         Err(error) => {
-            return vec![Problem::new(
-                "spec",
-                format!(
-                    "does not fit the schema of this version: {error}; fix that field and apply it again"
-                ),
-            )];
+            return vec![Problem::new("spec", format!("{error}; fix that field and apply it again"))];
         }
     };
     let overrides = spec.base.as_ref().and_then(|base| base.overrides.as_ref());

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::ObjectReference;
-use kube::api::{DeleteParams, ListParams, Patch, Preconditions};
+use kube::api::{DeleteParams, ListParams, ObjectList, Patch, Preconditions};
 use kube::runtime::events::{Event as KubeEvent, EventType};
 use kube::{Api, Resource};
 use serde_json::json;
 use tracing::{debug, info, warn};
 
+use super::bounded;
 use super::calls::{patch_params, post_params, within};
 use super::context::Context;
 use super::error::{Error, chain};
@@ -25,6 +26,11 @@ use crate::reconcile::{
 /// Most events that are read at once. They come oldest first, and last an hour; who tells them counts up those alike, so
 /// that they are some dozens.
 const EVENTS: u32 = 200;
+/// Maximum length of an answer with events, in bytes. Those of Kubernetes have a kilobyte each; people may write longer
+/// ones.
+const EVENTS_LENGTH: usize = 4 * 1024 * 1024;
+/// How many Jobs are listed at once: as many as runs are recorded.
+const JOBS: u32 = 25;
 
 /// Performs `call` for `request`.
 ///
@@ -40,22 +46,16 @@ pub(super) async fn perform(
     let jobs: Api<JobView> = Api::namespaced(context.client.clone(), namespace);
     match call {
         Call::Read(Read::Request) => {
-            let found = within("get the JobRequest", requests.get_opt(name)).await?;
-            Ok(Answer::Request(answer("get the JobRequest", found)?.map(Box::new)))
+            Ok(Answer::Request(get_request(context, namespace, name).await?.map(Box::new)))
         }
         Call::Read(Read::Job(job)) => {
             let found = within("get the Job", jobs.get_opt(job)).await?;
             Ok(Answer::Job(answer("get the Job", found)?.map(Box::new)))
         }
-        Call::Read(Read::Jobs) => {
-            let of_request = ListParams::default().labels(&format!("{}={name}", labels::REQUEST));
-            let listed = within("list the Jobs", jobs.list(&of_request)).await?;
-            Ok(Answer::Jobs(answer("list the Jobs", listed)?.items))
-        }
+        Call::Read(Read::Jobs) => Ok(Answer::Jobs(list_jobs(context, &jobs, name).await?)),
         Call::Read(Read::Events(of)) => {
-            let events: Api<EventView> = Api::namespaced(context.client.clone(), namespace);
             let about = ListParams::default().fields(&of.selector()).limit(EVENTS);
-            let listed = within("list events", events.list(&about)).await;
+            let listed = within("list events", list_events(context, namespace, &about)).await;
             // They only tell more: a run goes on as well without, and is looked at again.
             let listed = match listed.and_then(|listed| answer("list events", listed)) {
                 Ok(listed) => Some(listed.items),
@@ -109,6 +109,45 @@ pub(super) async fn perform(
             Ok(Answer::Done)
         }
     }
+}
+
+/// The JobRequest as it is now.
+pub(super) async fn get_request(
+    context: &Context,
+    namespace: &str,
+    name: &str,
+) -> Result<Option<StoredRequest>, Error> {
+    let requests: Api<StoredRequest> = Api::namespaced(context.client.clone(), namespace);
+    let what = "get the JobRequest";
+    answer(what, within(what, requests.get_opt(name)).await?)
+}
+
+/// All Jobs that carry the name of `request`. Anybody may label a Job so, and make it long.
+async fn list_jobs(context: &Context, jobs: &Api<JobView>, request: &str) -> Result<Vec<JobView>, Error> {
+    let what = "list the Jobs";
+    let mut page = ListParams::default().labels(&format!("{}={request}", labels::REQUEST)).limit(JOBS);
+    let mut all = Vec::new();
+    loop {
+        // The semaphore is never closed.
+        let one_at_a_time = context.lists.acquire().await;
+        let listed = answer(what, within(what, jobs.list(&page)).await?)?;
+        drop(one_at_a_time);
+        all.extend(listed.items);
+        match listed.metadata.continue_.filter(|token| !token.is_empty()) {
+            Some(token) => page.continue_token = Some(token),
+            None => return Ok(all),
+        }
+    }
+}
+
+async fn list_events(
+    context: &Context,
+    namespace: &str,
+    about: &ListParams,
+) -> Result<ObjectList<EventView>, kube::Error> {
+    let url = EventView::url_path(&(), Some(namespace));
+    let request = kube::core::Request::new(url).list(about).map_err(kube::Error::BuildRequest)?;
+    bounded::request(&context.client, request, EVENTS_LENGTH).await
 }
 
 /// What a run would note of a template.

@@ -12,6 +12,7 @@ use kube::core::NamespaceResourceScope;
 use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Api, Client, Resource};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::cache::Cache;
 use super::lease::{Election, Leadership};
@@ -51,6 +52,10 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// How often what is remembered of deleted requests is dropped.
 const FORGET: Duration = Duration::from_secs(600);
 
+/// How many KiB of requests that are not kept in memory are worked on at once: two of the longest, and more of shorter
+/// ones.
+const ROOM: u32 = 4 * 1024;
+
 /// What the process remembers of one request, and how often in a row it failed.
 #[derive(Debug, Default)]
 struct Remembered {
@@ -67,6 +72,9 @@ pub(super) struct Context {
     pub(super) templates: Templates,
     pub(super) leadership: Leadership,
     pub(super) metrics: Metrics,
+    /// For lists of Jobs that anybody may have labelled: one page at a time.
+    pub(super) lists: Semaphore,
+    room: Semaphore,
     started: Instant,
     remembered: Mutex<HashMap<String, Remembered>>,
 }
@@ -89,6 +97,8 @@ impl Context {
             templates: Templates::new(edits),
             leadership,
             metrics,
+            lists: Semaphore::new(1),
+            room: Semaphore::new(ROOM as usize),
             started: Instant::now(),
             remembered: Mutex::default(),
         };
@@ -97,6 +107,12 @@ impl Context {
 
     pub(super) fn clock(&self) -> Clock {
         Clock { now: Timestamp::now(), uptime: self.started.elapsed() }
+    }
+
+    /// Room to work on what is not kept of `request`, for as long as the permit is held; `None`: not now.
+    pub(super) fn room_for(&self, request: &PackedRequest) -> Option<SemaphorePermit<'_>> {
+        let needed = u32::try_from(request.left_out().div_ceil(1024)).unwrap_or(ROOM).min(ROOM);
+        self.room.try_acquire_many(needed).ok()
     }
 
     /// Everything that caches and memory show of `request`.

@@ -8,6 +8,7 @@
 //! Of several replicas one leads ([`lease`]); the others keep their caches filled and reconcile nothing.
 
 mod apply;
+mod bounded;
 mod cache;
 mod calls;
 mod context;

@@ -1,97 +1,150 @@
-//! JobRequests and Jobs as they are cached: as text.
+//! JobRequests and Jobs as they are cached: as text, of bounded length.
 //!
 //! Most requests have finished, and are looked at once after a restart and then never again: what rules read is made
-//! from their text when they are.
+//! from their text when they are. A text that is too long is not kept: of a spec what a request at rest is judged by, of
+//! the status of a request at rest nothing.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Deserializer};
-use serde_json::Value;
+use serde::Deserialize;
 
-use crate::api::JobRequest;
 use crate::api::condition::Phase;
+use crate::api::json_text::JsonText;
+use crate::api::status::Run;
 use crate::api::template_ref::TemplateRef;
-use crate::reconcile::observed::{Lenient, trimmed};
+use crate::api::{JobRequest, JobRequestStatus};
+use crate::reconcile::observed::{KEPT, Lenient, SpecBrief, SpecView, of_request};
 use crate::reconcile::{JobView, StoredRequest};
 
 /// See the module.
 #[derive(Clone, Debug, PartialEq, Deserialize, Resource)]
 #[resource(inherit = JobRequest)]
+#[serde(from = "Wire")]
 pub(super) struct PackedRequest {
-    #[serde(deserialize_with = "trimmed")]
     pub(super) metadata: ObjectMeta,
-    #[serde(default)]
-    spec: Text<TemplateRef>,
-    #[serde(default)]
-    status: Text<Phase>,
+    spec: PackedSpec,
+    status: PackedStatus,
+    /// A part of the spec that all requests are counted by now and then.
+    template_ref: Option<TemplateRef>,
+    /// The same of the status.
+    phase: Option<Phase>,
+    run: Option<i32>,
 }
 
-/// A part of an object, as JSON; empty: absent. One field of it is kept beside it, because all requests are counted by
-/// it now and then.
 #[derive(Clone, Debug, PartialEq)]
-struct Text<F> {
-    json: Box<str>,
-    field: Option<F>,
+enum PackedSpec {
+    Text(JsonText),
+    /// It was longer, by this many bytes of JSON.
+    Brief(Box<SpecBrief>, usize),
+    Unreadable(Box<str>),
 }
 
-/// What a part is counted by.
-trait Field: DeserializeOwned {
-    const NAME: &'static str;
+#[derive(Clone, Debug, PartialEq)]
+enum PackedStatus {
+    Text(JsonText),
+    /// It had this many bytes of JSON.
+    NotKept(usize),
+    Unreadable(Box<str>),
 }
 
-impl Field for TemplateRef {
-    const NAME: &'static str = "templateRef";
-}
-
-impl Field for Phase {
-    const NAME: &'static str = "phase";
-}
-
-impl<F> Default for Text<F> {
-    fn default() -> Self {
-        Self { json: Box::default(), field: None }
-    }
-}
-
-impl<'de, F: Field> Deserialize<'de> for Text<F> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let value = Value::deserialize(deserializer)?;
-        if value.is_null() {
-            return Ok(Self::default());
+impl From<JsonText> for PackedSpec {
+    fn from(text: JsonText) -> Self {
+        if text.len() <= KEPT {
+            return Self::Text(text);
         }
-        let field = value.get(F::NAME).and_then(|field| F::deserialize(field).ok());
-        Ok(Self { json: value.to_string().into_boxed_str(), field })
+        match SpecView::read(&text).map(SpecView::to_keep) {
+            Ok(SpecView::Brief(brief)) => Self::Brief(Box::new(brief), text.len()),
+            Ok(SpecView::Whole { .. }) => Self::Text(text),
+            Err(error) => Self::Unreadable(error.into()),
+        }
     }
 }
 
-impl<F> Text<F> {
-    fn unpack<T: DeserializeOwned + Default>(&self) -> Lenient<T> {
-        if self.json.is_empty() {
-            return Lenient::default();
+impl From<JsonText> for PackedStatus {
+    fn from(text: JsonText) -> Self {
+        if text.len() <= KEPT {
+            return Self::Text(text);
         }
-        serde_json::from_str(&self.json).unwrap_or_else(|error| Lenient(Err(error.to_string())))
+        match text.read::<JobRequestStatus>() {
+            // It is needed again and again until the run has ended.
+            Ok(status) if status.runs.first().is_some_and(Run::is_open) => Self::Text(text),
+            Ok(_) => Self::NotKept(text.len()),
+            Err(error) => Self::Unreadable(error.into()),
+        }
     }
+}
+
+/// A JobRequest as it comes over the wire.
+#[derive(Deserialize)]
+struct Wire {
+    #[serde(deserialize_with = "of_request")]
+    metadata: ObjectMeta,
+    #[serde(default)]
+    spec: JsonText,
+    #[serde(default)]
+    status: JsonText,
+}
+
+impl From<Wire> for PackedRequest {
+    fn from(Wire { metadata, spec, status }: Wire) -> Self {
+        // A longer name is of no template that exists.
+        let template_ref = spec.read::<Counted>().ok().and_then(|spec| spec.template_ref);
+        let template_ref = template_ref.filter(|named| named.name.len() <= KEPT);
+        let Counted { phase, run, .. } = status.read().unwrap_or_default();
+        Self { metadata, spec: spec.into(), status: status.into(), template_ref, phase, run }
+    }
+}
+
+/// What requests are counted by; everything else is passed over.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Counted {
+    template_ref: Option<TemplateRef>,
+    phase: Option<Phase>,
+    run: Option<i32>,
 }
 
 impl PackedRequest {
-    /// What rules read.
-    pub(super) fn unpack(&self) -> StoredRequest {
-        StoredRequest {
-            metadata: self.metadata.clone(),
-            spec: self.spec.unpack(),
-            status: self.status.unpack(),
-        }
+    /// What rules read; `None`: its status is not kept, so ask for the request.
+    pub(super) fn unpack(&self) -> Option<StoredRequest> {
+        let status = match &self.status {
+            PackedStatus::Text(text) => text.read(),
+            PackedStatus::NotKept(_) => return None,
+            PackedStatus::Unreadable(error) => Err(error.to_string()),
+        };
+        let spec = match &self.spec {
+            PackedSpec::Text(text) => SpecView::read(text),
+            PackedSpec::Brief(brief, _) => Ok(SpecView::Brief((**brief).clone())),
+            PackedSpec::Unreadable(error) => Err(error.to_string()),
+        };
+        Some(StoredRequest { metadata: self.metadata.clone(), spec: Lenient(spec), status: Lenient(status) })
+    }
+
+    /// How many bytes of JSON are not kept, and may have to be asked for.
+    pub(super) const fn left_out(&self) -> usize {
+        let spec = if let PackedSpec::Brief(_, length) = self.spec { length } else { 0 };
+        let status = if let PackedStatus::NotKept(length) = self.status { length } else { 0 };
+        spec.saturating_add(status)
     }
 
     /// `spec.templateRef`, if it can be read.
     pub(super) const fn template_ref(&self) -> Option<&TemplateRef> {
-        self.spec.field.as_ref()
+        self.template_ref.as_ref()
     }
 
     /// `status.phase`, if it can be read.
     pub(super) const fn phase(&self) -> Option<Phase> {
-        self.status.field
+        self.phase
+    }
+
+    /// `status.run`, if it can be read.
+    pub(super) const fn run(&self) -> Option<i32> {
+        self.run
+    }
+
+    /// `metadata.name`.
+    pub(super) fn name(&self) -> &str {
+        self.metadata.name.as_deref().unwrap_or_default()
     }
 
     /// `metadata.namespace`.
@@ -127,6 +180,8 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::api::JobRequestSpec;
+    use crate::compile::digest::digest;
 
     #[test]
     fn what_is_unpacked_is_what_was_stored() {
@@ -145,12 +200,66 @@ mod tests {
             });
             let packed: PackedRequest = serde_json::from_value(object.clone()).unwrap();
             let stored: StoredRequest = serde_json::from_value(object).unwrap();
-            assert_eq!(packed.unpack(), stored);
+            assert_eq!(packed.unpack(), Some(stored.clone()));
             assert_eq!(packed.phase(), stored.status.0.ok().and_then(|status| status.phase));
         }
         let bare: PackedRequest = serde_json::from_value(json!({"metadata": {"name": "n"}})).unwrap();
         let stored: StoredRequest = serde_json::from_value(json!({"metadata": {"name": "n"}})).unwrap();
-        assert_eq!(bare.unpack(), stored);
+        assert_eq!(bare.unpack(), Some(stored));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_not_kept_and_stalls_nobody() {
+        let deep = format!("{}0{}", r#"{"a":"#.repeat(5000), "}".repeat(5000));
+        let bad = format!(
+            r#"{{"metadata":{{"name":"bad","managedFields":[{{"fieldsV1":{deep}}}]}},"spec":{{"overrides":{deep}}},"status":{deep}}}"#
+        );
+        let list = format!(
+            r#"{{"metadata":{{}},"items":[{bad},{{"metadata":{{"name":"good"}},"spec":{{"alias":"x"}}}}]}}"#
+        );
+        let list: kube::api::ObjectList<PackedRequest> = serde_json::from_str(&list).unwrap();
+        let read: Vec<_> = list.items.iter().map(|packed| packed.unpack().unwrap().spec.0.is_ok()).collect();
+        assert_eq!(read, [false, true]);
+        let line = format!(r#"{{"type":"MODIFIED","object":{bad}}}"#);
+        let event: kube::api::WatchEvent<PackedRequest> = serde_json::from_str(&line).unwrap();
+        assert!(
+            matches!(event, kube::api::WatchEvent::Modified(packed) if packed.unpack().unwrap().spec.0.is_err())
+        );
+    }
+
+    #[test]
+    fn what_is_long_is_not_kept_at_rest() {
+        let variables: Vec<_> = (0..40)
+            .map(|number| json!({"name": format!("V{number}"), "value": "x".repeat(30_000)}))
+            .collect();
+        let spec = json!({"suspend": true, "rerun": "r".repeat(1000), "templateRef": {"name": "t"},
+            "containers": [{"name": "a", "env": variables}]});
+        let run = |result: Option<&str>| {
+            json!({"number": 1, "jobName": "n-1", "trigger": "Created", "digest": "1:0", "generation": 1,
+                "result": result, "message": "m".repeat(10_000)})
+        };
+        let packed = |status: serde_json::Value| -> PackedRequest {
+            serde_json::from_value(json!({"metadata": {"name": "n"}, "spec": spec, "status": status}))
+                .unwrap()
+        };
+        let open = packed(json!({"observedGeneration": 1, "run": 1, "runs": [run(None)]}));
+        let whole: JobRequestSpec = serde_json::from_value(spec.clone()).unwrap();
+        let request = open.unpack().unwrap();
+        let seen = request.spec.0.as_ref().unwrap();
+        assert_eq!((seen.whole(), seen.digest()), (None, digest(&whole)));
+        assert!(request.is_suspended());
+        assert_eq!(
+            (open.template_ref(), seen.template_ref()),
+            (whole.template_ref.as_ref(), whole.template_ref.as_ref())
+        );
+        assert!(seen.rerun().unwrap().len() <= 253);
+        assert_eq!(request.known_status().runs[0].message.as_ref().map(String::len), Some(10_000));
+        assert!(open.left_out() > 1_000_000);
+
+        let ended = packed(json!({"observedGeneration": 1, "run": 1, "runs": [run(Some("Failed"))]}));
+        assert_eq!((ended.unpack(), ended.run()), (None, Some(1)));
+        let wrong = packed(json!({"runs": "x".repeat(10_000)}));
+        assert!(wrong.unpack().unwrap().status.0.is_err());
     }
 
     #[test]

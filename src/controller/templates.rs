@@ -11,6 +11,7 @@ use kube::runtime::watcher::Event;
 use tokio::sync::watch;
 
 use super::trigger::Trigger;
+use crate::api::JobRequestSpec;
 use crate::api::template_ref::TemplateKind;
 use crate::compile::{Builtin, Layers, select};
 use crate::reconcile::StoredRequest;
@@ -111,7 +112,8 @@ impl Templates {
             .collect();
         drop(known);
         // A spec that cannot be read names no template that could be found; the plan says so.
-        let spec = request.spec.0.clone().unwrap_or_default();
+        let template_ref = request.spec.0.as_ref().ok().and_then(|spec| spec.template_ref().cloned());
+        let spec = JobRequestSpec { template_ref, ..JobRequestSpec::default() };
         select(Builtin::default(), &spec, &in_scope)
     }
 

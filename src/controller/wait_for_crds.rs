@@ -1,11 +1,10 @@
 //! Before the first reconcile: the CRDs must be there.
 
-use std::fmt::Debug;
 use std::time::Duration;
 
 use kube::api::ListParams;
-use kube::{Api, Client, Resource};
-use serde::de::DeserializeOwned;
+use kube::{Api, Client};
+use serde::Deserialize;
 use tracing::{info, warn};
 
 use super::calls::DEADLINE;
@@ -31,9 +30,14 @@ pub(super) async fn wait_for_crds(client: &Client, settings: &Settings) {
     let mut said = None;
     loop {
         let looks = [
-            look("JobRequest", settings.api::<StoredRequest>(client)).await,
-            look("JobTemplate", settings.api::<JobTemplateView>(client)).await,
-            look("ClusterJobTemplate", Api::<ClusterJobTemplateView>::all(client.clone())).await,
+            look(client, "JobRequest", settings.api::<StoredRequest>(client).resource_url()).await,
+            look(client, "JobTemplate", settings.api::<JobTemplateView>(client).resource_url()).await,
+            look(
+                client,
+                "ClusterJobTemplate",
+                Api::<ClusterJobTemplateView>::all(client.clone()).resource_url(),
+            )
+            .await,
         ];
         let Some((obstacle, message)) = looks.into_iter().flatten().next() else {
             if said.is_some() {
@@ -49,13 +53,17 @@ pub(super) async fn wait_for_crds(client: &Client, settings: &Settings) {
     }
 }
 
+/// A list of which nothing is read: even the metadata of what is stored may be nested too deeply.
+#[derive(Deserialize)]
+struct Listed {}
+
 /// What blocks the listing of this kind, and the message about it.
-async fn look<V: Resource + Clone + Debug + DeserializeOwned>(
-    kind: &str,
-    api: Api<V>,
-) -> Option<(Obstacle, String)> {
-    let look = tokio::time::timeout(DEADLINE, api.list_metadata(&ListParams::default().limit(1))).await;
-    match look {
+async fn look(client: &Client, kind: &str, url: &str) -> Option<(Obstacle, String)> {
+    let list = async {
+        let request = kube::core::Request::new(url).list_metadata(&ListParams::default().limit(1));
+        client.request::<Listed>(request.map_err(kube::Error::BuildRequest)?).await
+    };
+    match tokio::time::timeout(DEADLINE, list).await {
         Ok(Ok(_)) => None,
         Ok(Err(kube::Error::Api(status))) if status.code == 404 => Some((
             Obstacle::NotInstalled,

@@ -18,10 +18,13 @@ use crate::api::template_ref::TemplateKind;
 use crate::reconcile::template_status::{ClusterJobTemplateView, JobTemplateView};
 use crate::reconcile::{JobView, PodView};
 
+/// How many objects a page of a list holds. Each may have one and a half mebibyte, and five lists are read at once.
+const PAGE: u32 = 10;
+
 /// How a watch is made: the API server ends it after a minute, so that a silent one is noticed soon after. Lists are
 /// consistent reads, the default: an older state would look like lost Jobs.
 pub(super) fn config() -> watcher::Config {
-    watcher::Config::default().timeout(60)
+    watcher::Config::default().timeout(60).page_size(PAGE)
 }
 
 /// Starts the watches; they end with the returned set.

@@ -181,6 +181,10 @@ fn compile_document(
     let refusals = |problems: &[Problem]| -> Vec<_> {
         problems.iter().map(|problem| Refusal::of_problem(document, problem)).collect()
     };
+    if let Some(refusal) = templates::spec_of(value).refusal() {
+        let problem = Problem::new("spec", format!("{refusal}; the operator reads no such spec"));
+        return (None, refusals(&[problem]));
+    }
     if document.kind != "JobRequest" {
         let template = templates::template(document, value, namespace);
         let problems = template.map(|scoped| check_template(&scoped.template)).unwrap_or_default();

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::document::Document;
+use crate::api::JobRequest;
+use crate::api::json_text::JsonText;
 use crate::api::template_ref::{TemplateKind, TemplateRef};
-use crate::api::{JobRequest, JobTemplateSpec};
-use crate::compile::{Builtin, Layers, Template, select};
+use crate::compile::{Builtin, Layers, Template, read_spec, select};
 
 /// A template, and the namespace to whose requests it applies; none: all namespaces.
 #[derive(Debug)]
@@ -26,8 +28,6 @@ pub(super) fn template(document: &Document, value: &Value, namespace: Option<&st
     };
     let metadata = value.get("metadata");
     let text = |key: &str| metadata.and_then(|metadata| metadata.get(key)).and_then(Value::as_str);
-    let spec = value.get("spec").cloned().unwrap_or_else(|| Value::Object(serde_json::Map::new()));
-    let spec: Result<JobTemplateSpec, _> = serde_path_to_error::deserialize(spec);
     Some(Scoped {
         namespace: match kind {
             TemplateKind::JobTemplate => Some(text("namespace").or(namespace).unwrap_or_default().to_owned()),
@@ -39,9 +39,15 @@ pub(super) fn template(document: &Document, value: &Value, namespace: Option<&st
             generation: 0,
             created: text("creationTimestamp").and_then(|time| time.parse().ok()),
             is_terminating: text("deletionTimestamp").is_some(),
-            spec: spec.map_err(|error| error.to_string()),
+            spec: read_spec(&spec_of(value)),
         }),
     })
+}
+
+/// The spec of a document, as the operator takes it in.
+pub(super) fn spec_of(value: &Value) -> JsonText {
+    // A value holds nothing that JSON cannot.
+    value.get("spec").and_then(|spec| JsonText::deserialize(spec).ok()).unwrap_or_default()
 }
 
 /// The layers that the templates of the input put below a request of `namespace`.

@@ -3,12 +3,13 @@
 //! Takes what is observed; returns the [`Acceptance`], which nothing else makes, and the effective run policy.
 
 use super::history::RunHistory;
-use super::observed::{Creation, Observed, StoredRequest};
+use super::observed::{Creation, Observed, SpecView, StoredRequest};
+use super::plan::Read;
 use super::trigger::{Pending, wanted_now};
+use crate::api::JobRequestStatus;
 use crate::api::condition::{ConditionType, Reason};
 use crate::api::run_policy::RunPolicy;
 use crate::api::status::Run;
-use crate::api::{JobRequestSpec, JobRequestStatus};
 use crate::compile::{Compiled, Identity, Layers, compile};
 
 /// Why a request cannot become a Job.
@@ -24,7 +25,7 @@ pub(super) struct Rejection {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct AcceptedSpec<'a> {
     /// The spec.
-    pub spec: &'a JobRequestSpec,
+    pub spec: &'a SpecView,
     /// What it compiles to; absent when it was accepted before and asks for nothing new: then a template that changed
     /// since does not concern it.
     pub compiled: Option<Compiled>,
@@ -41,27 +42,34 @@ pub(super) fn effective_policy(acceptance: &Acceptance<'_>, stored: &JobRequestS
 }
 
 /// Compiles the request for its newest run, or the next one.
+///
+/// # Errors
+/// The read that is needed first: only a whole spec can be compiled.
 pub(super) fn accept<'a>(
     observed: &Observed,
     request: &'a StoredRequest,
     stored: &JobRequestStatus,
     history: &RunHistory,
     layers: &Layers,
-) -> Acceptance<'a> {
-    let spec = request.spec.0.as_ref().map_err(|error| Rejection {
-        reason: Reason::Unreadable,
-        message: format!(
-            "the stored spec does not fit the schema of this version: {error}; fix that field and apply it again"
-        ),
-    })?;
+) -> Result<Acceptance<'a>, Read> {
+    let spec = match &request.spec.0 {
+        Ok(spec) => spec,
+        Err(error) => {
+            let message = format!("the stored spec {error}; fix that field and apply it again");
+            return Ok(Err(Rejection { reason: Reason::Unreadable, message }));
+        }
+    };
     let newest = history.runs.first();
     let wanted = wanted_now(request, spec, stored, history, layers, &observed.answers);
     let was_accepted = newest.is_some_and(|run| run.job_uid.is_some())
         && matches!(wanted, Pending::Nothing | Pending::HeldBack)
         && was_accepted(request, stored);
     if was_accepted && newest.is_some_and(|run| !run.is_open()) {
-        return Ok(AcceptedSpec { spec, compiled: None });
+        return Ok(Ok(AcceptedSpec { spec, compiled: None }));
     }
+    let Some(whole) = spec.whole() else {
+        return Err(Read::Request);
+    };
     let number =
         newest.map_or(1, |run| if run.is_open() { run.number } else { run.number.saturating_add(1) });
     let identity = Identity {
@@ -71,17 +79,17 @@ pub(super) fn accept<'a>(
         generation: Some(request.generation()),
         handled: Some(&history.handled),
     };
-    let compiled = match compile(&identity, spec, layers, number) {
+    let compiled = match compile(&identity, whole, layers, number) {
         Ok(compiled) => compiled,
-        Err(_) if was_accepted => return Ok(AcceptedSpec { spec, compiled: None }),
+        Err(_) if was_accepted => return Ok(Ok(AcceptedSpec { spec, compiled: None })),
         Err(problems) => {
-            return Err(Rejection { reason: Reason::InvalidSpec, message: problems.to_string() });
+            return Ok(Err(Rejection { reason: Reason::InvalidSpec, message: problems.to_string() }));
         }
     };
     if let Some(message) = refused_by_server(observed, request, stored, newest) {
-        return Err(Rejection { reason: Reason::JobInvalid, message });
+        return Ok(Err(Rejection { reason: Reason::JobInvalid, message }));
     }
-    Ok(AcceptedSpec { spec, compiled: Some(compiled) })
+    Ok(Ok(AcceptedSpec { spec, compiled: Some(compiled) }))
 }
 
 /// The status has accepted this very spec.

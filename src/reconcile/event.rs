@@ -1,6 +1,6 @@
 //! Events: on transitions only, sent after the status write that records the transition.
 
-use super::format::bounded_to;
+use super::format::{bounded_to, printable};
 use crate::api::condition::EventReason;
 
 /// Maximum length of a note that the API server takes, in bytes.
@@ -27,9 +27,9 @@ pub struct EventJob {
 }
 
 impl Event {
-    /// An event of `reason`; a note that is too long is cut.
+    /// An event of `reason`; a note that is too long is cut, and what a terminal would obey is taken out.
     pub(super) fn new(reason: EventReason, note: &str) -> Self {
-        Self { reason, note: bounded_to(note, MAX_NOTE_BYTES), job: None }
+        Self { reason, note: bounded_to(&printable(note), MAX_NOTE_BYTES), job: None }
     }
 
     /// The same, about a Job.

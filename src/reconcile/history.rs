@@ -6,13 +6,12 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
 use super::format::{bounded_to, duration_text, whole_seconds};
-use super::observed::{Clock, JobView, Observed, StoredRequest};
+use super::observed::{Clock, JobView, Observed, SpecView, StoredRequest};
 use super::plan::Read;
 use super::rerun;
 use crate::api::condition::{Reason, RunResult, Stop, Trigger};
 use crate::api::status::{HandledRerun, MAX_RUNS, Run, TemplatePin};
-use crate::api::{JobRequestSpec, JobRequestStatus, labels};
-use crate::compile::digest::digest;
+use crate::api::{JobRequestStatus, labels};
 use crate::compile::names::job_name;
 
 /// A request younger than this, at its first generation, cannot have been wiped. Rule 10.
@@ -93,10 +92,10 @@ pub(super) struct Reservation {
 
 impl Reservation {
     /// Reserves the run on `request`: its number and both rerun tokens, as seen in that very object.
-    pub(super) fn on(self, request: &StoredRequest, spec: &JobRequestSpec) -> Run {
+    pub(super) fn on(self, request: &StoredRequest, spec: &SpecView) -> Run {
         Run {
             token: self.token,
-            digest: digest(spec),
+            digest: spec.digest(),
             templates: self.templates,
             ..blank(request, self.number, self.trigger)
         }

@@ -31,7 +31,10 @@ pub fn plan(observed: &Observed, layers: &Layers, clock: Clock) -> Plan {
         Ok(history) => history,
         Err(read) => return Plan::ask(read),
     };
-    let acceptance = accept(observed, request, stored, &history, layers);
+    let acceptance = match accept(observed, request, stored, &history, layers) {
+        Ok(acceptance) => acceptance,
+        Err(read) => return Plan::ask(read),
+    };
     let policy = effective_policy(&acceptance, stored);
     let facts = Facts {
         observed,

@@ -167,7 +167,7 @@ impl Reconciler {
             Answer::Written(request) => {
                 self.observed.memory.reserved(self.observed.request.as_ref(), &request, clock);
                 self.observed.memory.written_at = Some(clock.uptime);
-                self.observed.memory.written = Some(request.clone());
+                self.observed.memory.written = Some(Box::new(request.clone().to_keep()));
                 self.saw_request(Some(*request), clock);
             }
             Answer::Conflict | Answer::Missing => {

@@ -4,20 +4,16 @@
 //! run; with one last handled value for both, each run would make the other source look new, forever. An empty source
 //! requests nothing and clears nothing.
 
-use super::observed::{JobView, StoredRequest};
+use super::observed::{JobView, SpecView, StoredRequest, bounded_token};
 use crate::api::labels;
 use crate::api::status::HandledRerun;
-use crate::compile::digest::short_hash;
-
-/// Maximum length of a token that is kept as it is, in bytes.
-const MAX_TOKEN_BYTES: usize = 253;
 
 /// The tokens in both sources of `request` now.
 fn sources(request: &StoredRequest) -> HandledRerun {
-    let token = |token: Option<&str>| token.filter(|token| !token.is_empty()).map(kept);
+    let token = |token: Option<&str>| token.filter(|token| !token.is_empty()).map(bounded_token);
     let annotations = request.metadata.annotations.as_ref();
     HandledRerun {
-        spec: token(request.spec.0.as_ref().ok().and_then(|spec| spec.rerun.as_deref())),
+        spec: token(request.spec.0.as_ref().ok().and_then(SpecView::rerun)),
         annotation: token(annotations.and_then(|all| all.get(labels::RERUN)).map(String::as_str)),
     }
 }
@@ -42,16 +38,6 @@ pub(super) fn handle(request: &StoredRequest, handled: &HandledRerun) -> Handled
 /// What was handled with the run of `job`, as the Job itself says.
 pub(super) fn handled_with(job: &JobView) -> HandledRerun {
     job.annotation(labels::RERUN).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
-}
-
-/// A token as it is kept: an annotation may hold more than a status should.
-fn kept(token: &str) -> String {
-    if token.len() <= MAX_TOKEN_BYTES {
-        return token.to_owned();
-    }
-    let hash = short_hash(token.as_bytes());
-    let end = token.floor_char_boundary(MAX_TOKEN_BYTES - hash.len() - 1);
-    format!("{}#{hash}", token.get(..end).unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -98,9 +84,10 @@ mod tests {
     #[test]
     fn long_tokens_are_kept_short_and_apart() {
         let (one, two) = ("圆".repeat(500), format!("{}周", "圆".repeat(499)));
-        let (first, second) = (kept(&one), kept(&two));
-        assert!(first.len() <= MAX_TOKEN_BYTES && second.len() <= MAX_TOKEN_BYTES);
+        let (first, second) = (bounded_token(&one), bounded_token(&two));
+        assert!(first.len() <= 253 && second.len() <= 253);
         assert_ne!(first, second);
-        assert_eq!(kept("2026-11-24-a"), "2026-11-24-a");
+        assert_eq!(bounded_token(&first), first);
+        assert_eq!(bounded_token("2026-11-24-a"), "2026-11-24-a");
     }
 }

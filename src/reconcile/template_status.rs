@@ -14,12 +14,13 @@ use serde::Deserialize;
 
 use super::event::Event;
 use super::format::{bounded, whole_seconds};
-use super::observed::{Lenient, trimmed};
+use super::observed::{Lenient, of_template};
 use crate::api::condition::{ConditionType, EventReason, Reason};
+use crate::api::json_text::JsonText;
 use crate::api::template::TemplateStatus;
 use crate::api::template_ref::{TemplateKind, TemplateRef};
-use crate::api::{ClusterJobTemplate, JobTemplate, JobTemplateSpec};
-use crate::compile::{Problem, Template, defaults_of};
+use crate::api::{ClusterJobTemplate, JobTemplate};
+use crate::compile::{Problem, Template, defaults_of, read_spec};
 
 /// How far apart writes are that only bring the number of requests up to date.
 const COUNT_PAUSE: Duration = Duration::from_secs(60);
@@ -29,11 +30,11 @@ const COUNT_PAUSE: Duration = Duration::from_secs(60);
 #[resource(inherit = JobTemplate)]
 pub struct JobTemplateView {
     /// Metadata, without what no rule reads.
-    #[serde(deserialize_with = "trimmed")]
+    #[serde(deserialize_with = "of_template")]
     pub metadata: ObjectMeta,
-    /// The spec, or why it cannot be read.
+    /// The spec.
     #[serde(default)]
-    pub spec: Lenient<JobTemplateSpec>,
+    pub spec: JsonText,
     /// The status, or why it cannot be read.
     #[serde(default)]
     pub status: Lenient<TemplateStatus>,
@@ -44,11 +45,11 @@ pub struct JobTemplateView {
 #[resource(inherit = ClusterJobTemplate)]
 pub struct ClusterJobTemplateView {
     /// Metadata, without what no rule reads.
-    #[serde(deserialize_with = "trimmed")]
+    #[serde(deserialize_with = "of_template")]
     pub metadata: ObjectMeta,
-    /// The spec, or why it cannot be read.
+    /// The spec.
     #[serde(default)]
-    pub spec: Lenient<JobTemplateSpec>,
+    pub spec: JsonText,
     /// The status, or why it cannot be read.
     #[serde(default)]
     pub status: Lenient<TemplateStatus>,
@@ -69,13 +70,13 @@ pub struct StoredTemplate {
 
 impl From<JobTemplateView> for StoredTemplate {
     fn from(view: JobTemplateView) -> Self {
-        Self::of(TemplateKind::JobTemplate, view.metadata, view.spec, view.status)
+        Self::of(TemplateKind::JobTemplate, view.metadata, &view.spec, view.status)
     }
 }
 
 impl From<ClusterJobTemplateView> for StoredTemplate {
     fn from(view: ClusterJobTemplateView) -> Self {
-        Self::of(TemplateKind::ClusterJobTemplate, view.metadata, view.spec, view.status)
+        Self::of(TemplateKind::ClusterJobTemplate, view.metadata, &view.spec, view.status)
     }
 }
 
@@ -83,7 +84,7 @@ impl StoredTemplate {
     fn of(
         kind: TemplateKind,
         metadata: ObjectMeta,
-        spec: Lenient<JobTemplateSpec>,
+        spec: &JsonText,
         status: Lenient<TemplateStatus>,
     ) -> Self {
         Self {
@@ -95,7 +96,7 @@ impl StoredTemplate {
                 generation: metadata.generation.unwrap_or_default(),
                 created: metadata.creation_timestamp.map(|created| created.0),
                 is_terminating: metadata.deletion_timestamp.is_some(),
-                spec: spec.0,
+                spec: read_spec(spec),
             }),
             status: status.0.unwrap_or_default(),
         }

@@ -4,15 +4,15 @@
 //! [`wanted_next`](super::state::Facts::wanted_next), after the history of the round, by the compiled one.
 
 use super::history::RunHistory;
-use super::observed::{Answers, StoredRequest};
+use super::observed::{Answers, SpecView, StoredRequest};
 use super::plan::Read;
 use super::rerun;
+use crate::api::JobRequestStatus;
 use crate::api::condition::{RunResult, Trigger};
 use crate::api::run_policy::RunPolicy;
 use crate::api::status::{Run, TemplatePin};
 use crate::api::template_ref::TemplateRef;
-use crate::api::{JobRequestSpec, JobRequestStatus};
-use crate::compile::digest::{digest, same_scheme};
+use crate::compile::digest::same_scheme;
 use crate::compile::{Fate, Layers};
 
 /// What a request asks for beyond its newest run.
@@ -31,7 +31,7 @@ pub(super) enum Pending {
 /// What `request` asks for as it is stored, before anything is compiled: by the run policy that was in effect last.
 pub(super) fn wanted_now(
     request: &StoredRequest,
-    spec: &JobRequestSpec,
+    spec: &SpecView,
     stored: &JobRequestStatus,
     history: &RunHistory,
     layers: &Layers,
@@ -44,7 +44,7 @@ pub(super) fn wanted_now(
 /// What `request` asks for after the newest run of `history`. `layers` apply to it as the cache shows them.
 pub(super) fn wanted(
     request: &StoredRequest,
-    spec: &JobRequestSpec,
+    spec: &SpecView,
     history: &RunHistory,
     policy: &RunPolicy,
     layers: &Layers,
@@ -75,12 +75,12 @@ pub(super) fn wanted(
 ///
 /// Digests of the request's own fields are compared, never Jobs. A digest of another scheme, at the same generation,
 /// is the same spec as another release saw it. A request older than the run it is compared with is a stale view.
-fn spec_differs(newest: &Run, request: &StoredRequest, spec: &JobRequestSpec) -> bool {
+fn spec_differs(newest: &Run, request: &StoredRequest, spec: &SpecView) -> bool {
     let generation = request.generation();
     if generation < newest.generation {
         return false;
     }
-    newest.digest != digest(spec) && (same_scheme(&newest.digest) || generation > newest.generation)
+    newest.digest != spec.digest() && (same_scheme(&newest.digest) || generation > newest.generation)
 }
 
 /// Whether the effective templates, of `layers`, are newer than those which the newest run was created with, `then`. Rule
@@ -125,8 +125,8 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::api::JobTemplateSpec;
     use crate::api::template_ref::TemplateKind;
+    use crate::api::{JobRequestSpec, JobTemplateSpec};
     use crate::compile::{Builtin, Template, select};
 
     fn pin(name: &str, generation: i64) -> TemplatePin {

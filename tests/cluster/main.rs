@@ -19,6 +19,7 @@ mod fairness;
 mod figures;
 mod gitops;
 mod golden;
+mod hostile;
 #[cfg(target_os = "linux")]
 mod image;
 mod leadership;
@@ -81,6 +82,7 @@ fn modules() -> Vec<(&'static str, Vec<Test>)> {
         ("verdicts", verdicts::tests()),
         ("outages", outages::tests()),
         ("old_objects", old_objects::tests()),
+        ("hostile", hostile::tests()),
         ("crashes", crashes::tests()),
         ("traps", traps::tests()),
         ("two_operators", two_operators::tests()),

@@ -45,7 +45,7 @@ fn compiles(object: &Value) -> Result<(), String> {
             generation: 1,
             created: None,
             is_terminating: false,
-            spec: serde_json::from_value(object["spec"].clone()).map_err(|error| error.to_string()),
+            spec: jobrequest::compile::read_spec(&serde_json::from_value(object["spec"].clone()).unwrap()),
         };
         return match check_template(&template).as_slice() {
             [] => Ok(()),

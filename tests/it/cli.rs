@@ -106,7 +106,7 @@ fn templates(file: &Path) -> Vec<Arc<Template>> {
         generation: 0,
         created: document["metadata"]["creationTimestamp"].as_str().map(|text| text.parse().unwrap()),
         is_terminating: document["metadata"]["deletionTimestamp"].is_string(),
-        spec: serde_json::from_value(document["spec"].clone()).map_err(|error| error.to_string()),
+        spec: jobrequest::compile::read_spec(&serde_json::from_value(document["spec"].clone()).unwrap()),
     };
     documents.into_iter().map(|document| Arc::new(template(document))).collect()
 }

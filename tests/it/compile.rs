@@ -38,7 +38,7 @@ fn template(document: &Value) -> Template {
         generation: 1,
         created,
         is_terminating: document["metadata"]["deletionTimestamp"].is_string(),
-        spec: serde_path_to_error::deserialize(&document["spec"]).map_err(|error| error.to_string()),
+        spec: jobrequest::compile::read_spec(&serde_json::from_value(document["spec"].clone()).unwrap()),
     }
 }
 

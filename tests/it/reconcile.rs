@@ -14,6 +14,7 @@ use std::time::Duration;
 use jobrequest::api::JobRequestSpec;
 use jobrequest::compile::Layers;
 use jobrequest::compile::digest::digest;
+use jobrequest::reconcile::observed::{Lenient, SpecView};
 use jobrequest::reconcile::{
     Answer, Answers, Call, Change, ChangeKey, Clock, Creation, EventView, EventsOf, JobView, Memory, Next,
     Observed, Plan, Read, Reconciler, Refusal, Refused, Step, StoredRequest, plan,
@@ -26,7 +27,10 @@ use crate::support::difference::{difference, keyed, patched, yaml};
 use crate::support::{golden, root};
 
 pub(crate) fn tests() -> Vec<Trial> {
-    let mut all = tests![a_refused_change_is_shown_once_and_tried_again];
+    let mut all = tests![
+        a_long_spec_is_asked_for_only_when_it_is_compiled,
+        a_refused_change_is_shown_once_and_tried_again,
+    ];
     all.extend(golden::trials(module_path!(), "reconcile", "in.yaml", comes_out_as_committed));
     all
 }
@@ -230,4 +234,30 @@ fn a_refused_change_is_shown_once_and_tried_again() {
             clock.uptime += Duration::from_secs(pause);
         }
     }
+}
+
+/// A spec that is too long to be kept is known by a brief: at rest that is enough, whatever asks for a run needs more.
+fn a_long_spec_is_asked_for_only_when_it_is_compiled() {
+    let (mut observed, clock) = observed(&crate::support::root().join("tests/reconcile/run-completes"));
+    let planned = |observed: &Observed| plan(observed, &Layers::default(), clock);
+    let ended = planned(&observed).status.expect("the end is recorded");
+    let request = observed.request.as_mut().unwrap();
+    let spec = Box::new(request.whole_spec().unwrap().clone());
+    request.status = Lenient(Ok(*ended));
+    request.spec = Lenient(Ok(SpecView::Whole { spec, length: 1_000_000 }.to_keep()));
+    assert!(matches!(request.spec.0, Ok(SpecView::Brief(_))));
+    assert_eq!(planned(&observed), Plan::rest());
+
+    let mut again = observed.clone();
+    let metadata = &mut again.request.as_mut().unwrap().metadata;
+    metadata.annotations = Some([("jobrequest.dev/rerun".to_owned(), "again".to_owned())].into());
+    assert_eq!(planned(&again).read, Some(Read::Request));
+
+    let mut changed = observed;
+    let request = changed.request.as_mut().unwrap();
+    request.metadata.generation = Some(2);
+    if let Ok(SpecView::Brief(brief)) = &mut request.spec.0 {
+        brief.digest = digest(&JobRequestSpec::default());
+    }
+    assert_eq!(planned(&changed).read, Some(Read::Request));
 }

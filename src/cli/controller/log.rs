@@ -1,8 +1,9 @@
 //! What the operator logs and how, and, if built with the feature `otel`, where it sends traces.
 
 use clap::{Args, ValueEnum};
-use tracing_subscriber::filter::LevelFilter;
-use tracing_subscriber::layer::SubscriberExt;
+use tracing::{Level, Metadata, Subscriber};
+use tracing_subscriber::filter::{FilterExt, LevelFilter, ParseError, filter_fn};
+use tracing_subscriber::layer::{Filter, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
 
@@ -51,7 +52,7 @@ impl Log {
 
 impl LogArguments {
     pub(super) fn start(&self) -> Result<Log, CliError> {
-        let filter = EnvFilter::try_new(directives(&self.log_level))?;
+        let filter = filter(&self.log_level)?;
         // Without colours: what the writer lets through has no escapes.
         let lines = tracing_subscriber::fmt::layer().with_ansi(false);
         let lines = match self.log_format {
@@ -73,6 +74,21 @@ impl LogArguments {
     }
 }
 
+/// Where the client of the API server logs the whole body of an answer that it cannot read. Such a body holds the specs
+/// of everybody.
+const BODIES: &str = "kube_client::client";
+
+/// What of the log is written. Bodies are not, whatever else is asked for, unless [`BODIES`] itself is named: not even
+/// where a filter switches everything on within a span.
+fn filter<S: Subscriber>(level: &str) -> Result<impl Filter<S> + use<S>, ParseError> {
+    let asked = EnvFilter::try_new(directives(level))?;
+    let takes_bodies = level.contains(BODIES);
+    let holds_no_body = move |of: &Metadata<'_>| {
+        takes_bodies || of.is_span() || of.target() != BODIES || *of.level() == Level::ERROR
+    };
+    Ok(asked.and(filter_fn(holds_no_body)))
+}
+
 /// A plain level is about everything, with two exceptions: the runtime's own span about each reconcile says what ours
 /// does, and what the client and the watcher say of answers quotes whole objects.
 fn directives(level: &str) -> String {
@@ -81,5 +97,57 @@ fn directives(level: &str) -> String {
         Ok(_) => format!(
             "{level},kube_runtime::controller=warn,kube_runtime::watcher=error,kube_client::client=error,kube_client::client::builder={level}"
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// What is written at this --log-level when the client cannot read an answer.
+    fn written(level: &str) -> String {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let layer = tracing_subscriber::fmt::layer().with_writer(move || writer.clone());
+        let log = tracing_subscriber::registry().with(layer.with_filter(filter(level).unwrap()));
+        tracing::subscriber::with_default(log, || {
+            let _span = tracing::info_span!(target: "jobrequest::controller", "reconcile").entered();
+            tracing::warn!(target: "kube_client::client", "{}", "BODY");
+            tracing::debug!(target: "kube_client::client", "{}", "BODY");
+            tracing::warn!(target: "jobrequest::controller", "ours");
+        });
+        String::from_utf8(lines.0.lock().unwrap().clone()).unwrap()
+    }
+
+    #[test]
+    fn bodies_of_answers_are_never_written_by_default() {
+        for level in [
+            "info",
+            "debug",
+            "trace",
+            "jobrequest=debug,kube_client=trace",
+            "warn,kube_client=debug",
+            "trace,[reconcile]=trace",
+        ] {
+            let written = written(level);
+            assert!(written.contains("ours") && !written.contains("BODY"), "{level}: {written}");
+        }
+        assert!(written("warn,kube_client::client=warn").contains("BODY"));
     }
 }

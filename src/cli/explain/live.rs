@@ -52,10 +52,9 @@ async fn templates(cluster: &Cluster, namespace: &str) -> Result<Vec<Arc<Templat
 }
 
 fn one(request: &StoredRequest, templates: &[Arc<Template>]) -> Explanation {
-    let unread = request.spec.0.as_ref().err().map(|error| {
-        Problem::new("spec", format!("the stored spec does not fit the schema of this version: {error}"))
-    });
-    let spec = request.spec.0.clone().unwrap_or_default();
+    let unread =
+        request.spec.0.as_ref().err().map(|error| Problem::new("spec", format!("the stored spec {error}")));
+    let spec = request.whole_spec().cloned().unwrap_or_default();
     let layers = select(Builtin::default(), &spec, templates);
     let status = request.known_status();
     let identity = Identity {

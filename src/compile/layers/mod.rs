@@ -15,7 +15,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 pub use origin::Origin;
-pub use select::{Fate, Superseded, Template, defaults_of, select};
+pub use select::{Fate, Superseded, Template, Unreadable, defaults_of, read_spec, select};
 pub(super) use shape::Shape;
 pub use tree::Decided;
 pub(super) use tree::{Tree, join};

@@ -7,11 +7,16 @@ use std::sync::Arc;
 use k8s_openapi::jiff::Timestamp;
 
 use super::{Builtin, Layers};
+use crate::api::json_text::JsonText;
 use crate::api::policy::Policy;
 use crate::api::status::{MAX_TEMPLATES, TemplatePin};
 use crate::api::template_ref::{TemplateKind, TemplateRef};
 use crate::api::{JobRequestSpec, JobTemplateSpec};
 use crate::compile::problem::Problem;
+
+/// Maximum length of a template's spec as JSON, in bytes: what client-side `kubectl apply` can carry. All templates are
+/// kept in memory, and every request in scope is compiled with them.
+const MAX_SPEC: usize = 256 * 1024;
 
 /// A template as it is stored.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,7 +32,31 @@ pub struct Template {
     /// It is being deleted: no new run takes it.
     pub is_terminating: bool,
     /// The spec, or why it cannot be read.
-    pub spec: Result<JobTemplateSpec, String>,
+    pub spec: Result<JobTemplateSpec, Unreadable>,
+}
+
+/// A template's spec that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{why}")]
+pub struct Unreadable {
+    /// Why, as a sentence about the spec without its subject.
+    pub why: String,
+    /// It sets `default`.
+    pub is_default: bool,
+}
+
+/// A template's spec, which is kept for as long as the template is there: of a bounded length.
+///
+/// # Errors
+/// It is longer, or does not fit the schema.
+pub fn read_spec(spec: &JsonText) -> Result<JobTemplateSpec, Unreadable> {
+    let read = if spec.len() > MAX_SPEC {
+        let (length, bound) = (spec.len().div_ceil(1024), MAX_SPEC / 1024);
+        Err(format!("takes {length} KiB, and a template may take at most {bound} KiB"))
+    } else {
+        spec.read()
+    };
+    read.map_err(|why| Unreadable { why, is_default: spec.sets("default") })
 }
 
 impl Template {
@@ -48,10 +77,11 @@ impl Template {
         self.spec.as_ref().ok()?.policy.as_ref()
     }
 
-    /// It applies to every request in scope. One that cannot be read counts as a default, since it may be one.
+    /// It wants to lie below every request in scope, whether it can be read or not: leaving it out would leave out its
+    /// policy.
     #[must_use]
     pub fn is_default(&self) -> bool {
-        self.spec.as_ref().map_or(true, |spec| spec.default == Some(true))
+        self.spec.as_ref().map_or_else(|error| error.is_default, |spec| spec.default == Some(true))
     }
 }
 
@@ -138,7 +168,7 @@ fn readable(template: &Arc<Template>, problems: &mut Vec<Problem>) -> Option<Arc
             if !problems.iter().any(|problem| problem.field == name) {
                 problems.push(Problem::new(
                     name,
-                    format!("the stored template does not fit the schema of this version: {error}; fix that field and apply it again"),
+                    format!("the stored template {error}; fix that field and apply it again"),
                 ));
             }
             None
@@ -212,4 +242,23 @@ fn missing<'a>(
         format!("no {} is called {}{place}", wanted.kind, wanted.name)
     };
     Problem::new("spec.templateRef", format!("{what}; {known}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_template_may_take_a_bounded_length() {
+        let text = |length: usize| -> JsonText {
+            let variables = json!([{"name": "A", "value": "x".repeat(length)}]);
+            serde_json::from_value(json!({"base": {"containers": [{"name": "a", "env": variables}]}}))
+                .unwrap()
+        };
+        assert!(read_spec(&text(200_000)).is_ok());
+        let error = read_spec(&text(300_000)).unwrap_err();
+        assert_eq!(error.why, "takes 294 KiB, and a template may take at most 256 KiB");
+    }
 }

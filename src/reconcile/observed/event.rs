@@ -3,11 +3,12 @@
 //! They are listed only when a run is stuck and nothing else shows why.
 
 use k8s_openapi::api::core::v1::Event;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use k8s_openapi::jiff::Timestamp;
 use kube::Resource;
 use serde::Deserialize;
 
+use super::metadata::time;
 use crate::reconcile::format::{bounded_to, printable};
 
 /// Maximum length of the message of an event, in bytes.
@@ -60,12 +61,12 @@ struct Wire {
     reason: Option<String>,
     #[serde(default)]
     message: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "time")]
     last_timestamp: Option<Time>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "time")]
     first_timestamp: Option<Time>,
-    #[serde(default)]
-    event_time: Option<MicroTime>,
+    #[serde(default, deserialize_with = "time")]
+    event_time: Option<Time>,
     #[serde(default)]
     series: Option<Series>,
 }
@@ -73,8 +74,8 @@ struct Wire {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Series {
-    #[serde(default)]
-    last_observed_time: Option<MicroTime>,
+    #[serde(default, deserialize_with = "time")]
+    last_observed_time: Option<Time>,
 }
 
 impl From<Wire> for EventView {

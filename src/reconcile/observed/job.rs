@@ -3,17 +3,25 @@
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use kube::Resource;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
-use super::metadata::trimmed;
+use super::metadata::{of_job, time};
 use crate::api::labels;
+use crate::reconcile::format::bounded_to;
+
+/// Maximum number of conditions that are kept; Kubernetes has seven types.
+const CONDITIONS: usize = 16;
+/// Maximum length of a condition's type, status and reason, in bytes.
+const WORD: usize = 316;
+/// Maximum length of a condition's message and of the failed indexes, in bytes.
+const MESSAGE: usize = 4096;
 
 /// A Job as far as rules read it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Resource)]
 #[resource(inherit = Job)]
 pub struct JobView {
     /// Metadata, without what no rule reads.
-    #[serde(deserialize_with = "trimmed")]
+    #[serde(deserialize_with = "of_job")]
     pub metadata: ObjectMeta,
     /// The part of the spec that rules read.
     #[serde(default)]
@@ -54,16 +62,17 @@ pub struct JobStatusView {
     /// Pods that failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failed: Option<i32>,
-    /// Indexes that failed, as Kubernetes writes them: `1,3-5`.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Indexes that failed, as Kubernetes writes them: `1,3-5`; of many, the first.
+    #[serde(deserialize_with = "indexes", skip_serializing_if = "Option::is_none")]
     pub failed_indexes: Option<String>,
     /// Start, or last resume.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "time", skip_serializing_if = "Option::is_none")]
     pub start_time: Option<Time>,
     /// End of a completed Job; a failed one has none.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "time", skip_serializing_if = "Option::is_none")]
     pub completion_time: Option<Time>,
     /// Native conditions.
+    #[serde(deserialize_with = "conditions")]
     pub conditions: Vec<JobConditionView>,
 }
 
@@ -81,7 +90,7 @@ pub struct JobConditionView {
     /// Why, in a sentence; may be empty.
     pub message: String,
     /// When the status last changed.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "time", skip_serializing_if = "Option::is_none")]
     pub last_transition_time: Option<Time>,
 }
 
@@ -167,4 +176,20 @@ impl JobView {
     pub fn is_terminal(&self) -> bool {
         self.true_condition("Complete").or_else(|| self.true_condition("Failed")).is_some()
     }
+}
+
+fn indexes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Ok(Option::<String>::deserialize(deserializer)?.map(|indexes| bounded_to(&indexes, MESSAGE)))
+}
+
+fn conditions<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<JobConditionView>, D::Error> {
+    let mut conditions = Option::<Vec<JobConditionView>>::deserialize(deserializer)?.unwrap_or_default();
+    conditions.truncate(CONDITIONS);
+    for condition in &mut conditions {
+        for word in [&mut condition.type_, &mut condition.status, &mut condition.reason] {
+            *word = bounded_to(word, WORD);
+        }
+        condition.message = bounded_to(&condition.message, MESSAGE);
+    }
+    Ok(conditions)
 }

@@ -2,8 +2,8 @@
 //! remembers. Data only; decisions are in `planner`.
 //!
 //! Views are projections: they are deserialised straight from the wire and hold only what a rule reads, so that ten
-//! thousand Jobs fit into memory. A part that cannot be parsed is data too, never an error: one bad stored object
-//! must not stall the others.
+//! thousand Jobs fit into memory. Whatever the API server stores can be read: a part that cannot is data too, never an
+//! error, because one bad stored object must not stall the others.
 
 mod answers;
 mod event;
@@ -21,9 +21,10 @@ pub use answers::{Answers, Creation, Refusal};
 pub use event::{EventView, EventsOf};
 pub use job::{JobConditionView, JobSpecView, JobStatusView, JobView};
 pub use memory::{ChangeKey, Memory, OwnRun, QueryPause, Refused};
-pub(crate) use metadata::trimmed;
+pub(super) use metadata::bounded_token;
+pub(crate) use metadata::{of_request, of_template};
 pub use pod::{ConditionView, ContainerRole, ContainerState, ContainerView, EndView, PodView};
-pub use request::{Lenient, StoredRequest};
+pub use request::{KEPT, Lenient, SpecBrief, SpecView, StoredRequest};
 
 /// The two clocks that rules read. The pure rooms never read the time themselves.
 #[derive(Clone, Copy, Debug, PartialEq)]

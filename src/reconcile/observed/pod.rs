@@ -9,13 +9,15 @@ use k8s_openapi::jiff::Timestamp;
 use kube::Resource;
 use serde::Deserialize;
 
-use crate::api::labels;
+use super::metadata::{of_pod, time};
 use crate::reconcile::format::{bounded_to, in_one_line, last_output, printable};
 
 /// Maximum length of a kubelet's or scheduler's message that is kept, in bytes.
 const MESSAGE: usize = 1024;
 /// Maximum length of a native reason, in bytes.
 const REASON: usize = 64;
+/// Maximum number of containers that are kept, init containers included: twice as many as a spec declares.
+const CONTAINERS: usize = 64;
 
 /// A pod as far as rules read it.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Resource)]
@@ -163,6 +165,7 @@ impl EndView {
 /// A pod as it comes over the wire.
 #[derive(Deserialize)]
 struct Wire {
+    #[serde(deserialize_with = "of_pod")]
     metadata: ObjectMeta,
     #[serde(default)]
     spec: Option<WireSpec>,
@@ -190,6 +193,7 @@ struct WireStatus {
     phase: Option<String>,
     reason: Option<String>,
     message: Option<String>,
+    #[serde(deserialize_with = "time")]
     start_time: Option<Time>,
     conditions: Option<Vec<WireCondition>>,
     init_container_statuses: Option<Vec<WireContainerStatus>>,
@@ -204,6 +208,7 @@ struct WireCondition {
     status: String,
     reason: Option<String>,
     message: Option<String>,
+    #[serde(deserialize_with = "time")]
     last_transition_time: Option<Time>,
 }
 
@@ -233,6 +238,7 @@ struct WireWaiting {
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct WireRunning {
+    #[serde(deserialize_with = "time")]
     started_at: Option<Time>,
 }
 
@@ -243,7 +249,9 @@ struct WireEnd {
     signal: Option<i32>,
     reason: Option<String>,
     message: Option<String>,
+    #[serde(deserialize_with = "time")]
     started_at: Option<Time>,
+    #[serde(deserialize_with = "time")]
     finished_at: Option<Time>,
 }
 
@@ -265,10 +273,6 @@ impl From<Wire> for PodView {
             }
         };
         let owner = metadata.owner_references.iter().flatten().find(|owner| owner.controller == Some(true));
-        let request = metadata.labels.map(|mut all| {
-            all.retain(|key, _| key == labels::REQUEST);
-            all
-        });
         let unscheduled = find("PodScheduled", "False").map(|condition| Box::new(condition.view()));
         let disruption = find("DisruptionTarget", "True").map(|condition| Box::new(condition.view()));
         let lacks_sandbox = find("PodReadyToStartContainers", "False").is_some();
@@ -291,11 +295,12 @@ impl From<Wire> for PodView {
                     container.view(role)
                 })
                 .chain(of_others.map(|container| container.view(ContainerRole::Main)))
+                .take(CONTAINERS)
                 .collect(),
             metadata: ObjectMeta {
                 name: metadata.name,
                 namespace: metadata.namespace,
-                labels: request,
+                labels: metadata.labels,
                 // The watch continues from it.
                 resource_version: metadata.resource_version,
                 creation_timestamp: metadata.creation_timestamp,

@@ -1,14 +1,25 @@
-//! A JobRequest as it is stored: a part that cannot be read is data, never an error.
+//! A JobRequest as it is stored: a part that cannot be read is data, never an error, and a spec that is too long to be
+//! kept is known by what judging a request at rest needs.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 
-use super::metadata::trimmed;
+use super::metadata::{bounded_token, of_request};
+use crate::api::json_text::JsonText;
+use crate::api::template_ref::TemplateRef;
 use crate::api::{JobRequest, JobRequestSpec, JobRequestStatus};
+use crate::compile::digest::digest;
+use crate::reconcile::format::bounded_to;
 
-/// A part of an object that may not fit its type, for example when it was stored under an older schema.
+/// Maximum length of a spec or of a status, as JSON in bytes, that is kept in memory while the request is at rest.
+pub const KEPT: usize = 8 * 1024;
+/// Maximum length of a template's name that is kept, in bytes: longer than any that exists.
+const NAME: usize = 256;
+
+/// A part of an object that may not fit its type, for example when it was stored under an older schema; then why, as a
+/// sentence about the part without its subject.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Lenient<T>(pub Result<T, String>);
 
@@ -20,11 +31,117 @@ impl<T: Default> Default for Lenient<T> {
 
 impl<'de, T: DeserializeOwned + Default> Deserialize<'de> for Lenient<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let value = serde_json::Value::deserialize(deserializer)?;
-        if value.is_null() {
-            return Ok(Self::default());
+        Ok(Self(JsonText::deserialize(deserializer)?.read()))
+    }
+}
+
+/// A spec that can be read.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SpecView {
+    /// As it is stored.
+    Whole {
+        /// The spec.
+        spec: Box<JobRequestSpec>,
+        /// How long its JSON is, in bytes.
+        length: usize,
+    },
+    /// Longer than [`KEPT`], and not asked for: enough to see whether it asks for anything, not enough to compile it.
+    Brief(SpecBrief),
+}
+
+/// What is kept of a spec that is too long.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SpecBrief {
+    /// See `compile::digest`.
+    pub digest: String,
+    /// `spec.suspend`.
+    pub is_suspended: bool,
+    /// `spec.rerun`, as it is recorded.
+    pub rerun: Option<String>,
+    /// `spec.templateRef`.
+    pub template_ref: Option<TemplateRef>,
+}
+
+impl From<JobRequestSpec> for SpecView {
+    fn from(spec: JobRequestSpec) -> Self {
+        Self::Whole { spec: Box::new(spec), length: 0 }
+    }
+}
+
+impl Default for SpecView {
+    fn default() -> Self {
+        JobRequestSpec::default().into()
+    }
+}
+
+impl SpecView {
+    /// Reads it from its JSON.
+    ///
+    /// # Errors
+    /// Why it cannot be read, as a sentence about the spec without its subject.
+    pub fn read(text: &JsonText) -> Result<Self, String> {
+        text.read().map(|spec| Self::Whole { spec: Box::new(spec), length: text.len() })
+    }
+
+    /// The spec itself, if it is at hand.
+    #[must_use]
+    pub fn whole(&self) -> Option<&JobRequestSpec> {
+        match self {
+            Self::Whole { spec, .. } => Some(spec),
+            Self::Brief(_) => None,
         }
-        Ok(Self(serde_path_to_error::deserialize(value).map_err(|error| error.to_string())))
+    }
+
+    /// As it may be kept.
+    #[must_use]
+    pub fn to_keep(self) -> Self {
+        match self {
+            Self::Whole { spec, length } if length > KEPT => Self::Brief(SpecBrief {
+                digest: digest(&spec),
+                is_suspended: spec.suspend == Some(true),
+                rerun: spec.rerun.as_deref().map(bounded_token),
+                template_ref: spec
+                    .template_ref
+                    .map(|named| TemplateRef { name: bounded_to(&named.name, NAME), ..named }),
+            }),
+            kept => kept,
+        }
+    }
+
+    /// The digest of its run-relevant fields.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        match self {
+            Self::Whole { spec, .. } => digest(spec),
+            Self::Brief(brief) => brief.digest.clone(),
+        }
+    }
+
+    /// `spec.suspend`.
+    #[must_use]
+    pub fn is_suspended(&self) -> bool {
+        match self {
+            Self::Whole { spec, .. } => spec.suspend == Some(true),
+            Self::Brief(brief) => brief.is_suspended,
+        }
+    }
+
+    /// `spec.rerun`.
+    #[must_use]
+    pub fn rerun(&self) -> Option<&str> {
+        match self {
+            Self::Whole { spec, .. } => spec.rerun.as_deref(),
+            Self::Brief(brief) => brief.rerun.as_deref(),
+        }
+    }
+
+    /// `spec.templateRef`.
+    #[must_use]
+    pub fn template_ref(&self) -> Option<&TemplateRef> {
+        match self {
+            Self::Whole { spec, .. } => spec.template_ref.as_ref(),
+            Self::Brief(brief) => brief.template_ref.as_ref(),
+        }
     }
 }
 
@@ -33,11 +150,11 @@ impl<'de, T: DeserializeOwned + Default> Deserialize<'de> for Lenient<T> {
 #[resource(inherit = JobRequest)]
 pub struct StoredRequest {
     /// Metadata, without what no rule reads.
-    #[serde(deserialize_with = "trimmed")]
+    #[serde(deserialize_with = "of_request")]
     pub metadata: ObjectMeta,
     /// The spec, or why it cannot be read.
-    #[serde(default)]
-    pub spec: Lenient<JobRequestSpec>,
+    #[serde(default, deserialize_with = "spec")]
+    pub spec: Lenient<SpecView>,
     /// The status, or why it cannot be read.
     #[serde(default)]
     pub status: Lenient<JobRequestStatus>,
@@ -91,6 +208,91 @@ impl StoredRequest {
     /// `spec.suspend`, false when the spec cannot be read.
     #[must_use]
     pub fn is_suspended(&self) -> bool {
-        self.spec.0.as_ref().is_ok_and(|spec| spec.suspend == Some(true))
+        self.spec.0.as_ref().is_ok_and(SpecView::is_suspended)
+    }
+
+    /// The spec, if it can be read and is at hand.
+    #[must_use]
+    pub fn whole_spec(&self) -> Option<&JobRequestSpec> {
+        self.spec.0.as_ref().ok().and_then(SpecView::whole)
+    }
+
+    /// As it may be kept in memory for long.
+    #[must_use]
+    pub fn to_keep(self) -> Self {
+        Self { spec: Lenient(self.spec.0.map(SpecView::to_keep)), ..self }
+    }
+}
+
+fn spec<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Lenient<SpecView>, D::Error> {
+    Ok(Lenient(SpecView::read(&JsonText::deserialize(deserializer)?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::api::{ObjectList, WatchEvent};
+
+    use super::*;
+    use crate::reconcile::template_status::{ClusterJobTemplateView, JobTemplateView, StoredTemplate};
+
+    fn nested(levels: usize, open: &str, close: &str) -> String {
+        format!("{}0{}", open.repeat(levels), close.repeat(levels))
+    }
+
+    /// An object whose every part is as bad as the API server lets it be.
+    fn hostile(kind: &str) -> String {
+        let deep = nested(5000, r#"{"f:a":"#, "}");
+        let long = "x".repeat(200_000);
+        format!(
+            r#"{{"apiVersion":"jobrequest.dev/v1alpha1","kind":"{kind}","metadata":{{
+                "name":"bad","namespace":"ns","uid":"u","resourceVersion":"7","generation":1,
+                "creationTimestamp":"2026-11-24T10:00:00Z",
+                "annotations":{{"jobrequest.dev/rerun":"{long}","jobrequest.dev/other":"{long}"}},
+                "ownerReferences":[{{"apiVersion":"v1","kind":"{long}","name":"{long}","uid":"{long}"}}],
+                "managedFields":[{{"fieldsV1":{deep}}}]}},
+                "spec":{{"overrides":{deep},"base":{{"overrides":{deep}}}}},"status":{{"runs":{deep}}},"more":{deep}}}"#
+        )
+        .replace('\n', "")
+    }
+
+    #[test]
+    fn a_list_with_a_hostile_object_is_read_whole() {
+        let good = r#"{"metadata":{"name":"good","resourceVersion":"8"},"spec":{"alias":"x"}}"#;
+        let list = |kind: &str| {
+            format!(
+                r#"{{"kind":"List","apiVersion":"jobrequest.dev/v1alpha1","metadata":{{"resourceVersion":"9"}},"items":[{},{good}]}}"#,
+                hostile(kind)
+            )
+        };
+        let requests: ObjectList<StoredRequest> = serde_json::from_str(&list("JobRequest")).unwrap();
+        let read: Vec<_> = requests.items.iter().map(|request| request.spec.0.is_ok()).collect();
+        assert_eq!(read, [false, true]);
+        assert!(requests.items[0].status.0.is_err());
+        let metadata = &requests.items[0].metadata;
+        assert!(serde_json::to_vec(metadata).unwrap().len() < 1000, "{metadata:?}");
+
+        let own: ObjectList<JobTemplateView> = serde_json::from_str(&list("JobTemplate")).unwrap();
+        let all: ObjectList<ClusterJobTemplateView> =
+            serde_json::from_str(&list("ClusterJobTemplate")).unwrap();
+        let stored = own.items.into_iter().map(StoredTemplate::from);
+        let stored = stored.chain(all.items.into_iter().map(StoredTemplate::from));
+        let read: Vec<_> = stored.map(|stored| stored.template.spec.is_ok()).collect();
+        assert_eq!(read, [false, true, false, true]);
+    }
+
+    /// The type stands before the object, as the API server writes it: then serde reads it without a buffer of its own,
+    /// which would recurse.
+    #[test]
+    fn a_watch_event_of_a_hostile_object_is_read() {
+        for type_ in ["ADDED", "MODIFIED", "DELETED"] {
+            let line = format!(r#"{{"type":"{type_}","object":{}}}"#, hostile("JobRequest"));
+            let event: WatchEvent<StoredRequest> = serde_json::from_str(&line).unwrap();
+            let (WatchEvent::Added(request) | WatchEvent::Modified(request) | WatchEvent::Deleted(request)) =
+                event
+            else {
+                panic!("{event:?}");
+            };
+            assert_eq!((request.name(), request.spec.0.is_ok()), ("bad", false));
+        }
     }
 }

@@ -52,6 +52,7 @@ pub(super) fn decide(facts: &Facts<'_>, newest: &Run, uid: &str) -> Decision {
             StopDecision::Continue(due) => next = next.sooner(due),
         }
         if let Ok(AcceptedSpec { spec, compiled: Some(compiled) }) = acceptance
+            && let Some(spec) = spec.whole()
             && let Some(patch) = patch::in_place_patch(job, newest, spec, compiled)
         {
             match attempt(observed, Change::Patch { name: newest.job_name.clone(), patch }, clock) {

@@ -55,7 +55,7 @@ impl<'a> Verdict<'a> {
             }
             RunState::Ended => ended(newest),
             RunState::Live { job, progress: None } if newest.stop != Some(Stop::Replace) => {
-                suspended(newest, job, wanted, spec.suspend == Some(true))
+                suspended(newest, job, wanted, spec.is_suspended())
             }
             RunState::Live { job, progress } => live(newest, job, wanted, progress.as_ref()),
         }

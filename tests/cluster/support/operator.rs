@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -133,6 +134,38 @@ impl Operator {
         let (_, text) = self.get("/metrics").await;
         let line = text.lines().find_map(|line| line.strip_prefix(&format!("{name} ")));
         line.and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("no {name} in {text}"))
+    }
+
+    /// Its resident memory now, in bytes.
+    pub(crate) fn resident(&self) -> f64 {
+        self.memory("VmRSS:")
+    }
+
+    /// The most that ever was resident, in bytes.
+    pub(crate) fn peak(&self) -> f64 {
+        self.memory("VmHWM:")
+    }
+
+    /// A line of `/proc/PID/status`, in bytes.
+    fn memory(&self, name: &str) -> f64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("its memory");
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("the line");
+        line.split_whitespace().next().expect("a number").parse::<f64>().expect("a number") * 1024.0
+    }
+
+    /// Waits until it has looked at so many requests, and looks at none.
+    pub(crate) async fn has_looked_at(&self, requests: f64, patience: Duration) {
+        eventually(patience, "all requests are looked at", async || {
+            let (_, text) = self.get("/metrics").await;
+            let value = |name: &str| {
+                let line = text.lines().find_map(|line| line.strip_prefix(name));
+                line.and_then(|value| value.parse::<f64>().ok())
+            };
+            let looks = value("jobrequest_reconcile_duration_seconds_count ").unwrap_or_default();
+            let active = value("jobrequest_reconciles_active ").unwrap_or_default();
+            if looks >= requests && active == 0.0 { Ok(()) } else { Err((looks, active)) }
+        })
+        .await;
     }
 
     pub(crate) fn is_running(&mut self) -> bool {

@@ -12,7 +12,8 @@ mod words;
 use std::collections::BTreeSet;
 
 use jobrequest::compile::Layers;
-use jobrequest::reconcile::{Change, JobView, Observed, plan};
+use jobrequest::reconcile::observed::{Lenient, SpecView};
+use jobrequest::reconcile::{Change, JobView, Observed, Read, plan};
 use libtest_mimic::Trial;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -21,6 +22,7 @@ use lab::{Death, request};
 
 pub(crate) fn tests() -> Vec<Trial> {
     let mut all = tests![
+        a_brief_spec_is_enough_or_the_whole_is_asked_for,
         a_crash_changes_nothing,
         the_same_input_gives_the_same_plan,
         a_plan_does_one_thing,
@@ -68,6 +70,19 @@ proptest! {
         let mut turned = observed;
         turned.pods.reverse();
         prop_assert_eq!(&first, &plan(&turned, &Layers::default(), clock));
+    }
+
+    /// What is planned on a brief of a spec is what is planned on the whole, or a question for the whole.
+    fn a_brief_spec_is_enough_or_the_whole_is_asked_for((observed, clock) in seen::look()) {
+        let mut brief = observed.clone();
+        let Some(request) = brief.request.as_mut() else { return Ok(()) };
+        let Some(spec) = request.whole_spec().cloned() else { return Ok(()) };
+        let long = SpecView::Whole { spec: Box::new(spec), length: usize::MAX };
+        request.spec = Lenient(Ok(long.to_keep()));
+        let of_brief = plan(&brief, &Layers::default(), clock);
+        if of_brief.read != Some(Read::Request) {
+            prop_assert_eq!(of_brief, plan(&observed, &Layers::default(), clock));
+        }
     }
 
     /// A plan asks, or changes, or tells: never two of them.

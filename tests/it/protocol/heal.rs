@@ -207,7 +207,7 @@ fn in_place(world: &World) -> Result<(), String> {
     if job.is_suspended() != server.wish.suspend && !server.oracle.is_queued(job.view.uid()) {
         return Err(format!("{NAME} is to be suspended: {}, its Job is not so", server.wish.suspend));
     }
-    let is_of_this_spec = request.spec.0.as_ref().is_ok_and(|spec| digest(spec) == run.digest);
+    let is_of_this_spec = request.spec.0.as_ref().is_ok_and(|spec| spec.digest() == run.digest);
     let parallelism = &job.value["spec"]["parallelism"];
     if is_of_this_spec && *parallelism != server.wish.parallelism {
         return Err(format!("parallelism is to be {}, the Job's is {parallelism}", server.wish.parallelism));
@@ -237,7 +237,7 @@ fn stands(world: &World) -> Result<(), String> {
     if server.wish.suspend || server.wish.program.is_none() {
         return Ok(());
     }
-    let Ok(spec) = &request.spec.0 else { return Ok(()) };
+    let Some(spec) = request.whole_spec() else { return Ok(()) };
     let policy = spec.run_policy.clone().unwrap_or_default();
     served(world, request, &status)?;
     history(world, &status)?;

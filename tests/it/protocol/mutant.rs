@@ -9,7 +9,7 @@ use jobrequest::api::condition::RunResult;
 use jobrequest::api::run_policy::OnTemplateChange;
 use jobrequest::api::status::{HandledRerun, TemplatePin};
 use jobrequest::api::{JobRequestStatus, labels};
-use jobrequest::compile::digest::digest;
+use jobrequest::reconcile::observed::SpecView;
 use jobrequest::reconcile::{Answer, Call, JobView, Memory, Read, StoredRequest};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 
@@ -138,25 +138,25 @@ impl Mutant {
         match self {
             Self::HidesDeletion => request.metadata.deletion_timestamp = None,
             Self::ReservesSuspended => {
-                if let Ok(spec) = &mut request.spec.0 {
+                if let Ok(SpecView::Whole { spec, .. }) = &mut request.spec.0 {
                     spec.suspend = None;
                 }
             }
             Self::DigestOfEverything => {
-                if let Ok(spec) = &mut request.spec.0 {
+                if let Ok(SpecView::Whole { spec, .. }) = &mut request.spec.0 {
                     let told = spec.settings.as_ref().and_then(|settings| settings.parallelism).unwrap_or(1);
                     let labels = spec.labels.get_or_insert_default();
                     labels.insert("parallelism".to_owned(), told.to_string());
                 }
             }
             Self::FollowsTemplates => {
-                if let Ok(spec) = &mut request.spec.0 {
+                if let Ok(SpecView::Whole { spec, .. }) = &mut request.spec.0 {
                     spec.run_policy.get_or_insert_default().on_template_change =
                         Some(OnTemplateChange::Rerun);
                 }
             }
             Self::IgnoresHold => {
-                if let Ok(spec) = &mut request.spec.0 {
+                if let Ok(SpecView::Whole { spec, .. }) = &mut request.spec.0 {
                     spec.run_policy = None;
                 }
                 if let Ok(status) = &mut request.status.0 {
@@ -164,7 +164,7 @@ impl Mutant {
                 }
             }
             Self::HidesLimits => {
-                if let Ok(spec) = &mut request.spec.0 {
+                if let Ok(SpecView::Whole { spec, .. }) = &mut request.spec.0 {
                     spec.run_policy = None;
                 }
             }
@@ -199,7 +199,7 @@ impl Mutant {
             }
             Self::RunsBeside => {
                 if let (Ok(spec), Ok(status)) = (&request.spec.0, &mut request.status.0) {
-                    let wanted = digest(spec);
+                    let wanted = spec.digest();
                     let newest = status.runs.first_mut().filter(|run| run.job_uid.is_some());
                     if let Some(run) = newest.filter(|run| run.is_open() && run.digest != wanted) {
                         run.result = Some(RunResult::Succeeded);

@@ -285,7 +285,7 @@ impl Oracle {
         let number = key.1;
         self.check(!stored.is_suspended(), || format!("run {number} was reserved while suspended"));
         // A reservation that steps over a foreign Job replaces an open one.
-        if let (Some(newest), Ok(spec)) = (before.runs.first(), &stored.spec.0) {
+        if let (Some(newest), Some(spec)) = (before.runs.first(), stored.whole_spec()) {
             let ran = newest.job_uid.as_ref().and_then(|uid| self.ran.get(uid));
             let policy = spec.run_policy.clone().unwrap_or_default();
             let has_changed = ran != Some(&digest(spec)) && !policy.holds();
@@ -392,6 +392,6 @@ impl Oracle {
 /// What stands in the doors: of the spec, and of the annotation.
 pub fn doors(stored: &StoredRequest) -> [String; 2] {
     let annotations = stored.metadata.annotations.clone().unwrap_or_default();
-    let spec = stored.spec.0.as_ref().ok().and_then(|spec| spec.rerun.clone());
+    let spec = stored.spec.0.as_ref().ok().and_then(|spec| spec.rerun().map(ToOwned::to_owned));
     [spec.unwrap_or_default(), annotations.get(labels::RERUN).cloned().unwrap_or_default()]
 }

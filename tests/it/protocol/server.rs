@@ -404,7 +404,7 @@ impl Server {
                 creation_timestamp: Some(created),
                 ..ObjectMeta::default()
             },
-            spec: Lenient(Ok(self.wish.spec())),
+            spec: Lenient(Ok(self.wish.spec().into())),
             status: Lenient(Ok(JobRequestStatus::unwritten())),
         };
         self.store_request(request);
@@ -419,7 +419,7 @@ impl Server {
         if self.wish == before {
             return false;
         }
-        request.spec = Lenient(Ok(self.wish.spec()));
+        request.spec = Lenient(Ok(self.wish.spec().into()));
         request.metadata.generation = Some(request.generation() + 1);
         self.store_request(request);
         true
