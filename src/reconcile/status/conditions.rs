@@ -93,15 +93,24 @@ pub(super) fn conditions(
 
 /// What the API server refuses for now; what it refused before, while the same has not been tried again.
 fn refused(writer: &mut Writer<'_>, outcome: &RunOutcome, clean_up: &CleanUp) {
-    let all = || outcome.blocked.iter().chain(&clean_up.blocked);
-    if let Some(first) = all().next() {
-        let messages: Vec<String> = all().map(ToString::to_string).collect();
-        writer.set(ConditionType::ChangeRefused, true, first.reason.as_str(), &messages.join("; "));
+    let stored = writer.stored.condition(ConditionType::ChangeRefused);
+    let mut all = outcome.blocked.iter().chain(&clean_up.blocked).peekable();
+    if let Some(first) = all.peek() {
+        let reason = first.reason.as_str();
+        // Two processes may remember different refusals: if each corrected the message of the other, neither would rest.
+        let is_known = |stored: &Condition| {
+            stored.reason == reason && stored.observed_generation == Some(writer.generation)
+        };
+        if stored.is_some_and(is_known) {
+            writer.keep(&[ConditionType::ChangeRefused]);
+            return;
+        }
+        let messages: Vec<String> = all.map(ToString::to_string).collect();
+        writer.set(ConditionType::ChangeRefused, true, reason, &messages.join("; "));
         return;
     }
     let is_replaced =
         outcome.history.runs.first().is_some_and(|run| run.is_open() && run.stop == Some(Stop::Replace));
-    let stored = writer.stored.condition(ConditionType::ChangeRefused);
     let was_delete = stored.is_some_and(|stored| stored.reason == Reason::DeleteRefused.as_str());
     if was_delete && (clean_up.is_in_grace || is_replaced) {
         writer.keep(&[ConditionType::ChangeRefused]);

@@ -6,6 +6,9 @@ use serde_json::{Value, json};
 
 use super::{Cluster, DEADLINE, eventually};
 
+/// Where a user asks what they may.
+const REVIEWS: &str = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
+
 /// A client that acts as `user`, who may do what `rules` say: in a namespace, or everywhere.
 pub(crate) async fn person(cx: &Cluster, user: &str, namespace: Option<&str>, rules: &Value) -> Client {
     let (kind, binding) = match namespace {
@@ -30,7 +33,27 @@ pub(crate) async fn person(cx: &Cluster, user: &str, namespace: Option<&str>, ru
     }
     let mut config = cx.config().await;
     config.auth_info.impersonate = Some(user.to_owned());
-    Client::try_from(config).expect("a client")
+    let client = Client::try_from(config).expect("a client");
+    for rule in rules.as_array().expect("a list of rules") {
+        let [group, resource, verb] =
+            ["apiGroups", "resources", "verbs"].map(|field| rule[field][0].as_str().unwrap_or("*"));
+        let (resource, subresource) = resource.split_once('/').unwrap_or((resource, ""));
+        let attributes = json!({
+            "namespace": namespace.unwrap_or_default(), "group": group, "resource": resource,
+            "subresource": subresource, "verb": verb,
+        });
+        let review = json!({
+            "apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": attributes},
+        });
+        // The authorizer learns of a binding a moment after it is stored.
+        eventually(DEADLINE, "the granted rights are in force", async || {
+            let answer = send(&client, Method::POST, REVIEWS, &review).await?;
+            if answer["status"]["allowed"] == true { Ok(()) } else { Err(answer["status"].to_string()) }
+        })
+        .await;
+    }
+    client
 }
 
 /// Sends a request; a PATCH is a merge patch. The answer, or the API server's words.
