@@ -57,6 +57,10 @@ impl Flux {
             "--concurrent=1",
         ]);
         command.env("KUBECONFIG", cx.kubeconfig()).env("RUNTIME_NAMESPACE", at.namespace.name());
+        // One that starts removes the temporary folders that it takes for those of a dead predecessor.
+        let temporary = cx.log("tmp");
+        std::fs::create_dir_all(&temporary).expect("create a folder");
+        command.env("TMPDIR", temporary);
         command.stdin(Stdio::null()).stdout(log.try_clone().expect("share the log")).stderr(log);
         let controller = command.spawn().expect("start kustomize-controller");
         let control_plane = Arc::clone(cx.control_plane());
