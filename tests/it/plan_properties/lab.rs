@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 
 use super::parts::{NOW, UID};
 use super::words;
+use crate::support::difference::patched;
 
 /// What becomes of a create whose name is free.
 #[derive(Clone, Debug)]
@@ -260,7 +261,7 @@ impl Lab {
         self.touch(&job, "patches");
         let version = self.next();
         let stored = self.jobs.get_mut(name).unwrap();
-        merge(stored, patch);
+        *stored = patched(stored.take(), patch);
         stored["metadata"]["resourceVersion"] = version;
         Answer::Patched(Box::new(view(stored)))
     }
@@ -359,24 +360,5 @@ fn without_times(value: &mut Value) {
         }
         Value::Array(items) => items.iter_mut().for_each(without_times),
         _ => {}
-    }
-}
-
-/// RFC 7386.
-fn merge(target: &mut Value, patch: &Value) {
-    let Value::Object(fields) = patch else {
-        *target = patch.clone();
-        return;
-    };
-    if !target.is_object() {
-        *target = json!({});
-    }
-    let object = target.as_object_mut().unwrap();
-    for (key, value) in fields {
-        if value.is_null() {
-            object.remove(key);
-        } else {
-            merge(object.entry(key.clone()).or_insert(Value::Null), value);
-        }
     }
 }

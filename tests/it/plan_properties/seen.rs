@@ -34,9 +34,8 @@ pub fn lab() -> BoxedStrategy<Lab> {
         1 => parts::text().prop_map(Admission::Invalid),
     ];
     let jobs = proptest::collection::vec(parts::job_choice(), 0..4);
-    let pods = proptest::collection::vec(parts::pod(), 0..4);
     let events = proptest::collection::vec(parts::event(), 0..3);
-    (parts::request_choice(), jobs, pods, events, admission)
+    (parts::request_choice(), jobs, pods(), events, admission)
         .prop_map(|(request, choices, pods, events, admission)| {
             let jobs = stored_jobs(&choices, &request);
             Lab::new(request.stored(|name| may_record(&choices, name)), jobs, pods, events, admission)
@@ -44,11 +43,18 @@ pub fn lab() -> BoxedStrategy<Lab> {
         .boxed()
 }
 
+/// Pods of one namespace: one name is one pod, in the API server as in the cache.
+fn pods() -> impl Strategy<Value = Vec<Value>> {
+    proptest::collection::vec(parts::pod(), 0..4).prop_map(|pods| {
+        let by_name = pods.into_iter().map(|pod| (pod["metadata"]["name"].to_string(), pod));
+        by_name.collect::<BTreeMap<_, _>>().into_values().collect()
+    })
+}
+
 /// A look: what is cached, asked and remembered, each chosen by itself.
 pub fn look() -> BoxedStrategy<(Observed, Clock)> {
     let jobs = || proptest::collection::vec(parts::job_choice(), 0..5);
-    let pods = proptest::collection::vec(parts::pod(), 0..4);
-    (proptest::option::weighted(0.95, parts::request_choice()), jobs(), pods, answers(), memory(), clock())
+    (proptest::option::weighted(0.95, parts::request_choice()), jobs(), pods(), answers(), memory(), clock())
         .prop_map(|(request, cached, pods, answers, memory, clock)| {
             let Some(request) = request else {
                 let (answers, memory) = (Answers::default(), Memory::default());

@@ -20,6 +20,7 @@ use serde_json::{Map, Value, json};
 use super::mutant::Mutant;
 use super::oracle::Oracle;
 use super::spec::{Policy, Wish, program_of, token};
+use crate::support::difference::patched;
 
 /// The only JobRequest name.
 pub const NAME: &str = "pi";
@@ -297,7 +298,7 @@ impl Server {
         let metadata = patch["metadata"].as_object_mut().unwrap();
         metadata.remove("uid");
         metadata.remove("resourceVersion");
-        let stored = self.change_job(name, |value| merge(value, &patch)).unwrap();
+        let stored = self.change_job(name, |value| *value = patched(value.take(), &patch)).unwrap();
         Answer::Patched(Box::new(stored.view.clone()))
     }
 
@@ -655,23 +656,4 @@ fn set_condition(job: &mut Value, type_: &str, status: &str, reason: &str, at: &
         "type": type_, "status": status, "reason": reason, "message": format!("Job has {reason}"),
         "lastTransitionTime": at,
     }));
-}
-
-/// RFC 7386.
-fn merge(target: &mut Value, patch: &Value) {
-    let Value::Object(fields) = patch else {
-        *target = patch.clone();
-        return;
-    };
-    if !target.is_object() {
-        *target = json!({});
-    }
-    let object = target.as_object_mut().unwrap();
-    for (key, value) in fields {
-        if value.is_null() {
-            object.remove(key);
-        } else {
-            merge(object.entry(key.clone()).or_insert(Value::Null), value);
-        }
-    }
 }
