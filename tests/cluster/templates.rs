@@ -464,6 +464,17 @@ async fn runs_keep_what_they_were_made_with(cx: Arc<Cluster>) {
     // Without its template the next run cannot be made, but the runs there are go on.
     let running = at.jobs().get("active-1").await.unwrap();
     templates.delete("night").await;
+    // Templates and requests reach the operator by two watches: what it writes next about another request says that
+    // it knows.
+    let mut edits = 0;
+    eventually(DEADLINE, "the operator knows that the template is gone", async || {
+        edits += 1;
+        at.change("after", json!({"alias": format!("without its template, {edits}")})).await;
+        let status = at.until("after", "is looked at", |_| true).await;
+        let outdated = condition(&status, "TemplateOutdated");
+        if outdated == "True TemplateGone" { Ok(()) } else { Err(outdated) }
+    })
+    .await;
     at.create("too-late", spec(&json!({}), &named)).await;
     at.until("too-late", "is rejected", |status| status["phase"] == "Rejected").await;
     let (active, done) = (at.get("active").await, at.get("done").await);
