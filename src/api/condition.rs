@@ -59,7 +59,8 @@ spelled! {
         TemplateOutdated,
         /// The spec has changed and runPolicy.onSpecChange holds it until a rerun is requested; absent when not true.
         PendingChanges,
-        /// The API server refuses a patch or delete of a Job that is due; the operator retries; absent when not true.
+        /// A patch or delete of a Job is due, and the API server refuses it, or a policy does not allow it; the operator
+        /// retries; absent when not true.
         ChangeRefused,
         /// On a template: its values are the defaults of its scope.
         Effective,
@@ -163,6 +164,8 @@ spelled! {
         StartDeadlineExceeded,
         /// PendingChanges: runPolicy.onSpecChange is Hold.
         Held,
+        /// ChangeRefused: the live Job's own pods would exceed a limit of a policy; the message says which.
+        LimitsExceeded,
         /// ChangeRefused: the patch of a live Job; the message is the API server's own.
         PatchRefused,
         /// ChangeRefused: the delete of a Job; the message is the API server's own.

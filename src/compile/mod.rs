@@ -41,7 +41,7 @@ use crate::api::status::{Defaulted, EffectiveSettings, MAX_DEFAULTED, TemplatePi
 use crate::api::template_ref::TemplateRef;
 use layers::{Merged, Overrides, Tree};
 use locked::Locked;
-use policy::{Clamp, Named};
+use policy::{Clamp, LiveLimits, Named};
 
 /// A Job, and the facts about it that the status shows.
 #[derive(Clone, Debug, PartialEq)]
@@ -60,6 +60,8 @@ pub struct Compiled {
     pub terminating: Vec<TemplateRef>,
     /// Numbers that policies have clamped.
     pub clamped: Vec<Clamp>,
+    /// The limits that hold for changes of the live Job, too.
+    pub live_limits: LiveLimits,
     /// What policies warn about.
     pub warned: Vec<Problem>,
     tree: Tree,
@@ -147,6 +149,7 @@ pub fn compile(
         templates,
         terminating: layers.terminating_defaults(),
         clamped: verdict.clamped,
+        live_limits: LiveLimits::of(&policies),
         warned,
         tree,
         overrides,

@@ -5,6 +5,9 @@
 
 use std::fmt;
 
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 const NANO_DIGITS: i64 = 9;
 /// Digits that surely fit into an `i128`.
 const MAX_DIGITS: usize = 38;
@@ -101,6 +104,19 @@ impl fmt::Display for Amount {
         } else {
             write!(f, "{}n", self.0)
         }
+    }
+}
+
+impl Serialize for Amount {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Amount {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| D::Error::custom("no quantity"))
     }
 }
 

@@ -13,6 +13,7 @@ use crate::api::json_text::JsonText;
 use crate::api::status::Run;
 use crate::api::template_ref::TemplateRef;
 use crate::api::{JobRequest, JobRequestStatus};
+use crate::compile::policy::PodAmounts;
 use crate::reconcile::observed::{KEPT, Lenient, SpecBrief, SpecView, of_request};
 use crate::reconcile::{JobView, StoredRequest};
 
@@ -163,9 +164,12 @@ impl PackedRequest {
 pub(super) struct PackedJob(Box<str>);
 
 impl PackedJob {
-    /// The text of `view`.
+    /// The text of `view`. How much its pods use is judged while it lives.
     pub(super) fn pack(view: &JobView) -> Self {
-        Self(serde_json::to_string(view).unwrap_or_default().into_boxed_str())
+        let mut view = view.clone();
+        view.spec.amounts =
+            if view.is_terminal() { PodAmounts::default() } else { view.spec.amounts.of_live_job() };
+        Self(serde_json::to_string(&view).unwrap_or_default().into_boxed_str())
     }
 
     /// What rules read. A text that could not be read would be a Job without a uid, which no rule takes for a run's: the

@@ -70,7 +70,7 @@ impl CleanUp {
         match attempt(facts.observed, delete(job, Propagation::Background), facts.clock) {
             Ok(plan) => self.act = Some(plan),
             Err(blocked) => {
-                self.next = self.next.sooner(Next::After(blocked.pause));
+                self.next = blocked.pause.map_or(self.next, |pause| self.next.sooner(Next::After(pause)));
                 self.blocked.push(blocked);
             }
         }

@@ -131,8 +131,8 @@ impl Decision {
     /// The same, with changes that are due and refused.
     pub(super) fn with_blocked(mut self, blocked: Vec<Blocked>) -> Self {
         if let Self::Describe(outcome) = &mut self {
-            for blocked in &blocked {
-                outcome.next = outcome.next.sooner(Next::After(blocked.pause));
+            for pause in blocked.iter().filter_map(|blocked| blocked.pause) {
+                outcome.next = outcome.next.sooner(Next::After(pause));
             }
             outcome.blocked = blocked;
         }
@@ -148,22 +148,22 @@ impl Decision {
     }
 }
 
-/// A change of a Job which is due, and which the API server refuses for now.
+/// A change of a Job which is due, and which the API server refuses for now, or a policy does not allow.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Blocked {
-    /// PatchRefused or DeleteRefused.
+    /// PatchRefused, DeleteRefused or LimitsExceeded.
     pub reason: Reason,
     /// Name of the Job.
     pub job: String,
-    /// The API server's message.
+    /// The API server's message, or what the policy does not allow.
     pub message: String,
-    /// Until it is tried again.
-    pub pause: Duration,
+    /// Until it is tried again; absent: when something changes.
+    pub pause: Option<Duration>,
 }
 
 impl fmt::Display for Blocked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let verb = if self.reason == Reason::PatchRefused { "patched" } else { "deleted" };
+        let verb = if self.reason == Reason::DeleteRefused { "deleted" } else { "patched" };
         write!(f, "Job {} cannot be {verb}: {}", self.job, self.message)
     }
 }
@@ -183,7 +183,7 @@ pub(super) fn attempt(observed: &Observed, change: Change, clock: Clock) -> Resu
             reason,
             job: job.clone(),
             message: refused.refusal.message.clone(),
-            pause: refused.until.saturating_sub(clock.uptime),
+            pause: Some(refused.until.saturating_sub(clock.uptime)),
         }),
         None => Ok(Plan::change(change)),
     }

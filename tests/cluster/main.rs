@@ -23,6 +23,7 @@ mod hostile;
 #[cfg(target_os = "linux")]
 mod image;
 mod leadership;
+mod limits;
 mod metrics;
 mod old_objects;
 mod outages;
@@ -88,6 +89,7 @@ fn modules() -> Vec<(&'static str, Vec<Test>)> {
         ("two_operators", two_operators::tests()),
         ("diagnosis", diagnosis::tests()),
         ("leadership", leadership::tests()),
+        ("limits", limits::tests()),
         ("fairness", fairness::tests()),
         ("metrics", metrics::tests()),
         ("scale", scale::tests()),

@@ -5,36 +5,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use k8s_openapi::api::core::v1::Container;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
+use super::pod_amounts::{amount_of, is_freely_used};
 use super::subject::{Found, Subject};
 use super::{Clamp, Named};
 use crate::api::policy::Policy;
 use crate::compile::layers::join;
 use crate::compile::quantity::Amount;
 
-/// Containers can use these without requesting them; of everything else, such as devices and huge pages, they get only
-/// what they request.
-const FREELY_USED: [&str; 3] = ["cpu", "memory", "ephemeral-storage"];
-
-/// True when a container without a limit of `resource` may use as much as there is.
-pub(super) fn is_freely_used(resource: &str) -> bool {
-    FREELY_USED.contains(&resource)
-}
-
-/// What is set for `resource`. A node treats 0 of what is freely used as no restriction, so it counts as not set.
-pub(super) fn amount_of<'a>(
-    amounts: Option<&'a BTreeMap<String, Quantity>>,
-    resource: &str,
-) -> Option<&'a str> {
-    let text = amounts?.get(resource)?.0.as_str();
-    let is_none = is_freely_used(resource) && Amount::parse(text).is_some_and(Amount::is_zero);
-    (!is_none).then_some(text)
-}
-
-fn limit_of<'a>(container: &'a Container, resource: &str) -> Option<&'a str> {
+pub(super) fn limit_of<'a>(container: &'a Container, resource: &str) -> Option<&'a str> {
     amount_of(container.resources.as_ref()?.limits.as_ref(), resource)
 }
 
-fn request_of<'a>(container: &'a Container, resource: &str) -> Option<&'a str> {
+pub(super) fn request_of<'a>(container: &'a Container, resource: &str) -> Option<&'a str> {
     amount_of(container.resources.as_ref()?.requests.as_ref(), resource)
 }
 

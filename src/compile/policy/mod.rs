@@ -10,7 +10,9 @@
 
 mod container_max;
 mod images;
+mod live_limits;
 mod node_selector;
+mod pod_amounts;
 pub mod pod_security;
 mod priority_classes;
 mod require_limits;
@@ -24,6 +26,9 @@ use std::collections::BTreeSet;
 
 use k8s_openapi::api::batch::v1::Job;
 use serde::Serialize;
+
+pub use live_limits::LiveLimits;
+pub use pod_amounts::{PodAmounts, PodResources, Usage};
 
 use super::problem::Problem;
 use crate::api::policy::{Enforcement, Policy};

@@ -1,6 +1,6 @@
 //! Limits of cpu and memory on every container.
 
-use super::container_max::amount_of;
+use super::pod_amounts::amount_of;
 use super::subject::{Found, Subject};
 use crate::api::policy::Policy;
 

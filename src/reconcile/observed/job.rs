@@ -7,6 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::metadata::{of_job, time};
 use crate::api::labels;
+use crate::compile::policy::{PodAmounts, PodResources};
 use crate::reconcile::format::bounded_to;
 
 /// Maximum number of conditions that are kept; Kubernetes has seven types.
@@ -33,7 +34,7 @@ pub struct JobView {
 
 /// The part of a Job's spec that rules read.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase", default, from = "SpecWire")]
 pub struct JobSpecView {
     /// Pods that must succeed; absent for a work queue.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -44,6 +45,38 @@ pub struct JobSpecView {
     /// The Job is suspended, by whomever.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub suspend: Option<bool>,
+    /// How much one pod may use.
+    #[serde(skip_serializing_if = "is_default")]
+    pub amounts: PodAmounts,
+}
+
+fn is_default(amounts: &PodAmounts) -> bool {
+    *amounts == PodAmounts::default()
+}
+
+/// A Job's spec as the API server sends it, and as it is cached: then the amounts stand for the pods.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct SpecWire {
+    completions: Option<i32>,
+    parallelism: Option<i32>,
+    suspend: Option<bool>,
+    template: TemplateWire,
+    amounts: Option<PodAmounts>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct TemplateWire {
+    spec: PodResources,
+}
+
+impl From<SpecWire> for JobSpecView {
+    fn from(wire: SpecWire) -> Self {
+        let SpecWire { completions, parallelism, suspend, template, amounts } = wire;
+        let amounts = amounts.unwrap_or_else(|| PodAmounts::of(&template.spec));
+        Self { completions, parallelism, suspend, amounts }
+    }
 }
 
 /// The part of a Job's status that rules read.

@@ -53,12 +53,15 @@ pub(super) fn decide(facts: &Facts<'_>, newest: &Run, uid: &str) -> Decision {
         }
         if let Ok(AcceptedSpec { spec, compiled: Some(compiled) }) = acceptance
             && let Some(spec) = spec.whole()
-            && let Some(patch) = patch::in_place_patch(job, newest, spec, compiled)
         {
-            match attempt(observed, Change::Patch { name: newest.job_name.clone(), patch }, clock) {
-                Ok(plan) => return Decision::Act(plan),
-                Err(refused) => blocked.push(refused),
+            let (patch, exceeded) = patch::in_place_patch(job, newest, spec, compiled);
+            let patch = patch.map(|patch| Change::Patch { name: newest.job_name.clone(), patch });
+            match patch.map(|patch| attempt(observed, patch, clock)) {
+                Some(Ok(plan)) => return Decision::Act(plan),
+                Some(Err(refused)) => blocked.push(refused),
+                None => {}
             }
+            blocked.extend(exceeded);
         }
     }
     live(facts.history, wanted, job, &diagnosis, next).with_blocked(blocked)

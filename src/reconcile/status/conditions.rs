@@ -99,7 +99,9 @@ fn refused(writer: &mut Writer<'_>, outcome: &RunOutcome, clean_up: &CleanUp) {
         let reason = first.reason.as_str();
         // Two processes may remember different refusals: if each corrected the message of the other, neither would rest.
         let is_known = |stored: &Condition| {
-            stored.reason == reason && stored.observed_generation == Some(writer.generation)
+            first.reason != Reason::LimitsExceeded
+                && stored.reason == reason
+                && stored.observed_generation == Some(writer.generation)
         };
         if stored.is_some_and(is_known) {
             writer.keep(&[ConditionType::ChangeRefused]);
