@@ -2,7 +2,6 @@
 
 use std::fmt::Debug;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::Args;
 use kube::api::ListParams;
@@ -12,9 +11,7 @@ use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
 
 use super::error::CliError;
-
-/// Maximum duration of one call.
-const CALL_DEADLINE: Duration = Duration::from_secs(10);
+use crate::reconcile::CALL_DEADLINE;
 
 /// Flags that select the cluster and the user.
 #[derive(Debug, Args)]

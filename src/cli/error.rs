@@ -7,6 +7,7 @@ use std::time::Duration;
 use kube::config::{InferConfigError, KubeconfigError};
 
 use super::files::FileError;
+use crate::error_chain::in_one_line;
 use crate::manifest::SchemaError;
 
 /// A command could not do its work. What is wrong with its input is a result, not an error.
@@ -116,38 +117,14 @@ pub(super) enum CliError {
     Traces(#[source] Box<dyn Error + Send + Sync>),
 }
 
-/// An error with its sources in one line, each said once: some errors repeat their source.
-pub(super) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        let more = error.to_string();
-        if !text.contains(&more) {
-            text = format!("{text}: {more}");
-        }
-        source = error.source();
-    }
-    text
+/// An error with its sources in one line.
+pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
+    in_one_line(error, &|_| None)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[derive(Debug, thiserror::Error)]
-    #[error("{text}")]
-    struct Link {
-        text: &'static str,
-        source: Option<Box<Link>>,
-    }
-
-    #[test]
-    fn every_source_is_said_once() {
-        let cause = Link { text: "connection refused", source: None };
-        let middle = Link { text: "tcp connect: connection refused", source: Some(Box::new(cause)) };
-        let error = Link { text: "could not list the JobTemplates", source: Some(Box::new(middle)) };
-        assert_eq!(chain(&error), "could not list the JobTemplates: tcp connect: connection refused");
-    }
 
     #[test]
     fn advice_comes_last() {

@@ -7,13 +7,13 @@ use k8s_openapi::api::batch::v1::{Job, JobSpec};
 use k8s_openapi::api::core::v1::PodTemplateSpec;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 
-use super::check::Valid;
 use super::digest::digest;
 use super::identity::Identity;
 use super::in_place::InPlace;
 use super::names::job_name;
 use super::overrides;
 use super::pod;
+use super::validate::ValidSpec;
 use crate::api::settings::{self, CompletionMode, ExitCodeOperator, PodFailureAction, PodReplacementPolicy};
 use crate::api::status::{HandledRerun, TemplatePin};
 use crate::api::{JobRequestSpec, labels};
@@ -23,7 +23,7 @@ use crate::api::{JobRequestSpec, labels};
 pub(super) fn build(
     identity: &Identity<'_>,
     written: &JobRequestSpec,
-    valid: &Valid,
+    valid: &ValidSpec,
     templates: &[TemplatePin],
     run: i32,
 ) -> Job {
@@ -54,7 +54,7 @@ pub(super) fn build(
 }
 
 /// The spec of the Job with the first `count` overrides, without labels of the operator's own.
-pub(super) fn spec_of(valid: &Valid, count: usize) -> JobSpec {
+pub(super) fn spec_of(valid: &ValidSpec, count: usize) -> JobSpec {
     let spec = &valid.merged().spec;
     let mut job_spec = job_spec(&valid.merged().settings);
     job_spec.template = PodTemplateSpec {

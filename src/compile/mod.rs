@@ -8,13 +8,11 @@
 //! build, [`policy`] judges what was built. [`provenance()`] says where each value comes from, [`digest`] whether a
 //! spec requires a new run.
 
-mod check;
 pub mod digest;
 mod identity;
 pub mod in_place;
 mod job;
 mod layers;
-mod locked;
 pub mod names;
 mod overrides;
 mod pod;
@@ -22,6 +20,7 @@ pub mod policy;
 mod problem;
 mod provenance;
 pub mod quantity;
+mod validate;
 
 use std::sync::Arc;
 
@@ -39,8 +38,8 @@ use crate::api::JobRequestSpec;
 use crate::api::run_policy::RunPolicy;
 use crate::api::status::{Defaulted, EffectiveSettings, MAX_DEFAULTED, TemplatePin};
 use crate::api::template_ref::TemplateRef;
-use layers::{Merged, Overrides, Tree};
-use locked::Locked;
+use layers::{Merged, Overrides, ValueTree};
+use policy::locked_fields::{self, LockVerdict};
 use policy::{Clamp, LiveLimits, Named};
 
 /// A Job, and the facts about it that the status shows.
@@ -64,7 +63,7 @@ pub struct Compiled {
     pub live_limits: LiveLimits,
     /// What policies warn about.
     pub warned: Vec<Problem>,
-    tree: Tree,
+    tree: ValueTree,
     overrides: Vec<Overrides>,
 }
 
@@ -100,7 +99,7 @@ pub fn check_template(template: &Template) -> Vec<Problem> {
     let mut problems = overrides
         .and_then(|overrides| overrides::parse(overrides, "spec.base.overrides").err())
         .unwrap_or_default();
-    problems.extend(spec.policy.iter().flat_map(locked::holding_nothing));
+    problems.extend(spec.policy.iter().flat_map(locked_fields::holding_nothing));
     problems
 }
 
@@ -115,11 +114,11 @@ pub fn compile(
     run: i32,
 ) -> Result<Compiled, Problems> {
     let (merged, problems) = layers::merge(spec, layers);
-    let valid = check::check(identity.name, merged, problems)?;
+    let valid = validate::validate(identity.name, merged, problems)?;
     let templates = layers.pins();
     let mut job = job::build(identity, spec, &valid, &templates, run);
     let mut settings = effective(&job, &valid);
-    let Locked { mut denied, mut warned } = locked::judge(&valid, layers);
+    let LockVerdict { mut denied, mut warned } = locked_fields::judge(&valid, layers);
     let merged = valid.into_merged();
 
     let mut counting: Vec<&Arc<Template>> = Vec::new();
@@ -134,7 +133,7 @@ pub fn compile(
         .collect();
     let verdict = policy::judge(&mut job, &mut settings, &policies);
     denied.extend(verdict.denied);
-    let cut = locked::judge_cuts(&verdict.clamped, layers);
+    let cut = locked_fields::judge_cuts(&verdict.clamped, layers);
     denied.extend(cut.denied);
     Problems::none(denied)?;
     warned.extend(verdict.warned);
@@ -157,7 +156,7 @@ pub fn compile(
 }
 
 /// The settings in force. Overrides take precedence over the settings, so they are read from the Job itself.
-fn effective(job: &Job, valid: &check::Valid) -> EffectiveSettings {
+fn effective(job: &Job, valid: &validate::ValidSpec) -> EffectiveSettings {
     let merged = &valid.merged().settings;
     let in_force = job.spec.as_ref();
     EffectiveSettings {

@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::layers::{self, Decided, Layers, Origin, Overrides, Tree, join};
-use super::locked::SETTINGS;
+use super::layers::{self, Decided, Layers, Origin, Overrides, ValueTree, join};
 use super::policy::Clamp;
+use super::policy::locked_fields::SETTINGS;
 use crate::api::JobRequestSpec;
 
 /// A value of the merged spec and where it comes from.
@@ -30,7 +30,7 @@ pub fn provenance(spec: &JobRequestSpec, layers: &Layers) -> Vec<Provenance> {
 }
 
 /// Every value, in order of path; then what overrides set that no spec has.
-pub(super) fn rows(tree: &Tree, overrides: &[Overrides], clamped: &[Clamp]) -> Vec<Provenance> {
+pub(super) fn rows(tree: &ValueTree, overrides: &[Overrides], clamped: &[Clamp]) -> Vec<Provenance> {
     let mut rows: Vec<Provenance> = (tree.decided().into_iter())
         .map(|(path, decided)| Provenance { path, decided: decided.clone() })
         .collect();

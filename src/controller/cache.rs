@@ -12,7 +12,7 @@ use kube::runtime::watcher::Event;
 use kube::{Resource, ResourceExt};
 use tokio::sync::watch;
 
-use super::packed::{PackedJob, PackedRequest};
+use super::compact::{CompactJob, CompactRequest};
 use crate::api::labels;
 use crate::reconcile::{JobView, PodView};
 
@@ -47,14 +47,14 @@ impl Keep for PodView {
 }
 
 impl Keep for JobView {
-    type Kept = PackedJob;
+    type Kept = CompactJob;
 
-    fn keep(self) -> PackedJob {
-        PackedJob::pack(&self)
+    fn keep(self) -> CompactJob {
+        CompactJob::pack(&self)
     }
 
-    fn show(kept: &PackedJob) -> Self {
-        kept.unpack()
+    fn show(kept: &CompactJob) -> Self {
+        kept.expand()
     }
 }
 
@@ -63,13 +63,13 @@ pub(super) struct Cache<V: Keep> {
     views: RwLock<Views<V::Kept>>,
     /// What a list that is under way has brought so far.
     listing: RwLock<Views<V::Kept>>,
-    changed: UnboundedSender<ObjectRef<PackedRequest>>,
+    changed: UnboundedSender<ObjectRef<CompactRequest>>,
     filled: watch::Sender<bool>,
 }
 
 impl<V: Keep> Cache<V> {
     /// An empty cache which tells changes to `changed`.
-    pub(super) fn new(changed: UnboundedSender<ObjectRef<PackedRequest>>) -> Self {
+    pub(super) fn new(changed: UnboundedSender<ObjectRef<CompactRequest>>) -> Self {
         Self {
             views: RwLock::default(),
             listing: RwLock::default(),

@@ -1,15 +1,12 @@
 //! What all calls to the API server have in common: the deadline, and who sends them.
 
 use std::future::Future;
-use std::time::Duration;
 
 use kube::api::{PatchParams, PostParams};
 
 use super::error::Error;
 use crate::api::labels;
-
-/// Deadline of every call.
-pub(super) const DEADLINE: Duration = Duration::from_secs(10);
+use crate::reconcile::CALL_DEADLINE;
 
 /// Waits for a call, until the deadline.
 ///
@@ -19,7 +16,9 @@ pub(super) async fn within<T>(
     what: &'static str,
     call: impl Future<Output = Result<T, kube::Error>>,
 ) -> Result<Result<T, kube::Error>, Error> {
-    tokio::time::timeout(DEADLINE, call).await.map_err(|_| Error::Deadline { what, deadline: DEADLINE })
+    tokio::time::timeout(CALL_DEADLINE, call)
+        .await
+        .map_err(|_| Error::Deadline { what, deadline: CALL_DEADLINE })
 }
 
 pub(super) fn post_params() -> PostParams {

@@ -15,9 +15,9 @@ use kube::{Api, Client, Resource};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::cache::Cache;
+use super::compact::CompactRequest;
 use super::lease::{Election, Leadership};
 use super::metrics::Metrics;
-use super::packed::PackedRequest;
 use super::templates::Templates;
 use super::trigger::Trigger;
 use crate::api::labels;
@@ -86,7 +86,7 @@ impl Context {
         leadership: Leadership,
         metrics: Metrics,
     ) -> (Arc<Self>, impl Stream<Item = Trigger> + Send + use<>) {
-        let (changed, touched) = mpsc::unbounded::<ObjectRef<PackedRequest>>();
+        let (changed, touched) = mpsc::unbounded::<ObjectRef<CompactRequest>>();
         let (edits, edited) = mpsc::unbounded();
         let reporter = Reporter { controller: labels::FIELD_MANAGER.to_owned(), instance: None };
         let context = Self {
@@ -110,7 +110,7 @@ impl Context {
     }
 
     /// Room to work on what is not kept of `request`, for as long as the permit is held; `None`: not now.
-    pub(super) fn room_for(&self, request: &PackedRequest) -> Option<SemaphorePermit<'_>> {
+    pub(super) fn room_for(&self, request: &CompactRequest) -> Option<SemaphorePermit<'_>> {
         let needed = u32::try_from(request.left_out().div_ceil(1024)).unwrap_or(ROOM).min(ROOM);
         self.room.try_acquire_many(needed).ok()
     }
@@ -172,7 +172,7 @@ impl Context {
     }
 
     /// Drops, now and then, what is remembered of requests that are gone; never returns.
-    pub(super) async fn forget_deleted(&self, requests: &Store<PackedRequest>) {
+    pub(super) async fn forget_deleted(&self, requests: &Store<CompactRequest>) {
         loop {
             tokio::time::sleep(FORGET).await;
             let known: HashSet<String> =

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::error_chain::in_one_line;
+
 /// A system failure while talking to the API server.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -54,25 +56,18 @@ impl Error {
 /// The API server repeats what was sent when it refuses it, and so do parsers of what they cannot read; a spec or the
 /// output of a container does not belong into the log. Their place is said instead.
 pub(super) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let kube = error
-        .downcast_ref::<kube::Error>()
-        .or_else(|| error.downcast_ref::<Box<kube::Error>>().map(AsRef::as_ref));
-    match kube {
-        Some(kube::Error::Api(status)) => return refusal(status),
-        Some(kube::Error::SerdeError(error)) => {
-            return format!("the answer cannot be read: line {}, column {}", error.line(), error.column());
+    in_one_line(error, &|error| {
+        let kube = error
+            .downcast_ref::<kube::Error>()
+            .or_else(|| error.downcast_ref::<Box<kube::Error>>().map(AsRef::as_ref));
+        match kube? {
+            kube::Error::Api(status) => Some(refusal(status)),
+            kube::Error::SerdeError(error) => {
+                Some(format!("the answer cannot be read: line {}, column {}", error.line(), error.column()))
+            }
+            _ => None,
         }
-        _ => {}
-    }
-    let text = error.to_string();
-    let Some(source) = error.source() else { return text };
-    // Some libraries repeat the source in their own text.
-    let repeated = source.to_string();
-    if !repeated.is_empty() && text.contains(&repeated) {
-        text.replace(&repeated, &chain(source))
-    } else {
-        format!("{text}: {}", chain(source))
-    }
+    })
 }
 
 /// What the API server answered: its message, unless it is of the kind that quotes the object; then the fields it is

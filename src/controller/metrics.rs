@@ -21,8 +21,8 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
+use super::compact::CompactRequest;
 use super::lease::Leadership;
-use super::packed::PackedRequest;
 use crate::api::JobRequestStatus;
 use crate::api::condition::{FailureCategory, Phase, RunResult};
 use crate::api::status::Run;
@@ -47,7 +47,7 @@ pub(super) struct Metrics {
     run_seconds: Family<ResultLabel, Histogram, fn() -> Histogram>,
 }
 
-/// Why a pass broke off.
+/// Why a pass failed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct ReasonLabel {
     /// `Error::reason`.
@@ -114,7 +114,7 @@ impl Metrics {
         registry: &mut Registry,
         leadership: Leadership,
         concurrency: u16,
-        requests: Arc<OnceLock<Store<PackedRequest>>>,
+        requests: Arc<OnceLock<Store<CompactRequest>>>,
     ) -> Self {
         let metrics = Self {
             reconcile_seconds: Histogram::new(PASS_SECONDS),
@@ -127,33 +127,35 @@ impl Metrics {
             runs: Family::default(),
             run_seconds: Family::new_with_constructor(|| Histogram::new(RUN_SECONDS)),
         };
-        let failed = FailureCategory::ALL.iter().map(|category| (RunResult::Failed, category.as_str()));
-        let others = RunResult::ALL.iter().map(|result| (*result, ""));
-        for (result, category) in failed.chain(others) {
-            // A series that is there from the start lets rate() see the first run.
-            drop(metrics.runs.get_or_create(&RunLabels { result: result.as_str(), category }));
-        }
         let registry = registry.sub_registry_with_prefix("jobrequest");
         registry.register(
             "build",
             "Version of the operator; always 1",
             Info::new([("version", env!("CARGO_PKG_VERSION"))]),
         );
+        metrics.register_reconciles(registry, concurrency);
+        metrics.register_calls(registry);
+        metrics.register_runs(registry);
+        registry.register_collector(Box::new(AtScrape { leadership, requests }));
+        metrics
+    }
+
+    fn register_reconciles(&self, registry: &mut Registry, concurrency: u16) {
         registry.register_with_unit(
             "reconcile_duration",
             "How long a reconcile of one JobRequest took; its count is the number of reconciles",
             Unit::Seconds,
-            metrics.reconcile_seconds.clone(),
+            self.reconcile_seconds.clone(),
         );
         registry.register(
             "reconciles_active",
             "Reconciles that are under way now, at most reconcile_concurrency",
-            metrics.reconciles_active.clone(),
+            self.reconciles_active.clone(),
         );
         registry.register(
             "reconciles_waiting",
             "JobRequests that wait to be reconciled: all turns are taken",
-            metrics.reconciles_waiting.clone(),
+            self.reconciles_waiting.clone(),
         );
         registry.register(
             "reconcile_concurrency",
@@ -162,38 +164,48 @@ impl Metrics {
         );
         registry.register(
             "reconcile_errors",
-            "Reconciles that broke off and are tried again, by reason",
-            metrics.reconcile_errors.clone(),
+            "Reconciles that failed and are tried again, by reason",
+            self.reconcile_errors.clone(),
         );
+    }
+
+    fn register_calls(&self, registry: &mut Registry) {
         registry.register(
             "api_requests",
             "Calls to the API server, by verb, resource and status code; code none: no answer within the deadline",
-            metrics.api_requests.clone(),
+            self.api_requests.clone(),
         );
         registry.register_with_unit(
             "api_request_duration",
             "How long the API server took to answer, by verb; watches are not counted",
             Unit::Seconds,
-            metrics.api_seconds.clone(),
+            self.api_seconds.clone(),
         );
         registry.register(
             "watch_interruptions",
-            "Watches that broke off and were taken up again, by kind",
-            metrics.watch_interruptions.clone(),
+            "Watches that were interrupted and restarted, by kind",
+            self.watch_interruptions.clone(),
         );
+    }
+
+    fn register_runs(&self, registry: &mut Registry) {
+        let failed = FailureCategory::ALL.iter().map(|category| (RunResult::Failed, category.as_str()));
+        let others = RunResult::ALL.iter().map(|result| (*result, ""));
+        for (result, category) in failed.chain(others) {
+            // A series that is there from the start lets rate() see the first run.
+            drop(self.runs.get_or_create(&RunLabels { result: result.as_str(), category }));
+        }
         registry.register(
             "runs",
             "Runs whose end this process recorded, by result and by category of the failure",
-            metrics.runs.clone(),
+            self.runs.clone(),
         );
         registry.register_with_unit(
             "run_duration",
             "From the start of a run's Job to its end, of runs whose end this process recorded, by result",
             Unit::Seconds,
-            metrics.run_seconds.clone(),
+            self.run_seconds.clone(),
         );
-        registry.register_collector(Box::new(AtScrape { leadership, requests }));
-        metrics
     }
 
     /// Counts the runs that ended between two statuses of one JobRequest.
@@ -210,7 +222,7 @@ impl Metrics {
         }
     }
 
-    /// Counts a watch that broke off.
+    /// Counts a watch that was interrupted.
     pub(super) fn count_interruption(&self, kind: &'static str) {
         self.watch_interruptions.get_or_create(&WatchLabel { kind }).inc();
     }
@@ -249,7 +261,7 @@ fn seconds(run: &Run) -> Option<f64> {
 /// What is counted when somebody asks, instead of at each event.
 struct AtScrape {
     leadership: Leadership,
-    requests: Arc<OnceLock<Store<PackedRequest>>>,
+    requests: Arc<OnceLock<Store<CompactRequest>>>,
 }
 
 impl Collector for AtScrape {
@@ -257,7 +269,7 @@ impl Collector for AtScrape {
         let leads = ConstGauge::new(i64::from(self.leadership.leads()));
         leads.encode(encoder.encode_descriptor(
             "leader",
-            "1 if this process leads and reconciles, 0 if it stands by",
+            "1 if this process leads and reconciles, 0 if it is on standby",
             None,
             MetricType::Gauge,
         )?)?;
@@ -310,11 +322,11 @@ mod tests {
     }
 
     #[test]
-    fn documented_metrics_are_told() {
+    fn documented_metrics_are_exposed() {
         let mut registry = Registry::default();
         let (_term, leadership) = Leadership::elected();
         let metrics = Metrics::register(&mut registry, leadership, 16, Arc::default());
-        // A family without a series is not told.
+        // A family without a series is not exposed.
         let (verb, resource) = ("get", "jobs");
         let code = Code::NoAnswer;
         metrics.api_requests.get_or_create(&ApiLabels { verb, resource, code }).inc();
@@ -324,12 +336,12 @@ mod tests {
         metrics.count_ended_runs(&status(&[(1, None)]), &status(&[(1, Some("Failed"))]));
         let mut text = String::new();
         prometheus_client::encoding::prometheus_text::encode(&mut text, &registry).unwrap();
-        let mut told: Vec<String> = text
+        let mut exposed: Vec<String> = text
             .lines()
             .filter_map(|line| line.strip_prefix("# TYPE "))
             .map(|line| line.replace(' ', "` | "))
             .collect();
-        told.sort();
+        exposed.sort();
         let mut documented: Vec<String> = include_str!("../../docs/operating.md")
             .lines()
             .filter_map(|line| line.strip_prefix("| `jobrequest_"))
@@ -339,7 +351,7 @@ mod tests {
             })
             .collect();
         documented.sort();
-        assert_eq!(told, documented, "docs/operating.md names each metric with its type: {text}");
+        assert_eq!(exposed, documented, "docs/operating.md names each metric with its type: {text}");
     }
 
     #[test]

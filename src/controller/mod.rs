@@ -11,11 +11,11 @@ mod apply;
 mod bounded;
 mod cache;
 mod calls;
+mod compact;
 mod context;
 mod error;
 mod lease;
 mod metrics;
-mod packed;
 mod pass;
 mod queue;
 mod request_metrics;
@@ -43,10 +43,10 @@ pub use context::Settings;
 pub use error::Error;
 pub use lease::{Election, Times};
 
+use compact::CompactRequest;
 use context::Context;
 use lease::{Candidate, Leadership, Term};
 use metrics::Metrics;
-use packed::PackedRequest;
 use queue::Dispatcher;
 use request_metrics::RequestMetricsLayer;
 use trigger::Trigger;
@@ -65,7 +65,7 @@ pub struct Operator {
     term: channel::Sender<Option<Term>>,
     ready: channel::Sender<bool>,
     /// The cache of JobRequests, once there is one.
-    requests: Arc<OnceLock<Store<PackedRequest>>>,
+    requests: Arc<OnceLock<Store<CompactRequest>>>,
 }
 
 impl Operator {
@@ -124,7 +124,7 @@ impl Operator {
         context.caches_are_filled().await;
         let (store, writer) = reflector::store();
         let _ = requests.set(store.clone());
-        let api = settings.api::<PackedRequest>(&client);
+        let api = settings.api::<CompactRequest>(&client);
         let (step_down, stepping_down) = oneshot::channel();
         let is_ready = ready.subscribe();
         let watched = queue::watch_requests(api, watch::config(), writer, Arc::clone(&context), ready);
@@ -147,7 +147,7 @@ impl Operator {
 /// The operator while it runs.
 struct Running {
     context: Arc<Context>,
-    store: Store<PackedRequest>,
+    store: Store<CompactRequest>,
     caches: JoinSet<()>,
     dispatcher: Dispatcher,
     /// What is to be reconciled; taken when that begins.

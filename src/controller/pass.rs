@@ -7,10 +7,10 @@ use std::time::Duration;
 use tracing::{Instrument, debug, info_span, warn};
 
 use super::apply;
+use super::compact::CompactRequest;
 use super::context::Context;
 use super::error::{Error, chain};
 use super::metrics::{Metrics, ReasonLabel};
-use super::packed::PackedRequest;
 use crate::reconcile::{Answer, Call, Next, Reconciler, Step, StoredRequest};
 
 /// Shortest pause between two passes over one request.
@@ -18,34 +18,34 @@ const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 /// When to try again while there is no room to work on a request that is not kept in memory.
 const NO_ROOM: Duration = Duration::from_millis(200);
 
-/// Reconciles `packed`; returns after which pause to do so again, `None`: on a change.
-pub(super) async fn reconcile(packed: &PackedRequest, context: &Context) -> Option<Duration> {
+/// Reconciles `compact`; returns after which pause to do so again, `None`: on a change.
+pub(super) async fn reconcile(compact: &CompactRequest, context: &Context) -> Option<Duration> {
     if !context.leadership.leads() {
         // All are looked at when this process begins to lead.
         return None;
     }
-    let Some(_room) = context.room_for(packed) else {
+    let Some(_room) = context.room_for(compact) else {
         return Some(NO_ROOM);
     };
     // Not `name`: in JSON that is the name of the span.
-    let span = info_span!("reconcile", namespace = packed.namespace(), request = packed.name());
-    let outcome = run_on(packed, context).instrument(span).await;
+    let span = info_span!("reconcile", namespace = compact.namespace(), request = compact.name());
+    let outcome = run_on(compact, context).instrument(span).await;
     match outcome {
         Ok(Next::Again) => Some(SHORTEST_PAUSE),
         Ok(Next::After(pause)) => Some(pause.max(SHORTEST_PAUSE)),
         // What was interrupted is looked at again when the next term begins.
         Ok(Next::AwaitChange) | Err(Error::NotLeading) => None,
-        Err(error) => Some(failed(packed, context, &error)),
+        Err(error) => Some(failed(compact, context, &error)),
     }
 }
 
-/// Runs a pass on `packed`, or, if that is not all kept, on what the API server answers.
-async fn run_on(packed: &PackedRequest, context: &Context) -> Result<Next, Error> {
-    if let Some(request) = packed.unpack() {
+/// Runs a pass on `compact`, or, if that is not all kept, on what the API server answers.
+async fn run_on(compact: &CompactRequest, context: &Context) -> Result<Next, Error> {
+    if let Some(request) = compact.expand() {
         return run(&request, context).await;
     }
-    match apply::get_request(context, packed.namespace(), packed.name()).await? {
-        Some(request) if request.uid() == packed.uid() => run(&request, context).await,
+    match apply::get_request(context, compact.namespace(), compact.name()).await? {
+        Some(request) if request.uid() == compact.uid() => run(&request, context).await,
         // Deleted, or another one by now: its own events bring it here.
         _ => Ok(Next::AwaitChange),
     }
@@ -95,14 +95,14 @@ fn count(metrics: &Metrics, pass: &Reconciler, call: &Call, answer: &Answer) {
 }
 
 /// Logs and counts a pass that failed; returns the pause before it is tried again.
-fn failed(packed: &PackedRequest, context: &Context, error: &Error) -> Duration {
-    let pause = context.pause_after_failure(packed.uid());
+fn failed(compact: &CompactRequest, context: &Context, error: &Error) -> Duration {
+    let pause = context.pause_after_failure(compact.uid());
     let reason = error.reason();
     context.metrics.reconcile_errors.get_or_create(&ReasonLabel { reason }).inc();
     warn!(
-        namespace = packed.namespace(),
-        request = packed.name(),
-        run = packed.run(),
+        namespace = compact.namespace(),
+        request = compact.name(),
+        run = compact.run(),
         reason,
         error = %chain(error),
         again_in = ?pause,

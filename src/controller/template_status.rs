@@ -15,9 +15,9 @@ use tracing::{debug, warn};
 
 use super::apply::publish;
 use super::calls::{post_params, within};
+use super::compact::CompactRequest;
 use super::context::Context;
 use super::error::{Error, chain};
-use super::packed::PackedRequest;
 use crate::api::labels;
 use crate::api::template::TemplateStatus;
 use crate::compile::{Template, check_template};
@@ -32,7 +32,7 @@ const SETTLE: Duration = Duration::from_secs(1);
 
 /// Keeps the status of templates up to date, forever. `counts_all`: the requests of all namespaces are known; an operator
 /// which knows a part of them leaves ClusterJobTemplates alone.
-pub(super) async fn keep(context: &Context, requests: &Store<PackedRequest>, counts_all: bool) {
+pub(super) async fn keep(context: &Context, requests: &Store<CompactRequest>, counts_all: bool) {
     let mut changes = context.templates.changes();
     let mut beginnings = std::pin::pin!(context.leadership.beginnings());
     let mut written: HashMap<String, Instant> = HashMap::new();
@@ -54,7 +54,7 @@ pub(super) async fn keep(context: &Context, requests: &Store<PackedRequest>, cou
 /// Writes each status that is due.
 async fn write_due(
     context: &Context,
-    requests: &Store<PackedRequest>,
+    requests: &Store<CompactRequest>,
     counts_all: bool,
     written: &mut HashMap<String, Instant>,
 ) {

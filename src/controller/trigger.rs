@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use kube::runtime::reflector::ObjectRef;
 
-use super::packed::PackedRequest;
+use super::compact::CompactRequest;
 
 /// Namespace and name of a JobRequest.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -19,12 +19,12 @@ impl Key {
     }
 
     /// The key of a cached request.
-    pub(super) fn of(request: &PackedRequest) -> Self {
+    pub(super) fn of(request: &CompactRequest) -> Self {
         Self::new(request.namespace(), request.metadata.name.as_deref().unwrap_or_default())
     }
 
     /// As the store names it.
-    pub(super) fn reference(&self) -> ObjectRef<PackedRequest> {
+    pub(super) fn reference(&self) -> ObjectRef<CompactRequest> {
         ObjectRef::new(&self.name).within(&self.namespace)
     }
 }
@@ -40,8 +40,8 @@ pub(super) enum Trigger {
     All,
 }
 
-impl From<ObjectRef<PackedRequest>> for Trigger {
-    fn from(request: ObjectRef<PackedRequest>) -> Self {
+impl From<ObjectRef<CompactRequest>> for Trigger {
+    fn from(request: ObjectRef<CompactRequest>) -> Self {
         Self::Request(Key::new(request.namespace.as_deref().unwrap_or_default(), &request.name))
     }
 }

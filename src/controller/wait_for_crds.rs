@@ -7,9 +7,9 @@ use kube::{Api, Client};
 use serde::Deserialize;
 use tracing::{info, warn};
 
-use super::calls::DEADLINE;
 use super::context::Settings;
 use super::error::chain;
+use crate::reconcile::CALL_DEADLINE;
 use crate::reconcile::StoredRequest;
 use crate::reconcile::template_status::{ClusterJobTemplateView, JobTemplateView};
 
@@ -63,7 +63,7 @@ async fn look(client: &Client, kind: &str, url: &str) -> Option<(Obstacle, Strin
         let request = kube::core::Request::new(url).list_metadata(&ListParams::default().limit(1));
         client.request::<Listed>(request.map_err(kube::Error::BuildRequest)?).await
     };
-    match tokio::time::timeout(DEADLINE, list).await {
+    match tokio::time::timeout(CALL_DEADLINE, list).await {
         Ok(Ok(_)) => None,
         Ok(Err(kube::Error::Api(status))) if status.code == 404 => Some((
             Obstacle::NotInstalled,

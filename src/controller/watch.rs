@@ -31,31 +31,27 @@ pub(super) fn config() -> watcher::Config {
 pub(super) fn spawn(client: &Client, settings: &Settings, context: &Arc<Context>) -> JoinSet<()> {
     let mut watches = JoinSet::new();
     let ours = config().labels(&format!("{}={}", labels::MANAGED_BY, labels::FIELD_MANAGER));
-    let jobs = Arc::clone(context);
-    let told = Arc::clone(context);
-    watches.spawn(follow(told, settings.api::<JobView>(client), ours.clone(), "Jobs", move |event| {
+    let own = Arc::clone(context);
+    let take = move |event: Event<JobView>| {
         if let Event::Delete(job) = &event
             && job.is_terminal()
         {
-            jobs.remember_last_words(job.clone());
+            own.remember_last_words(job.clone());
         }
-        jobs.jobs.take(event);
-    }));
-    let pods = Arc::clone(context);
-    let told = Arc::clone(context);
-    watches.spawn(follow(told, settings.api::<PodView>(client), ours, "pods", move |event| {
-        pods.pods.take(event);
-    }));
+        own.jobs.take(event);
+    };
+    watches.spawn(follow(Arc::clone(context), settings.api::<JobView>(client), ours.clone(), "Jobs", take));
     let own = Arc::clone(context);
-    let (told, api) = (Arc::clone(context), settings.api::<JobTemplateView>(client));
-    watches.spawn(follow(told, api, config(), "JobTemplates", move |event| {
-        own.templates.take(TemplateKind::JobTemplate, event);
-    }));
-    let clusters = Arc::clone(context);
-    let (told, api) = (Arc::clone(context), Api::<ClusterJobTemplateView>::all(client.clone()));
-    watches.spawn(follow(told, api, config(), "ClusterJobTemplates", move |event| {
-        clusters.templates.take(TemplateKind::ClusterJobTemplate, event);
-    }));
+    let take = move |event| own.pods.take(event);
+    watches.spawn(follow(Arc::clone(context), settings.api::<PodView>(client), ours, "pods", take));
+    let own = Arc::clone(context);
+    let take = move |event| own.templates.take(TemplateKind::JobTemplate, event);
+    let api = settings.api::<JobTemplateView>(client);
+    watches.spawn(follow(Arc::clone(context), api, config(), "JobTemplates", take));
+    let own = Arc::clone(context);
+    let take = move |event| own.templates.take(TemplateKind::ClusterJobTemplate, event);
+    let api = Api::<ClusterJobTemplateView>::all(client.clone());
+    watches.spawn(follow(Arc::clone(context), api, config(), "ClusterJobTemplates", take));
     watches
 }
 
@@ -72,13 +68,13 @@ async fn follow<V>(
     while let Some(event) = events.next().await {
         match event {
             Ok(event) => take(event),
-            Err(error) => broke_off(&context, what, &error),
+            Err(error) => interrupted(&context, what, &error),
         }
     }
 }
 
-/// Says so: caches may be out of date until it is back.
-pub(super) fn broke_off(context: &Context, what: &'static str, error: &(dyn std::error::Error + 'static)) {
+/// Counts and logs it: caches may be out of date until the watch is back.
+pub(super) fn interrupted(context: &Context, what: &'static str, error: &(dyn std::error::Error + 'static)) {
     context.metrics.count_interruption(what);
-    warn!(error = %chain(error), "the watch on {what} broke off; it is taken up again");
+    warn!(error = %chain(error), "the watch of {what} was interrupted; it is being restarted");
 }

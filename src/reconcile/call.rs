@@ -1,10 +1,15 @@
 //! What a reconciler asks to be performed, and the answers that it takes in.
 
+use std::time::Duration;
+
 use super::event::Event;
 use super::observed::{EventView, JobView, Refusal, StoredRequest};
 use super::plan::{Change, Next, Read};
 use crate::api::JobRequestStatus;
 use crate::api::status::TemplatePin;
+
+/// Deadline of a call to the API server, the operator's and the commands'.
+pub const CALL_DEADLINE: Duration = Duration::from_secs(10);
 
 /// One request to the API server.
 #[derive(Clone, Debug, PartialEq)]

@@ -36,7 +36,7 @@ pub mod template_status;
 mod trigger;
 mod turns;
 
-pub use call::{Answer, Call, Step};
+pub use call::{Answer, CALL_DEADLINE, Call, Step};
 pub use event::Event;
 pub use observed::{
     Answers, ChangeKey, Clock, Creation, EventView, EventsOf, JobView, Memory, Observed, OwnRun, PodView,

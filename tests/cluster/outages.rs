@@ -27,7 +27,7 @@ async fn api_server_goes_and_comes_back(cx: Arc<Cluster>) {
     at.create("cut", spec(&json!({}), &json!({}))).await;
     let outage = cx.control_plane().outage().await;
     for what in ["JobRequests", "Jobs", "pods"] {
-        log_says(&operator, &format!("the watch on {what} broke off")).await;
+        log_says(&operator, &format!("the watch of {what} was interrupted")).await;
     }
     assert!(operator.is_running(), "{}", operator.log());
 
@@ -63,7 +63,7 @@ async fn missing_crds_are_waited_for(cx: Arc<Cluster>) {
 
     // They may go again, with all requests, under a running operator.
     cx.kubectl(&["delete", "crd", "jobrequests.jobrequest.dev"]);
-    log_says(&operator, "the watch on JobRequests broke off").await;
+    log_says(&operator, "the watch of JobRequests was interrupted").await;
     cx.control_plane().install_crds().unwrap();
     at.create("second", spec(&json!({}), &json!({}))).await;
     at.until_phase("second", 1, "Completed").await;

@@ -4,21 +4,21 @@
 //! `overrides`. Takes a spec and the [`Layers`] that [`select`] found; returns the [`Merged`] spec, in which every
 //! default is filled in and every value has the layer that decided it.
 
+mod merge_schema;
 mod origin;
 mod quota;
 mod select;
-mod shape;
-mod tree;
+mod value_tree;
 
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
+pub(super) use merge_schema::MergeSchema;
 pub use origin::Origin;
 pub use select::{Fate, Superseded, Template, Unreadable, defaults_of, read_spec, select};
-pub(super) use shape::Shape;
-pub use tree::Decided;
-pub(super) use tree::{Tree, join};
+pub use value_tree::Decided;
+pub(super) use value_tree::{ValueTree, join};
 
 use super::problem::Problem;
 use crate::api::container::{Container, ImagePullPolicy};
@@ -106,7 +106,7 @@ pub(super) struct Merged {
     /// Overrides, lowest-precedence layer first.
     pub overrides: Vec<Overrides>,
     /// Every value of `spec` with its origin.
-    pub tree: Tree,
+    pub tree: ValueTree,
 }
 
 impl Layers {
@@ -189,9 +189,9 @@ pub(super) fn merge(spec: &JobRequestSpec, layers: &Layers) -> (Merged, Vec<Prob
 /// What the first templates supply to a request that sets nothing.
 pub(super) struct Below {
     /// The spec.
-    pub spec: Tree,
+    pub spec: ValueTree,
     /// What every container inherits, whatever its name.
-    pub container: Tree,
+    pub container: ValueTree,
 }
 
 /// What a request gets from the first `count` templates alone.
@@ -209,8 +209,8 @@ pub(super) fn below(layers: &Layers, count: usize) -> Below {
 struct Stack<'a> {
     presets: Presets<'a>,
     problems: &'a mut Vec<Problem>,
-    spec: Tree,
-    container_defaults: Tree,
+    spec: ValueTree,
+    container_defaults: ValueTree,
     overrides: Vec<Overrides>,
 }
 
@@ -219,8 +219,8 @@ impl<'a> Stack<'a> {
         Self {
             presets: Presets::of(templates),
             problems,
-            spec: Tree::default(),
-            container_defaults: Tree::default(),
+            spec: ValueTree::default(),
+            container_defaults: ValueTree::default(),
             overrides: Vec::new(),
         }
     }
@@ -246,18 +246,18 @@ impl<'a> Stack<'a> {
 
     /// Container defaults apply to the containers of all layers, so they merge among themselves first.
     fn add_container_defaults(&mut self, defaults: &Container, origin: &Origin, layer: usize, field: &str) {
-        let shape = Shape::spec().child("containers").child("");
-        let mut tree = Tree::read(shape, json!(defaults), origin);
+        let schema = MergeSchema::spec().child("containers").child("");
+        let mut tree = ValueTree::read(schema, json!(defaults), origin);
         if let Some(fields) = tree.fields_mut() {
             fields.remove("name");
             fields.remove("sidecar");
         }
         self.presets.expand(&mut tree, layer, field, self.problems);
-        self.container_defaults = std::mem::take(&mut self.container_defaults).under(shape, tree);
+        self.container_defaults = std::mem::take(&mut self.container_defaults).under(schema, tree);
     }
 
     fn add_spec(&mut self, spec: &JobRequestSpec, origin: Origin, layer: usize, field: &str) {
-        let mut tree = Tree::read(Shape::spec(), json!(spec), &origin);
+        let mut tree = ValueTree::read(MergeSchema::spec(), json!(spec), &origin);
         if let Some(fields) = tree.fields_mut() {
             fields.remove("overrides");
             if origin != Origin::Request {
@@ -275,31 +275,31 @@ impl<'a> Stack<'a> {
         {
             settings.remove("completions");
         }
-        self.spec = std::mem::take(&mut self.spec).under(Shape::spec(), tree);
+        self.spec = std::mem::take(&mut self.spec).under(MergeSchema::spec(), tree);
         if let Some(partial) = spec.overrides.clone() {
             self.overrides.push(Overrides { origin, layer, field: format!("{field}.overrides"), partial });
         }
     }
 
     /// What applies to every container.
-    fn lowest_container(&self, builtin: &Builtin) -> Tree {
-        let shape = Shape::spec().child("containers").child("");
+    fn lowest_container(&self, builtin: &Builtin) -> ValueTree {
+        let schema = MergeSchema::spec().child("containers").child("");
         let builtin = json!({"imagePullPolicy": builtin.image_pull_policy});
-        Tree::read(shape, builtin, &Origin::Builtin).under(shape, self.container_defaults.clone())
+        ValueTree::read(schema, builtin, &Origin::Builtin).under(schema, self.container_defaults.clone())
     }
 
     /// Merges everything over the container defaults and the built-in layer.
-    fn finish(self, builtin: &Builtin) -> (Tree, Vec<Overrides>) {
+    fn finish(self, builtin: &Builtin) -> (ValueTree, Vec<Overrides>) {
         let lowest = self.lowest_container(builtin);
         let mut spec = self.spec;
-        let shape = Shape::spec().child("containers").child("");
+        let schema = MergeSchema::spec().child("containers").child("");
         for list in CONTAINER_LISTS {
             for (_, container) in spec.items_mut(list) {
-                *container = lowest.clone().under(shape, std::mem::take(container));
+                *container = lowest.clone().under(schema, std::mem::take(container));
             }
         }
-        let lowest = Tree::read(Shape::spec(), builtin.below(&spec), &Origin::Builtin);
-        (lowest.under(Shape::spec(), spec), self.overrides)
+        let lowest = ValueTree::read(MergeSchema::spec(), builtin.below(&spec), &Origin::Builtin);
+        (lowest.under(MergeSchema::spec(), spec), self.overrides)
     }
 }
 
@@ -308,7 +308,7 @@ const CONTAINER_LISTS: [&str; 2] = ["containers", "initContainers"];
 
 impl Builtin {
     /// The built-in defaults for `spec`, which all other layers merged to.
-    fn below(&self, spec: &Tree) -> Value {
+    fn below(&self, spec: &ValueTree) -> Value {
         let mut settings = Map::from_iter([("parallelism".to_owned(), json!(self.parallelism))]);
         if !is_work_queue(spec) {
             settings.insert("completions".to_owned(), json!(self.completions));
@@ -323,7 +323,8 @@ impl Builtin {
     }
 }
 
-fn is_work_queue(spec: &Tree) -> bool {
-    let mode = spec.get("settings").and_then(|settings| settings.get("completionMode")).and_then(Tree::value);
+fn is_work_queue(spec: &ValueTree) -> bool {
+    let mode =
+        spec.get("settings").and_then(|settings| settings.get("completionMode")).and_then(ValueTree::value);
     mode.is_some_and(|mode| *mode == json!(CompletionMode::WorkQueue))
 }

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::merge_schema::MergeSchema;
 use super::origin::Origin;
 use super::select::Template;
-use super::shape::Shape;
-use super::tree::Tree;
+use super::value_tree::ValueTree;
 use crate::api::template::Quota;
 use crate::api::template_ref::TemplateRef;
 use crate::compile::problem::Problem;
@@ -42,12 +42,13 @@ impl<'a> Presets<'a> {
     /// itself and for the layers above it.
     pub(super) fn expand(
         &self,
-        container: &mut Tree,
+        container: &mut ValueTree,
         layer: usize,
         field: &str,
         problems: &mut Vec<Problem>,
     ) {
-        let Some(name) = container.get("quota").and_then(Tree::value).and_then(|value| value.as_str()) else {
+        let Some(name) = container.get("quota").and_then(ValueTree::value).and_then(|value| value.as_str())
+        else {
             return;
         };
         let mut known = self.0.get(name).into_iter().flatten();
@@ -57,14 +58,14 @@ impl<'a> Presets<'a> {
         };
         let origin = Origin::Quota(name.into(), Arc::clone(template));
         let amounts = serde_json::json!({"requests": quota.requests, "limits": quota.limits});
-        let shape = Shape::spec().child("containers").child("").child("resources");
-        let mut preset = Tree::read(shape, amounts, &origin);
+        let schema = MergeSchema::spec().child("containers").child("").child("resources");
+        let mut preset = ValueTree::read(schema, amounts, &origin);
         if let Some(fields) = preset.fields_mut() {
-            fields.retain(|_, amounts| matches!(amounts, Tree::Fields(_)));
+            fields.retain(|_, amounts| matches!(amounts, ValueTree::Fields(_)));
         }
         if let Some(fields) = container.fields_mut() {
             let resources = match fields.remove("resources") {
-                Some(own) => preset.under(shape, own),
+                Some(own) => preset.under(schema, own),
                 None => preset,
             };
             fields.insert("resources".to_owned(), resources);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use k8s_openapi::jiff::Timestamp;
 
 use super::{Builtin, Layers};
-use crate::api::json_text::JsonText;
+use crate::api::json_text::{JsonText, JsonTextError};
 use crate::api::policy::Policy;
 use crate::api::status::{MAX_TEMPLATES, TemplatePin};
 use crate::api::template_ref::{TemplateKind, TemplateRef};
@@ -39,10 +39,21 @@ pub struct Template {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{why}")]
 pub struct Unreadable {
-    /// Why, as a sentence about the spec without its subject.
-    pub why: String,
+    /// Why.
+    pub why: TemplateSpecError,
     /// It sets `default`.
     pub is_default: bool,
+}
+
+/// Why a template's spec cannot be read, as a sentence about the spec without its subject.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TemplateSpecError {
+    /// It takes this many bytes.
+    #[error("takes {} KiB, and a template may take at most {} KiB", .0.div_ceil(1024), MAX_SPEC / 1024)]
+    TooLong(usize),
+    /// It is no spec of a template.
+    #[error(transparent)]
+    Text(#[from] JsonTextError),
 }
 
 /// A template's spec, which is kept for as long as the template is there: of a bounded length.
@@ -51,10 +62,9 @@ pub struct Unreadable {
 /// It is longer, or does not fit the schema.
 pub fn read_spec(spec: &JsonText) -> Result<JobTemplateSpec, Unreadable> {
     let read = if spec.len() > MAX_SPEC {
-        let (length, bound) = (spec.len().div_ceil(1024), MAX_SPEC / 1024);
-        Err(format!("takes {length} KiB, and a template may take at most {bound} KiB"))
+        Err(TemplateSpecError::TooLong(spec.len()))
     } else {
-        spec.read()
+        spec.read().map_err(TemplateSpecError::from)
     };
     read.map_err(|why| Unreadable { why, is_default: spec.sets("default") })
 }
@@ -259,6 +269,6 @@ mod tests {
         };
         assert!(read_spec(&text(200_000)).is_ok());
         let error = read_spec(&text(300_000)).unwrap_err();
-        assert_eq!(error.why, "takes 294 KiB, and a template may take at most 256 KiB");
+        assert_eq!(error.why.to_string(), "takes 294 KiB, and a template may take at most 256 KiB");
     }
 }

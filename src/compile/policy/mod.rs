@@ -11,6 +11,7 @@
 mod container_max;
 mod images;
 mod live_limits;
+pub(super) mod locked_fields;
 mod node_selector;
 mod pod_amounts;
 pub mod pod_security;

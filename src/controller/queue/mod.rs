@@ -22,8 +22,8 @@ use tokio::sync::watch as channel;
 use tokio::task::JoinSet;
 use tracing::info;
 
+use super::compact::CompactRequest;
 use super::context::Context;
-use super::packed::PackedRequest;
 use super::pass::reconcile;
 use super::trigger::{Key, Trigger};
 use super::watch;
@@ -32,9 +32,9 @@ use work_queue::WorkQueue;
 /// Watches JobRequests: keeps them in the store of `writer`, and returns what is due after each change, once the store
 /// shows it. `is_filled` becomes true with the first list.
 pub(super) fn watch_requests(
-    api: Api<PackedRequest>,
+    api: Api<CompactRequest>,
     config: watcher::Config,
-    writer: Writer<PackedRequest>,
+    writer: Writer<CompactRequest>,
     context: Arc<Context>,
     is_filled: channel::Sender<bool>,
 ) -> impl Stream<Item = Trigger> + Send {
@@ -49,7 +49,7 @@ pub(super) fn watch_requests(
             }
             Ok(Event::Delete(_) | Event::Init | Event::InitApply(_)) => None,
             Err(error) => {
-                watch::broke_off(&context, "JobRequests", &error);
+                watch::interrupted(&context, "JobRequests", &error);
                 None
             }
         };
@@ -60,14 +60,14 @@ pub(super) fn watch_requests(
 /// Runs passes.
 pub(super) struct Dispatcher {
     context: Arc<Context>,
-    requests: Store<PackedRequest>,
+    requests: Store<CompactRequest>,
     queue: WorkQueue,
     passes: JoinSet<(Key, Option<Duration>)>,
 }
 
 impl Dispatcher {
     /// At most `concurrency` passes at once, each over the newest object that `requests` has then.
-    pub(super) fn new(context: Arc<Context>, requests: Store<PackedRequest>, concurrency: u16) -> Self {
+    pub(super) fn new(context: Arc<Context>, requests: Store<CompactRequest>, concurrency: u16) -> Self {
         Self { context, requests, queue: WorkQueue::new(concurrency.into()), passes: JoinSet::new() }
     }
 

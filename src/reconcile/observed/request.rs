@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 
 use super::metadata::{bounded_token, of_request};
-use crate::api::json_text::JsonText;
+use crate::api::json_text::{JsonText, JsonTextError};
 use crate::api::template_ref::TemplateRef;
 use crate::api::{JobRequest, JobRequestSpec, JobRequestStatus};
 use crate::compile::digest::digest;
@@ -18,10 +18,9 @@ pub const KEPT: usize = 8 * 1024;
 /// Maximum length of a template's name that is kept, in bytes: longer than any that exists.
 const NAME: usize = 256;
 
-/// A part of an object that may not fit its type, for example when it was stored under an older schema; then why, as a
-/// sentence about the part without its subject.
+/// A part of an object that may not fit its type, for example when it was stored under an older schema; then why.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Lenient<T>(pub Result<T, String>);
+pub struct Lenient<T>(pub Result<T, JsonTextError>);
 
 impl<T: Default> Default for Lenient<T> {
     fn default() -> Self {
@@ -78,8 +77,8 @@ impl SpecView {
     /// Reads it from its JSON.
     ///
     /// # Errors
-    /// Why it cannot be read, as a sentence about the spec without its subject.
-    pub fn read(text: &JsonText) -> Result<Self, String> {
+    /// Why it cannot be read.
+    pub fn read(text: &JsonText) -> Result<Self, JsonTextError> {
         text.read().map(|spec| Self::Whole { spec: Box::new(spec), length: text.len() })
     }
 

@@ -4,7 +4,9 @@
 //! its name and never by its place, `labels.tier` or `labels[example.com/tier]` an entry of a map, and `[*]` stands for
 //! every item or entry.
 
-use crate::compile::layers::Shape;
+use super::key_form::KeyForm;
+use super::path_error::{LockPathError, LockPathReason};
+use crate::compile::layers::{MergeSchema, join};
 
 /// What a lock holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,50 +60,54 @@ impl LockPath {
     ///
     /// # Errors
     /// Why nothing can be held by it, and what to write instead.
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
-        let tokens = tokens(text).ok_or_else(|| format!("{text} is no path; {EXAMPLE}"))?;
-        let mut shape = Shape::spec();
+    pub(super) fn parse(text: &str) -> Result<Self, LockPathError> {
+        match Self::steps_of(text) {
+            Ok(steps) => Ok(Self { text: text.to_owned(), steps }),
+            Err(reason) => Err(LockPathError { path: text.to_owned(), reason }),
+        }
+    }
+
+    fn steps_of(text: &str) -> Result<Vec<Step>, LockPathReason> {
+        let tokens = tokens(text).ok_or(LockPathReason::NoPath)?;
+        let mut schema = MergeSchema::spec();
         let mut steps = Vec::new();
         // What was read so far, and its last name.
         let (mut read, mut list) = (String::new(), "");
         // What makes the items of a list known, if one was just entered.
         let mut known_by: &[String] = &[];
         for token in tokens {
-            let step = match (shape, token) {
-                (Shape::Fields { .. }, Token::Name(name)) if known_by.iter().any(|key| key == name) => {
-                    return Err(format!(
-                        "{text}: {name} is what an item is known by, so there is nothing to hold; lock {read}"
-                    ));
+            let step = match (schema, token) {
+                (MergeSchema::Fields { .. }, Token::Name(name)) if known_by.iter().any(|key| key == name) => {
+                    return Err(LockPathReason::IdentifyingField { read, name: name.to_owned() });
                 }
-                (Shape::Fields { fields, .. }, Token::Name(name)) if fields.contains_key(name) => {
+                (MergeSchema::Fields { fields, .. }, Token::Name(name)) if fields.contains_key(name) => {
                     Step::Field(name.to_owned())
                 }
-                (Shape::Fields { .. }, Token::Name(name)) => return Err(unknown(text, &read, name)),
-                (Shape::Fields { .. }, Token::Bracketed(key)) => {
-                    return Err(format!(
-                        "{text}: brackets are for items and entries, not for fields; write {}",
-                        crate::compile::layers::join(&read, key)
-                    ));
+                (MergeSchema::Fields { .. }, Token::Name(_)) if read.is_empty() => {
+                    return Err(LockPathReason::UnknownRoot);
                 }
-                (Shape::Entries(_) | Shape::Items { .. } | Shape::Set, Token::Bracketed("*")) => Step::Every,
-                (Shape::Entries(_), Token::Name(key) | Token::Bracketed(key))
-                | (Shape::Items { .. } | Shape::Set, Token::Bracketed(key)) => {
-                    check_key(text, &read, list, key)?;
+                (MergeSchema::Fields { .. }, Token::Name(name)) => {
+                    return Err(LockPathReason::UnknownField { read, name: name.to_owned() });
+                }
+                (MergeSchema::Fields { .. }, Token::Bracketed(key)) => {
+                    return Err(LockPathReason::BracketedField { instead: join(&read, key) });
+                }
+                (
+                    MergeSchema::Entries(_) | MergeSchema::Items { .. } | MergeSchema::Set,
+                    Token::Bracketed("*"),
+                ) => Step::Every,
+                (MergeSchema::Entries(_), Token::Name(key) | Token::Bracketed(key))
+                | (MergeSchema::Items { .. } | MergeSchema::Set, Token::Bracketed(key)) => {
+                    check_key(&read, list, key)?;
                     Step::Key(key.to_owned())
                 }
-                (Shape::Items { .. } | Shape::Set, Token::Name(name)) => {
-                    return Err(format!(
-                        "{text}: {read} is a list, so this holds nothing; write {read}[NAME].{name} for one item, or {read}[*].{name} for every one"
-                    ));
+                (MergeSchema::Items { .. } | MergeSchema::Set, Token::Name(name)) => {
+                    return Err(LockPathReason::FieldOfList { read, name: name.to_owned() });
                 }
-                (Shape::Whole, _) => {
-                    return Err(format!(
-                        "{text}: {read} is replaced as a whole, so no part of it can be held; lock {read}"
-                    ));
-                }
+                (MergeSchema::Whole, _) => return Err(LockPathReason::PartOfWhole { read }),
             };
-            known_by = if let Shape::Items { keys, .. } = shape { keys } else { &[] };
-            shape = shape.child(token.text());
+            known_by = if let MergeSchema::Items { keys, .. } = schema { keys } else { &[] };
+            schema = schema.child(token.text());
             match token {
                 Token::Name(name) => {
                     if !read.is_empty() {
@@ -118,7 +124,7 @@ impl LockPath {
             }
             steps.push(step);
         }
-        Ok(Self { text: text.to_owned(), steps })
+        Ok(steps)
     }
 
     /// As it was written.
@@ -161,19 +167,23 @@ impl LockPath {
     }
 }
 
-/// What a path looks like.
-const EXAMPLE: &str = "write it as explain shows it, for example settings.backoffLimit, containers[main].image or containers[*].image";
-
 fn is_prefix(steps: &[Step], names: &[&str]) -> bool {
     steps.len() <= names.len() && steps.iter().zip(names).all(|(step, name)| step.is_of(name))
 }
 
-fn unknown(text: &str, read: &str, name: &str) -> String {
-    if read.is_empty() {
-        format!("{text} is no field of a JobRequest's spec; {EXAMPLE}")
-    } else {
-        format!("{text}: {read} has no field {name}, so this holds nothing; {EXAMPLE}")
+/// Refuses a key that nothing in `list` can have; `read` is the path of the list.
+fn check_key(read: &str, list: &str, key: &str) -> Result<(), LockPathReason> {
+    let form = KeyForm::of(list);
+    if form.fits(key) {
+        return Ok(());
     }
+    let bare = key.trim_matches(|c: char| c.is_whitespace() || "\"'`".contains(c));
+    let (read, key) = (read.to_owned(), key.to_owned());
+    Err(if bare != key && form.fits(bare) {
+        LockPathReason::QuotedKey { read, bare: bare.to_owned(), key }
+    } else {
+        LockPathReason::ImpossibleKey { read, key, example: form.example() }
+    })
 }
 
 /// A part of a path, without its punctuation.
@@ -211,88 +221,6 @@ fn tokens(text: &str) -> Option<Vec<Token<'_>>> {
         }
     }
     matches!(tokens.first(), Some(Token::Name(_))).then_some(tokens)
-}
-
-/// Refuses a key that nothing in `list` can have; `read` is the path of the list.
-fn check_key(text: &str, read: &str, list: &str, key: &str) -> Result<(), String> {
-    let form = Form::of(list);
-    if form.fits(key) {
-        return Ok(());
-    }
-    let bare = key.trim_matches(|c: char| c.is_whitespace() || "\"'`".contains(c));
-    let way_out = if bare != key && form.fits(bare) {
-        format!("write {read}[{bare}], without quotes and blanks")
-    } else {
-        format!("write {read}[{}] for one, or {read}[*] for every one", form.example())
-    };
-    Err(format!("{text}: nothing in {read} can be called `{key}`, so this holds nothing; {way_out}"))
-}
-
-/// What the keys of a list or map look like.
-#[derive(Clone, Copy, Debug)]
-enum Form {
-    /// Names of containers and volumes.
-    Label,
-    /// Names of objects.
-    Subdomain,
-    /// A number and a protocol.
-    Port,
-    /// Keys of labels, and names of resources.
-    Qualified,
-    /// Anything without blanks and quotes.
-    Word,
-    /// A path, in which blanks may be.
-    Folder,
-}
-
-impl Form {
-    fn of(list: &str) -> Self {
-        match list {
-            "containers" | "initContainers" | "volumes" => Self::Label,
-            "imagePullSecrets" => Self::Subdomain,
-            "ports" => Self::Port,
-            "mounts" => Self::Folder,
-            "labels" | "annotations" | "nodeSelector" | "limits" | "requests" => Self::Qualified,
-            _ => Self::Word,
-        }
-    }
-
-    const fn example(self) -> &'static str {
-        match self {
-            Self::Label | Self::Subdomain | Self::Word => "NAME",
-            Self::Port => "8080/TCP",
-            Self::Qualified => "KEY",
-            Self::Folder => "/PATH",
-        }
-    }
-
-    fn fits(self, key: &str) -> bool {
-        let is_plain = |text: &str, longest: usize, others: &str| {
-            let is_alike = |c: char| c.is_ascii_alphanumeric() || others.contains(c);
-            let ends = [text.chars().next(), text.chars().next_back()];
-            text.len() <= longest
-                && text.chars().all(is_alike)
-                && ends.into_iter().all(|end| end.is_some_and(|c| c.is_ascii_alphanumeric()))
-        };
-        let is_lower = !key.contains(|c: char| c.is_ascii_uppercase());
-        match self {
-            // A place in the list is no name, though a name could be a number.
-            Self::Label => is_plain(key, 63, "-") && is_lower && !key.chars().all(|c| c.is_ascii_digit()),
-            Self::Subdomain => is_plain(key, 253, "-.") && is_lower,
-            Self::Port => key.split_once('/').is_some_and(|(port, protocol)| {
-                port.parse::<u16>().is_ok_and(|number| number > 0 && number.to_string() == port)
-                    && ["TCP", "UDP"].contains(&protocol)
-            }),
-            Self::Qualified => match key.split_once('/') {
-                Some((domain, name)) => Self::Subdomain.fits(domain) && is_plain(name, 63, "-_."),
-                None => is_plain(key, 63, "-_."),
-            },
-            Self::Word => {
-                !key.is_empty() && !key.contains(|c: char| c.is_whitespace() || "\"'`=".contains(c))
-            }
-            Self::Folder => !key.is_empty() && key.trim() == key && !key.contains(['"', '\'', '`']),
-        }
-    }
 }
 
 #[cfg(test)]
@@ -367,7 +295,7 @@ mod tests {
             ("overrides.template", "lock overrides"),
             ("labels[a b]", "nothing in labels can be called `a b`"),
         ] {
-            let refused = LockPath::parse(bad).unwrap_err();
+            let refused = LockPath::parse(bad).unwrap_err().to_string();
             assert!(refused.starts_with(bad) && refused.contains(way_out), "{bad}: {refused}");
         }
     }

@@ -13,10 +13,10 @@ use crate::api::volume::Volume;
 
 /// How one part of a spec merges.
 #[derive(Debug, PartialEq)]
-pub(in crate::compile) enum Shape {
+pub(in crate::compile) enum MergeSchema {
     /// Replaced as a whole: scalars, atomic lists, the content of a choice.
     Whole,
-    /// Fields, each by its own shape.
+    /// Fields, each by its own schema.
     Fields {
         /// By name.
         fields: BTreeMap<String, Self>,
@@ -29,34 +29,34 @@ pub(in crate::compile) enum Shape {
     Items {
         /// The fields.
         keys: Vec<String>,
-        /// Shape of each item.
+        /// MergeSchema of each item.
         item: Box<Self>,
     },
     /// A list of scalars without duplicates.
     Set,
 }
 
-/// The shape of `JobRequest.spec`, and so of `base` of a template.
-static SPEC: LazyLock<Shape> = LazyLock::new(|| {
+/// The schema of `JobRequest.spec`, and so of `base` of a template.
+static SPEC: LazyLock<MergeSchema> = LazyLock::new(|| {
     let crd = serde_json::to_value(JobRequest::crd()).unwrap_or_default();
     let schema = crd.pointer("/spec/versions/0/schema/openAPIV3Schema/properties/spec");
-    schema.map_or(Shape::Whole, |schema| Shape::of("spec", schema))
+    schema.map_or(MergeSchema::Whole, |schema| MergeSchema::of("spec", schema))
 });
 
-/// What has no shape of its own is replaced.
-static WHOLE: Shape = Shape::Whole;
+/// What has no schema of its own is replaced.
+static WHOLE: MergeSchema = MergeSchema::Whole;
 
-impl Shape {
-    /// The shape of a spec.
+impl MergeSchema {
+    /// The schema of a spec.
     pub(in crate::compile) fn spec() -> &'static Self {
         &SPEC
     }
 
-    /// The shape of the child `key`: a field, an entry, or any item.
+    /// The schema of the child `key`: a field, an entry, or any item.
     pub(in crate::compile) fn child(&self, key: &str) -> &Self {
         match self {
             Self::Fields { fields, .. } => fields.get(key).unwrap_or(&WHOLE),
-            Self::Entries(shape) | Self::Items { item: shape, .. } => shape,
+            Self::Entries(schema) | Self::Items { item: schema, .. } => schema,
             Self::Whole | Self::Set => &WHOLE,
         }
     }
@@ -93,9 +93,9 @@ impl Shape {
         let Self::Fields { mut fields, .. } = self else {
             return self;
         };
-        for (name, shape) in &mut fields {
+        for (name, schema) in &mut fields {
             if choice.contains(&name.as_str()) {
-                *shape = Self::Whole;
+                *schema = Self::Whole;
             }
         }
         Self::Fields { fields, choice }
@@ -108,9 +108,9 @@ mod tests {
 
     #[test]
     fn is_what_the_crd_declares() {
-        let spec = Shape::spec();
-        let keys = |shape: &Shape| match shape {
-            Shape::Items { keys, .. } => keys.join(","),
+        let spec = MergeSchema::spec();
+        let keys = |schema: &MergeSchema| match schema {
+            MergeSchema::Items { keys, .. } => keys.join(","),
             other => format!("{other:?}"),
         };
         assert_eq!(keys(spec.child("containers")), "name");
@@ -119,11 +119,14 @@ mod tests {
         assert_eq!(keys(container.child("env")), "name");
         assert_eq!(keys(container.child("mounts")), "path");
         assert_eq!(keys(spec.child("volumes")), "name");
-        assert_eq!(spec.child("imagePullSecrets"), &Shape::Set);
-        assert_eq!(container.child("command"), &Shape::Whole);
-        assert_eq!(container.child("envFrom"), &Shape::Whole);
-        assert_eq!(spec.child("overrides"), &Shape::Whole);
-        assert_eq!(spec.child("volumes").child("data").child("configRef"), &Shape::Whole);
-        assert_eq!(container.child("resources").child("limits"), &Shape::Entries(Box::new(Shape::Whole)));
+        assert_eq!(spec.child("imagePullSecrets"), &MergeSchema::Set);
+        assert_eq!(container.child("command"), &MergeSchema::Whole);
+        assert_eq!(container.child("envFrom"), &MergeSchema::Whole);
+        assert_eq!(spec.child("overrides"), &MergeSchema::Whole);
+        assert_eq!(spec.child("volumes").child("data").child("configRef"), &MergeSchema::Whole);
+        assert_eq!(
+            container.child("resources").child("limits"),
+            &MergeSchema::Entries(Box::new(MergeSchema::Whole))
+        );
     }
 }

@@ -1,6 +1,6 @@
 //! Validation of the merged spec: rules that no layer alone can decide.
 //!
-//! Takes the [`Merged`] spec; returns a [`Valid`] one, which nothing else can create, or every problem. What Kubernetes
+//! Takes the [`Merged`] spec; returns a [`ValidSpec`] one, which nothing else can create, or every problem. What Kubernetes
 //! itself validates is left to Kubernetes, whose answer is shown unchanged.
 
 use std::collections::BTreeSet;
@@ -17,12 +17,12 @@ use crate::api::settings::CompletionMode;
 
 /// A merged spec that can become a Job.
 #[derive(Clone, Debug)]
-pub struct Valid {
+pub struct ValidSpec {
     merged: Merged,
     overrides: Vec<JobSpec>,
 }
 
-impl Valid {
+impl ValidSpec {
     /// The merged spec.
     pub(super) const fn merged(&self) -> &Merged {
         &self.merged
@@ -40,7 +40,11 @@ impl Valid {
 }
 
 /// Checks the merged spec of the request named `name`; `problems` are those that merging found.
-pub(super) fn check(name: &str, merged: Merged, mut problems: Vec<Problem>) -> Result<Valid, Problems> {
+pub(super) fn validate(
+    name: &str,
+    merged: Merged,
+    mut problems: Vec<Problem>,
+) -> Result<ValidSpec, Problems> {
     if name.len() > MAX_NAME_LENGTH {
         problems.push(Problem::new(
             "metadata.name",
@@ -58,7 +62,7 @@ pub(super) fn check(name: &str, merged: Merged, mut problems: Vec<Problem>) -> R
     let pods: Vec<&PodSpec> = overrides.iter().filter_map(|spec| spec.template.spec.as_ref()).collect();
     containers(&merged, &pods, &mut problems);
     Problems::none(problems)?;
-    Ok(Valid { merged, overrides })
+    Ok(ValidSpec { merged, overrides })
 }
 
 fn settings(merged: &Merged, problems: &mut Vec<Problem>) {

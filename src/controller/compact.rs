@@ -9,7 +9,7 @@ use kube::Resource;
 use serde::Deserialize;
 
 use crate::api::condition::Phase;
-use crate::api::json_text::JsonText;
+use crate::api::json_text::{JsonText, JsonTextError};
 use crate::api::status::Run;
 use crate::api::template_ref::TemplateRef;
 use crate::api::{JobRequest, JobRequestStatus};
@@ -21,10 +21,10 @@ use crate::reconcile::{JobView, StoredRequest};
 #[derive(Clone, Debug, PartialEq, Deserialize, Resource)]
 #[resource(inherit = JobRequest)]
 #[serde(from = "Wire")]
-pub(super) struct PackedRequest {
+pub(super) struct CompactRequest {
     pub(super) metadata: ObjectMeta,
-    spec: PackedSpec,
-    status: PackedStatus,
+    spec: CompactSpec,
+    status: CompactStatus,
     /// A part of the spec that all requests are counted by now and then.
     template_ref: Option<TemplateRef>,
     /// The same of the status.
@@ -33,22 +33,22 @@ pub(super) struct PackedRequest {
 }
 
 #[derive(Clone, Debug, PartialEq)]
-enum PackedSpec {
+enum CompactSpec {
     Text(JsonText),
     /// It was longer, by this many bytes of JSON.
     Brief(Box<SpecBrief>, usize),
-    Unreadable(Box<str>),
+    Unreadable(JsonTextError),
 }
 
 #[derive(Clone, Debug, PartialEq)]
-enum PackedStatus {
+enum CompactStatus {
     Text(JsonText),
     /// It had this many bytes of JSON.
     NotKept(usize),
-    Unreadable(Box<str>),
+    Unreadable(JsonTextError),
 }
 
-impl From<JsonText> for PackedSpec {
+impl From<JsonText> for CompactSpec {
     fn from(text: JsonText) -> Self {
         if text.len() <= KEPT {
             return Self::Text(text);
@@ -56,12 +56,12 @@ impl From<JsonText> for PackedSpec {
         match SpecView::read(&text).map(SpecView::to_keep) {
             Ok(SpecView::Brief(brief)) => Self::Brief(Box::new(brief), text.len()),
             Ok(SpecView::Whole { .. }) => Self::Text(text),
-            Err(error) => Self::Unreadable(error.into()),
+            Err(error) => Self::Unreadable(error),
         }
     }
 }
 
-impl From<JsonText> for PackedStatus {
+impl From<JsonText> for CompactStatus {
     fn from(text: JsonText) -> Self {
         if text.len() <= KEPT {
             return Self::Text(text);
@@ -70,7 +70,7 @@ impl From<JsonText> for PackedStatus {
             // It is needed again and again until the run has ended.
             Ok(status) if status.runs.first().is_some_and(Run::is_open) => Self::Text(text),
             Ok(_) => Self::NotKept(text.len()),
-            Err(error) => Self::Unreadable(error.into()),
+            Err(error) => Self::Unreadable(error),
         }
     }
 }
@@ -86,7 +86,7 @@ struct Wire {
     status: JsonText,
 }
 
-impl From<Wire> for PackedRequest {
+impl From<Wire> for CompactRequest {
     fn from(Wire { metadata, spec, status }: Wire) -> Self {
         // A longer name is of no template that exists.
         let template_ref = spec.read::<Counted>().ok().and_then(|spec| spec.template_ref);
@@ -105,26 +105,26 @@ struct Counted {
     run: Option<i32>,
 }
 
-impl PackedRequest {
+impl CompactRequest {
     /// What rules read; `None`: its status is not kept, so ask for the request.
-    pub(super) fn unpack(&self) -> Option<StoredRequest> {
+    pub(super) fn expand(&self) -> Option<StoredRequest> {
         let status = match &self.status {
-            PackedStatus::Text(text) => text.read(),
-            PackedStatus::NotKept(_) => return None,
-            PackedStatus::Unreadable(error) => Err(error.to_string()),
+            CompactStatus::Text(text) => text.read(),
+            CompactStatus::NotKept(_) => return None,
+            CompactStatus::Unreadable(error) => Err(error.clone()),
         };
         let spec = match &self.spec {
-            PackedSpec::Text(text) => SpecView::read(text),
-            PackedSpec::Brief(brief, _) => Ok(SpecView::Brief((**brief).clone())),
-            PackedSpec::Unreadable(error) => Err(error.to_string()),
+            CompactSpec::Text(text) => SpecView::read(text),
+            CompactSpec::Brief(brief, _) => Ok(SpecView::Brief((**brief).clone())),
+            CompactSpec::Unreadable(error) => Err(error.clone()),
         };
         Some(StoredRequest { metadata: self.metadata.clone(), spec: Lenient(spec), status: Lenient(status) })
     }
 
     /// How many bytes of JSON are not kept, and may have to be asked for.
     pub(super) const fn left_out(&self) -> usize {
-        let spec = if let PackedSpec::Brief(_, length) = self.spec { length } else { 0 };
-        let status = if let PackedStatus::NotKept(length) = self.status { length } else { 0 };
+        let spec = if let CompactSpec::Brief(_, length) = self.spec { length } else { 0 };
+        let status = if let CompactStatus::NotKept(length) = self.status { length } else { 0 };
         spec.saturating_add(status)
     }
 
@@ -161,9 +161,9 @@ impl PackedRequest {
 
 /// A Job as it is cached: the JSON of its view.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct PackedJob(Box<str>);
+pub(super) struct CompactJob(Box<str>);
 
-impl PackedJob {
+impl CompactJob {
     /// The text of `view`. How much its pods use is judged while it lives.
     pub(super) fn pack(view: &JobView) -> Self {
         let mut view = view.clone();
@@ -174,7 +174,7 @@ impl PackedJob {
 
     /// What rules read. A text that could not be read would be a Job without a uid, which no rule takes for a run's: the
     /// API server is asked.
-    pub(super) fn unpack(&self) -> JobView {
+    pub(super) fn expand(&self) -> JobView {
         serde_json::from_str(&self.0).unwrap_or_default()
     }
 }
@@ -202,14 +202,14 @@ mod tests {
                 "metadata": {"name": "n", "namespace": "ns", "uid": "u", "managedFields": []},
                 "spec": spec, "status": status
             });
-            let packed: PackedRequest = serde_json::from_value(object.clone()).unwrap();
+            let compact: CompactRequest = serde_json::from_value(object.clone()).unwrap();
             let stored: StoredRequest = serde_json::from_value(object).unwrap();
-            assert_eq!(packed.unpack(), Some(stored.clone()));
-            assert_eq!(packed.phase(), stored.status.0.ok().and_then(|status| status.phase));
+            assert_eq!(compact.expand(), Some(stored.clone()));
+            assert_eq!(compact.phase(), stored.status.0.ok().and_then(|status| status.phase));
         }
-        let bare: PackedRequest = serde_json::from_value(json!({"metadata": {"name": "n"}})).unwrap();
+        let bare: CompactRequest = serde_json::from_value(json!({"metadata": {"name": "n"}})).unwrap();
         let stored: StoredRequest = serde_json::from_value(json!({"metadata": {"name": "n"}})).unwrap();
-        assert_eq!(bare.unpack(), Some(stored));
+        assert_eq!(bare.expand(), Some(stored));
     }
 
     #[test]
@@ -221,13 +221,14 @@ mod tests {
         let list = format!(
             r#"{{"metadata":{{}},"items":[{bad},{{"metadata":{{"name":"good"}},"spec":{{"alias":"x"}}}}]}}"#
         );
-        let list: kube::api::ObjectList<PackedRequest> = serde_json::from_str(&list).unwrap();
-        let read: Vec<_> = list.items.iter().map(|packed| packed.unpack().unwrap().spec.0.is_ok()).collect();
+        let list: kube::api::ObjectList<CompactRequest> = serde_json::from_str(&list).unwrap();
+        let read: Vec<_> =
+            list.items.iter().map(|compact| compact.expand().unwrap().spec.0.is_ok()).collect();
         assert_eq!(read, [false, true]);
         let line = format!(r#"{{"type":"MODIFIED","object":{bad}}}"#);
-        let event: kube::api::WatchEvent<PackedRequest> = serde_json::from_str(&line).unwrap();
+        let event: kube::api::WatchEvent<CompactRequest> = serde_json::from_str(&line).unwrap();
         assert!(
-            matches!(event, kube::api::WatchEvent::Modified(packed) if packed.unpack().unwrap().spec.0.is_err())
+            matches!(event, kube::api::WatchEvent::Modified(compact) if compact.expand().unwrap().spec.0.is_err())
         );
     }
 
@@ -242,13 +243,13 @@ mod tests {
             json!({"number": 1, "jobName": "n-1", "trigger": "Created", "digest": "1:0", "generation": 1,
                 "result": result, "message": "m".repeat(10_000)})
         };
-        let packed = |status: serde_json::Value| -> PackedRequest {
+        let compact = |status: serde_json::Value| -> CompactRequest {
             serde_json::from_value(json!({"metadata": {"name": "n"}, "spec": spec, "status": status}))
                 .unwrap()
         };
-        let open = packed(json!({"observedGeneration": 1, "run": 1, "runs": [run(None)]}));
+        let open = compact(json!({"observedGeneration": 1, "run": 1, "runs": [run(None)]}));
         let whole: JobRequestSpec = serde_json::from_value(spec.clone()).unwrap();
-        let request = open.unpack().unwrap();
+        let request = open.expand().unwrap();
         let seen = request.spec.0.as_ref().unwrap();
         assert_eq!((seen.whole(), seen.digest()), (None, digest(&whole)));
         assert!(request.is_suspended());
@@ -260,10 +261,10 @@ mod tests {
         assert_eq!(request.known_status().runs[0].message.as_ref().map(String::len), Some(10_000));
         assert!(open.left_out() > 1_000_000);
 
-        let ended = packed(json!({"observedGeneration": 1, "run": 1, "runs": [run(Some("Failed"))]}));
-        assert_eq!((ended.unpack(), ended.run()), (None, Some(1)));
-        let wrong = packed(json!({"runs": "x".repeat(10_000)}));
-        assert!(wrong.unpack().unwrap().status.0.is_err());
+        let ended = compact(json!({"observedGeneration": 1, "run": 1, "runs": [run(Some("Failed"))]}));
+        assert_eq!((ended.expand(), ended.run()), (None, Some(1)));
+        let wrong = compact(json!({"runs": "x".repeat(10_000)}));
+        assert!(wrong.expand().unwrap().status.0.is_err());
     }
 
     #[test]
@@ -285,7 +286,7 @@ mod tests {
             json!({"metadata": {"name": "bare"}}),
         ] {
             let view: JobView = serde_json::from_value(job).unwrap();
-            assert_eq!(PackedJob::pack(&view).unpack(), view);
+            assert_eq!(CompactJob::pack(&view).expand(), view);
         }
     }
 }

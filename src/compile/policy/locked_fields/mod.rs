@@ -3,36 +3,38 @@
 //! Takes the layers and the merged spec; returns what a layer of higher precedence than the policy has changed. A
 //! lock holds the value that the layers up to its own compute, built-in defaults and `containerDefaults` included, for
 //! a container that only a nearer layer names, too. Everything else in a policy is judged on the compiled Job, see
-//! [`super::policy`].
+//! [`super`].
 
 mod in_job;
+mod key_form;
 mod path;
+mod path_error;
 
 use std::collections::BTreeSet;
 
 use k8s_openapi::api::batch::v1::JobSpec;
 use serde_json::{Map, Value};
 
-use super::check::Valid;
-use super::job;
-use super::layers::{self, Below, Layers, Tree, join};
-use super::policy::Clamp;
-use super::problem::Problem;
-use super::quantity::Amount;
+use super::Clamp;
 use crate::api::policy::{Enforcement, OverridesPolicy, Policy};
-pub(super) use in_job::SETTINGS;
+use crate::compile::job;
+use crate::compile::layers::{self, Below, Layers, ValueTree, join};
+use crate::compile::problem::Problem;
+use crate::compile::quantity::Amount;
+use crate::compile::validate::ValidSpec;
+pub(in crate::compile) use in_job::SETTINGS;
 use path::{LockPath, Step};
 
 /// What higher-precedence layers changed without being allowed to.
 #[derive(Debug, Default)]
-pub(super) struct Locked {
+pub(in crate::compile) struct LockVerdict {
     /// Why the run is not started. Under `Clamp` too: there is no number to clamp.
     pub denied: Vec<Problem>,
     /// What is wrong but allowed.
     pub warned: Vec<Problem>,
 }
 
-impl Locked {
+impl LockVerdict {
     fn take(&mut self, enforcement: Option<Enforcement>, found: Vec<Problem>) {
         match enforcement.unwrap_or_default() {
             Enforcement::Deny | Enforcement::Clamp => self.denied.extend(found),
@@ -42,8 +44,8 @@ impl Locked {
 }
 
 /// Judges the merged spec and its overrides by the policies of `layers`.
-pub(super) fn judge(valid: &Valid, layers: &Layers) -> Locked {
-    let mut locked = Locked::default();
+pub(in crate::compile) fn judge(valid: &ValidSpec, layers: &Layers) -> LockVerdict {
+    let mut locked = LockVerdict::default();
     let merged = valid.merged();
     for (index, template, policy) in layers.policies() {
         let origin = template.reference.to_string();
@@ -77,8 +79,8 @@ pub(super) fn judge(valid: &Valid, layers: &Layers) -> Locked {
 }
 
 /// Judges numbers that policies cut: the policy of a nearer template may not change a locked one either.
-pub(super) fn judge_cuts(cuts: &[Clamp], layers: &Layers) -> Locked {
-    let mut locked = Locked::default();
+pub(in crate::compile) fn judge_cuts(cuts: &[Clamp], layers: &Layers) -> LockVerdict {
+    let mut locked = LockVerdict::default();
     let level = |name: &str| {
         (layers.policies().into_iter())
             .find(|(_, template, _)| template.reference.to_string() == name)
@@ -109,13 +111,13 @@ pub(super) fn judge_cuts(cuts: &[Clamp], layers: &Layers) -> Locked {
     locked
 }
 
-/// Locked paths that can hold nothing: they must not go unnoticed.
-pub(super) fn holding_nothing(policy: &Policy) -> Vec<Problem> {
+/// LockVerdict paths that can hold nothing: they must not go unnoticed.
+pub(in crate::compile) fn holding_nothing(policy: &Policy) -> Vec<Problem> {
     let paths = policy.locked.iter().flatten().enumerate();
     paths
         .filter_map(|(index, path)| {
-            let message = LockPath::parse(path).err()?;
-            Some(Problem::new(format!("spec.policy.locked[{index}]"), message))
+            let error = LockPath::parse(path).err()?;
+            Some(Problem::new(format!("spec.policy.locked[{index}]"), error.to_string()))
         })
         .collect()
 }
@@ -123,16 +125,16 @@ pub(super) fn holding_nothing(policy: &Policy) -> Vec<Problem> {
 /// A value that is not what a lock keeps it.
 struct Change<'a> {
     path: String,
-    kept: Option<&'a Tree>,
-    now: Option<&'a Tree>,
+    kept: Option<&'a ValueTree>,
+    now: Option<&'a ValueTree>,
 }
 
 impl Change<'_> {
     fn problem(&self, lock: &LockPath, origin: &str) -> Problem {
         let kept = self.kept.map_or_else(|| "not set".to_owned(), |kept| shown(&kept.to_json()));
         // The user can leave out only what the user wrote.
-        let before = self.kept.map(Tree::origins).unwrap_or_default();
-        let by: BTreeSet<String> = (self.now.map(Tree::origins).unwrap_or_default().into_iter())
+        let before = self.kept.map(ValueTree::origins).unwrap_or_default();
+        let by: BTreeSet<String> = (self.now.map(ValueTree::origins).unwrap_or_default().into_iter())
             .filter(|origin| !before.contains(origin))
             .map(|origin| if origin.is_of_request() { String::new() } else { origin.to_string() })
             .collect();
@@ -164,7 +166,7 @@ fn shown(value: &Value) -> String {
 }
 
 /// What of the merged spec is not as `below` has it, and is held by `lock`.
-fn changes<'a>(lock: &LockPath, below: &'a Below, merged: &'a Tree) -> Vec<Change<'a>> {
+fn changes<'a>(lock: &LockPath, below: &'a Below, merged: &'a ValueTree) -> Vec<Change<'a>> {
     let mut found = Vec::new();
     let Some((list, containers, within)) = lock.containers() else {
         walk(lock.steps(), Some(&below.spec), Some(merged), "", &mut found);
@@ -185,15 +187,15 @@ fn changes<'a>(lock: &LockPath, below: &'a Below, merged: &'a Tree) -> Vec<Chang
     found
 }
 
-fn is_sidecar(container: Option<&Tree>) -> bool {
-    let sidecar = container.and_then(|container| container.get("sidecar")).and_then(Tree::value);
+fn is_sidecar(container: Option<&ValueTree>) -> bool {
+    let sidecar = container.and_then(|container| container.get("sidecar")).and_then(ValueTree::value);
     sidecar == Some(&Value::Bool(true))
 }
 
 fn walk<'a>(
     steps: &[Step],
-    kept: Option<&'a Tree>,
-    now: Option<&'a Tree>,
+    kept: Option<&'a ValueTree>,
+    now: Option<&'a ValueTree>,
     path: &str,
     found: &mut Vec<Change<'a>>,
 ) {
@@ -207,7 +209,7 @@ fn walk<'a>(
         Step::Field(name) | Step::Key(name) => vec![name.as_str()],
         Step::Every => union(kept, now),
     };
-    let is_list = kept.or(now).is_some_and(Tree::is_list);
+    let is_list = kept.or(now).is_some_and(ValueTree::is_list);
     for key in keys {
         let path = if is_list { format!("{path}[{key}]") } else { join(path, key) };
         walk(rest, child(kept, &path, key), child(now, &path, key), &path, found);
@@ -215,15 +217,15 @@ fn walk<'a>(
 }
 
 /// What is in force: a failed run lives as long as any, where nothing else is said.
-fn child<'a>(tree: Option<&'a Tree>, path: &str, key: &str) -> Option<&'a Tree> {
+fn child<'a>(tree: Option<&'a ValueTree>, path: &str, key: &str) -> Option<&'a ValueTree> {
     let tree = tree?;
     let fallback = (path == "settings.ttlSecondsAfterFailed").then(|| tree.get("ttlSecondsAfterFinished"));
     tree.get(key).or(fallback.flatten())
 }
 
-fn union<'a>(one: Option<&'a Tree>, other: Option<&'a Tree>) -> Vec<&'a str> {
-    let mut keys = one.map(Tree::keys).unwrap_or_default();
-    for key in other.map(Tree::keys).unwrap_or_default() {
+fn union<'a>(one: Option<&'a ValueTree>, other: Option<&'a ValueTree>) -> Vec<&'a str> {
+    let mut keys = one.map(ValueTree::keys).unwrap_or_default();
+    for key in other.map(ValueTree::keys).unwrap_or_default() {
         if !keys.contains(&key) {
             keys.push(key);
         }
@@ -232,7 +234,7 @@ fn union<'a>(one: Option<&'a Tree>, other: Option<&'a Tree>) -> Vec<&'a str> {
 }
 
 /// One form of all that means the same; null: nothing.
-fn canonical(path: &str, tree: Option<&Tree>) -> Value {
+fn canonical(path: &str, tree: Option<&ValueTree>) -> Value {
     let mut names = path.rsplit(['.', '[']).map(|name| name.trim_end_matches(']'));
     let (name, parent) = (names.next().unwrap_or_default(), names.next().unwrap_or_default());
     let parent = if path.contains(".resources.limits") || path.contains(".resources.requests") {
@@ -278,7 +280,7 @@ fn alike(parent: &str, name: &str, value: Value) -> Value {
 struct Overridden(Vec<Value>);
 
 impl Overridden {
-    fn of(valid: &Valid, index: usize) -> Self {
+    fn of(valid: &ValidSpec, index: usize) -> Self {
         let all = valid.merged().overrides.len();
         let own = valid.merged().overrides.iter().filter(|overrides| overrides.layer <= index).count();
         if own == all {
@@ -293,7 +295,7 @@ impl Overridden {
         &self,
         lock: &LockPath,
         below: &Below,
-        valid: &Valid,
+        valid: &ValidSpec,
         index: usize,
         origin: &str,
     ) -> Vec<Problem> {
@@ -335,10 +337,10 @@ impl Overridden {
 }
 
 /// What every container gets at the end of `steps`; null: nothing.
-fn default(container: &Tree, steps: &[Step]) -> Value {
+fn default(container: &ValueTree, steps: &[Step]) -> Value {
     let found = steps.iter().try_fold(container, |tree, step| match step {
         Step::Field(name) | Step::Key(name) => tree.get(name),
         Step::Every => Some(tree),
     });
-    found.filter(|_| !steps.is_empty()).map_or(Value::Null, Tree::to_json)
+    found.filter(|_| !steps.is_empty()).map_or(Value::Null, ValueTree::to_json)
 }

@@ -1,14 +1,14 @@
 //! A spec as a tree of values, each with its origin.
 //!
-//! Takes a layer as JSON and its origin; merges trees by [`Shape`], the higher precedence over the lower; returns JSON
+//! Takes a layer as JSON and its origin; merges trees by [`MergeSchema`], the higher precedence over the lower; returns JSON
 //! again, and every value with the layer that decided it and what that overrode.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
+use super::merge_schema::MergeSchema;
 use super::origin::Origin;
-use super::shape::Shape;
 
 /// One value, the layer that decided it, and what lower-precedence layers set.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,7 +23,7 @@ pub struct Decided {
 
 /// See the module.
 #[derive(Clone, Debug, PartialEq)]
-pub(in crate::compile) enum Tree {
+pub(in crate::compile) enum ValueTree {
     /// Replaced as a whole.
     Whole(Decided),
     /// Fields or entries, by name.
@@ -32,36 +32,36 @@ pub(in crate::compile) enum Tree {
     Items(Vec<(String, Self)>),
 }
 
-impl Default for Tree {
+impl Default for ValueTree {
     fn default() -> Self {
         Self::Fields(BTreeMap::new())
     }
 }
 
-impl Tree {
+impl ValueTree {
     /// One value.
     pub(super) fn whole(value: Value, origin: &Origin) -> Self {
         Self::Whole(Decided { value, origin: origin.clone(), overrode: Vec::new() })
     }
 
     /// Reads a layer.
-    pub(super) fn read(shape: &Shape, value: Value, origin: &Origin) -> Self {
-        match (shape, value) {
-            (Shape::Fields { .. } | Shape::Entries(_), Value::Object(map)) => Self::Fields(
+    pub(super) fn read(schema: &MergeSchema, value: Value, origin: &Origin) -> Self {
+        match (schema, value) {
+            (MergeSchema::Fields { .. } | MergeSchema::Entries(_), Value::Object(map)) => Self::Fields(
                 map.into_iter()
                     .map(|(name, value)| {
-                        let child = Self::read(shape.child(&name), value, origin);
+                        let child = Self::read(schema.child(&name), value, origin);
                         (name, child)
                     })
                     .collect(),
             ),
-            (Shape::Items { keys, item }, Value::Array(items)) => Self::Items(
+            (MergeSchema::Items { keys, item }, Value::Array(items)) => Self::Items(
                 items
                     .into_iter()
                     .map(|value| (key_of(keys, &value), Self::read(item, value, origin)))
                     .collect(),
             ),
-            (Shape::Set, Value::Array(items)) => Self::Items(
+            (MergeSchema::Set, Value::Array(items)) => Self::Items(
                 items.into_iter().map(|value| (text(&value), Self::whole(value, origin))).collect(),
             ),
             (_, value) => Self::whole(value, origin),
@@ -69,17 +69,17 @@ impl Tree {
     }
 
     /// Puts `nearer` over `self`.
-    pub(super) fn under(self, shape: &Shape, nearer: Self) -> Self {
+    pub(super) fn under(self, schema: &MergeSchema, nearer: Self) -> Self {
         match (self, nearer) {
             (Self::Fields(mut low), Self::Fields(near)) => {
-                let dropped = drop_others(shape, &mut low, &near);
+                let dropped = drop_others(schema, &mut low, &near);
                 for (name, mut child) in near {
-                    if let (Self::Whole(decided), true) = (&mut child, is_chosen(shape, &name)) {
+                    if let (Self::Whole(decided), true) = (&mut child, is_chosen(schema, &name)) {
                         // They have lower precedence than whatever the higher one has overridden.
                         decided.overrode.splice(0..0, dropped.iter().cloned());
                     }
                     let merged = match low.remove(&name) {
-                        Some(lower) => lower.under(shape.child(&name), child),
+                        Some(lower) => lower.under(schema.child(&name), child),
                         None => child,
                     };
                     low.insert(name, merged);
@@ -90,7 +90,7 @@ impl Tree {
                 for (key, child) in near {
                     match low.iter_mut().find(|(known, _)| *known == key) {
                         Some((_, place)) => {
-                            *place = std::mem::take(place).under(shape.child(&key), child);
+                            *place = std::mem::take(place).under(schema.child(&key), child);
                         }
                         None => low.push((key, child)),
                     }
@@ -177,29 +177,29 @@ impl Tree {
     /// Every value with its path, in order. The key of an item is part of the path, not a value.
     pub(in crate::compile) fn decided(&self) -> Vec<(String, &Decided)> {
         let mut found = Vec::new();
-        self.collect(Shape::spec(), String::new(), &mut found);
+        self.collect(MergeSchema::spec(), String::new(), &mut found);
         found
     }
 
-    fn collect<'a>(&'a self, shape: &Shape, path: String, found: &mut Vec<(String, &'a Decided)>) {
+    fn collect<'a>(&'a self, schema: &MergeSchema, path: String, found: &mut Vec<(String, &'a Decided)>) {
         match self {
             Self::Whole(decided) => found.push((path, decided)),
             Self::Fields(fields) => {
                 for (name, child) in fields {
-                    child.collect(shape.child(name), join(&path, name), found);
+                    child.collect(schema.child(name), join(&path, name), found);
                 }
             }
             Self::Items(items) => {
-                let keys: &[String] = if let Shape::Items { keys, .. } = shape { keys } else { &[] };
+                let keys: &[String] = if let MergeSchema::Items { keys, .. } = schema { keys } else { &[] };
                 for (key, child) in items {
                     let path = format!("{path}[{key}]");
                     match child {
                         Self::Fields(fields) => {
                             for (name, value) in fields.iter().filter(|(name, _)| !keys.contains(name)) {
-                                value.collect(shape.child(key).child(name), join(&path, name), found);
+                                value.collect(schema.child(key).child(name), join(&path, name), found);
                             }
                         }
-                        Self::Whole(_) | Self::Items(_) => child.collect(shape.child(key), path, found),
+                        Self::Whole(_) | Self::Items(_) => child.collect(schema.child(key), path, found),
                     }
                 }
             }
@@ -209,11 +209,11 @@ impl Tree {
 
 /// A choice that `near` makes drops the members of `low` which it does not set; returns what they held.
 fn drop_others(
-    shape: &Shape,
-    low: &mut BTreeMap<String, Tree>,
-    near: &BTreeMap<String, Tree>,
+    schema: &MergeSchema,
+    low: &mut BTreeMap<String, ValueTree>,
+    near: &BTreeMap<String, ValueTree>,
 ) -> Vec<(Origin, Value)> {
-    let Shape::Fields { choice, .. } = shape else {
+    let MergeSchema::Fields { choice, .. } = schema else {
         return Vec::new();
     };
     if !choice.iter().any(|member| near.contains_key(*member)) {
@@ -221,7 +221,7 @@ fn drop_others(
     }
     let mut dropped = Vec::new();
     for member in choice.iter().filter(|member| !near.contains_key(**member)) {
-        if let Some(Tree::Whole(decided)) = low.remove(*member) {
+        if let Some(ValueTree::Whole(decided)) = low.remove(*member) {
             dropped.extend(decided.overrode);
             dropped.push((decided.origin, decided.value));
         }
@@ -229,8 +229,8 @@ fn drop_others(
     dropped
 }
 
-fn is_chosen(shape: &Shape, name: &str) -> bool {
-    matches!(shape, Shape::Fields { choice, .. } if choice.contains(&name))
+fn is_chosen(schema: &MergeSchema, name: &str) -> bool {
+    matches!(schema, MergeSchema::Fields { choice, .. } if choice.contains(&name))
 }
 
 /// `settings.backoffLimit`, `labels.tier`, `labels[app.kubernetes.io/name]`.
@@ -307,9 +307,9 @@ mod tests {
         object
     }
 
-    fn tree(name: &str, spec: &Value) -> Tree {
+    fn tree(name: &str, spec: &Value) -> ValueTree {
         let reference = TemplateRef { kind: TemplateKind::JobTemplate, name: name.to_owned() };
-        Tree::read(Shape::spec(), spec.clone(), &Origin::Template(Arc::new(reference)))
+        ValueTree::read(MergeSchema::spec(), spec.clone(), &Origin::Template(Arc::new(reference)))
     }
 
     proptest! {
@@ -318,16 +318,16 @@ mod tests {
         #[test]
         fn merging_is_associative(low in spec(), middle in spec(), near in spec()) {
             let [low, middle, near] = [tree("low", &low), tree("middle", &middle), tree("near", &near)];
-            let from_below = low.clone().under(Shape::spec(), middle.clone()).under(Shape::spec(), near.clone());
-            let from_above = low.under(Shape::spec(), middle.under(Shape::spec(), near));
+            let from_below = low.clone().under(MergeSchema::spec(), middle.clone()).under(MergeSchema::spec(), near.clone());
+            let from_above = low.under(MergeSchema::spec(), middle.under(MergeSchema::spec(), near));
             prop_assert_eq!(from_below, from_above);
         }
 
         #[test]
         fn nothing_changes_nothing(spec in spec()) {
             let tree = tree("any", &spec);
-            prop_assert_eq!(&Tree::default().under(Shape::spec(), tree.clone()), &tree);
-            prop_assert_eq!(&tree.clone().under(Shape::spec(), Tree::default()), &tree);
+            prop_assert_eq!(&ValueTree::default().under(MergeSchema::spec(), tree.clone()), &tree);
+            prop_assert_eq!(&tree.clone().under(MergeSchema::spec(), ValueTree::default()), &tree);
         }
 
         #[test]
