@@ -164,7 +164,8 @@ spelled! {
         StartDeadlineExceeded,
         /// PendingChanges: runPolicy.onSpecChange is Hold.
         Held,
-        /// ChangeRefused: the live Job's own pods would exceed a limit of a policy; the message says which.
+        /// ChangeRefused: the live Job's own pods would exceed a limit of a policy; the message says which. Of a run: its
+        /// Job exceeds limits as the API server has stored it, and is stopped.
         LimitsExceeded,
         /// ChangeRefused: the patch of a live Job; the message is the API server's own.
         PatchRefused,
@@ -194,6 +195,16 @@ spelled! {
         Replace,
         /// No container had started in time.
         StartDeadline,
+        /// The Job exceeds limits of policies as the API server has stored it.
+        LimitsExceeded,
+    }
+}
+
+impl Stop {
+    /// The Job is deleted, after its pods.
+    #[must_use]
+    pub const fn deletes_the_job(self) -> bool {
+        matches!(self, Self::Replace | Self::LimitsExceeded)
     }
 }
 
@@ -224,6 +235,8 @@ spelled! {
         NodeLost,
         /// A rule of the Job's own policies ended the run.
         PolicyRule,
+        /// The Job exceeds limits of a template's policy as the API server has stored it.
+        LimitsExceeded,
         /// The Job was deleted before its result was observed.
         Lost,
         /// The cause could not be determined.

@@ -9,6 +9,8 @@ use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 const NANO_DIGITS: i64 = 9;
+/// A thousandth, in billionths.
+const MILLI: i128 = 1_000_000;
 /// Digits that surely fit into an `i128`.
 const MAX_DIGITS: usize = 38;
 /// The API server caps amounts with a binary suffix here.
@@ -55,6 +57,16 @@ impl Amount {
     #[must_use]
     pub const fn is_zero(self) -> bool {
         self.0 == 0
+    }
+
+    /// As the API server stores an amount of a container or pod: rounded up to a thousandth, so that `1n` is `1m`.
+    #[must_use]
+    pub fn as_stored(self) -> Self {
+        let rounded = |amount: i128| {
+            let rest = amount.checked_rem(MILLI).unwrap_or_default();
+            if rest == 0 { amount } else { amount.saturating_add(MILLI - rest) }
+        };
+        Self(if self.0 < 0 { -rounded(self.0.saturating_neg()) } else { rounded(self.0) })
     }
 
     /// The sum.
@@ -293,6 +305,26 @@ mod tests {
         assert_eq!(amount("1.5Gi").times(4), amount("6Gi"));
         assert_eq!(amount("64").over(amount("4")), Some(16));
         assert_eq!(amount("64").over(amount("0")), None);
+    }
+
+    #[test]
+    fn stored_amounts_are_rounded_up_to_thousandths() {
+        for (written, stored) in [
+            ("0", "0"),
+            ("1n", "1m"),
+            ("1u", "1m"),
+            ("1m", "1m"),
+            ("1.0001", "1.001"),
+            ("999999n", "1m"),
+            ("1000001n", "2m"),
+            ("0.0001Ki", "0.103"),
+            ("-1n", "-1m"),
+            ("8Ei", "8Ei"),
+        ] {
+            assert_eq!(amount(written).as_stored(), amount(stored), "{written}");
+        }
+        assert_eq!(Amount::MAX.as_stored(), Amount::MAX);
+        assert_eq!(Amount(i128::MIN).as_stored(), Amount(-i128::MAX));
     }
 
     #[test]

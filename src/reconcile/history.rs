@@ -239,6 +239,12 @@ pub(super) fn record_replaced(run: &mut Run, now: Timestamp) {
     record_gone(run, RunResult::Replaced, Reason::Replaced, message, now);
 }
 
+/// Record that the run was stopped because its Job exceeded limits; the cause is recorded already.
+pub(super) fn record_limits_exceeded(run: &mut Run, now: Timestamp) {
+    let message = run.message.take().unwrap_or_default();
+    record_gone(run, RunResult::Failed, Reason::LimitsExceeded, message, now);
+}
+
 fn record_gone(run: &mut Run, result: RunResult, reason: Reason, message: String, now: Timestamp) {
     run.result = Some(result);
     run.reason = Some(reason.as_str().to_owned());

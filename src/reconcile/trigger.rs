@@ -8,7 +8,7 @@ use super::observed::{Answers, SpecView, StoredRequest};
 use super::plan::Read;
 use super::rerun;
 use crate::api::JobRequestStatus;
-use crate::api::condition::{RunResult, Trigger};
+use crate::api::condition::{RunResult, Stop, Trigger};
 use crate::api::run_policy::RunPolicy;
 use crate::api::status::{Run, TemplatePin};
 use crate::api::template_ref::TemplateRef;
@@ -65,7 +65,9 @@ pub(super) fn wanted(
     if spec_differs(newest, request, spec) {
         return if policy.holds() { Pending::HeldBack } else { Pending::Run(Trigger::SpecChange, None) };
     }
-    if policy.follows_templates() && newest.job_uid.is_some() {
+    // What exceeded their limits is tried again when they change.
+    let follows = policy.follows_templates() || newest.stop == Some(Stop::LimitsExceeded);
+    if follows && newest.job_uid.is_some() {
         return templates_differ(&newest.templates, layers, answers);
     }
     Pending::Nothing

@@ -429,7 +429,7 @@ impl<'a> JobPolicy<'a> {
 }
 
 /// An operator that knows that it is the only one: it deletes a Job without waiting for creates of others.
-fn start_alone(cx: &Cluster, at: &Requests) -> Operator {
+pub(crate) fn start_alone(cx: &Cluster, at: &Requests) -> Operator {
     let namespace = at.namespace.name();
     let resource = format!("--leader-elect-resource-namespace={namespace}");
     Operator::start(cx, &at.namespace, &["--leader-elect", &resource, "--leader-elect-resource-name=alone"])

@@ -216,9 +216,12 @@ fn every_category_is_explained() {
     let lines = |text: &str| text.lines().map(|line| line.trim().to_owned()).collect::<Vec<_>>();
     let read = |case: &Path| fs::read_to_string(case.join("out.yaml")).unwrap();
     let mut outs: Vec<_> = golden::cases("diagnosis").iter().map(|case| read(case)).collect();
-    // A Job that is refused has no pods to explain: its case is one of plan.
-    let refused = read(&root().join("tests/reconcile/forbidden-create-waits-and-is-retried"));
-    outs.push(serde_saphyr::to_string(&serde_saphyr::from_str::<Value>(&refused).unwrap()).unwrap());
+    // A Job that is refused, or was stored too large, has no pods to explain: its case is one of plan.
+    for case in ["forbidden-create-waits-and-is-retried", "limits-exceeded-is-recorded-when-the-job-is-gone"]
+    {
+        let planned = read(&root().join("tests/reconcile").join(case));
+        outs.push(serde_saphyr::to_string(&serde_saphyr::from_str::<Value>(&planned).unwrap()).unwrap());
+    }
     for block in page.split("```yaml\nstatus:\n").skip(1) {
         let shown = lines(block.split("```").next().unwrap());
         let is_golden = outs.iter().any(|out| lines(out).windows(shown.len()).any(|part| part == shown));

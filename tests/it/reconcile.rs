@@ -9,11 +9,13 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jobrequest::api::JobRequestSpec;
-use jobrequest::compile::Layers;
+use jobrequest::api::template_ref::{TemplateKind, TemplateRef};
 use jobrequest::compile::digest::digest;
+use jobrequest::compile::{Builtin, Layers, Template, select};
 use jobrequest::reconcile::observed::{Lenient, SpecView};
 use jobrequest::reconcile::{
     Answer, Answers, Call, Change, ChangeKey, Clock, Creation, EventView, EventsOf, JobView, Memory, Next,
@@ -30,6 +32,7 @@ pub(crate) fn tests() -> Vec<Trial> {
     let mut all = tests![
         a_long_spec_is_asked_for_only_when_it_is_compiled,
         a_refused_change_is_shown_once_and_tried_again,
+        a_stored_job_that_exceeds_limits_is_stopped_and_not_tried_again,
     ];
     all.extend(golden::trials(module_path!(), "reconcile", "in.yaml", comes_out_as_committed));
     all
@@ -260,4 +263,151 @@ fn a_long_spec_is_asked_for_only_when_it_is_compiled() {
         brief.digest = digest(&JobRequestSpec::default());
     }
     assert_eq!(planned(&changed).read, Some(Read::Request));
+}
+
+/// The namespace's default, which allows a run 8 cpu and a container 8 cpu.
+fn limits(spec: &JobRequestSpec, generation: i64) -> Layers {
+    let template = json!({
+        "default": true,
+        "policy": {"resources": {"runMax": {"cpu": "8"}, "containerMax": {"cpu": "8"}}}
+    });
+    let template = Template {
+        reference: TemplateRef { kind: TemplateKind::JobTemplate, name: "limits".to_owned() },
+        uid: "limits".to_owned(),
+        generation,
+        created: None,
+        is_terminating: false,
+        spec: Ok(serde_json::from_value(template).unwrap()),
+    };
+    select(Builtin::default(), spec, &[Arc::new(template)])
+}
+
+/// One request, and a server that changes each Job as it stores it.
+struct Changing {
+    observed: Observed,
+    /// What is merged into the pods' spec.
+    change: Value,
+    creates: usize,
+    events: Vec<String>,
+}
+
+impl Changing {
+    fn new(change: Value) -> Self {
+        let request = json!({
+            "metadata": {"name": "a", "namespace": "ns", "uid": "a", "generation": 1, "resourceVersion": "1",
+                "creationTimestamp": "2026-11-23T22:11:40Z"},
+            "spec": {"containers": [{"name": "main", "image": "perl", "resources": {"limits": {"cpu": "1"}}}]},
+            "status": {"observedGeneration": -1},
+        });
+        let observed = Observed {
+            request: Some(read(&request)),
+            jobs: Vec::new(),
+            pods: Vec::new(),
+            answers: Answers::default(),
+            memory: Memory::default(),
+            sole_since: Some(Duration::ZERO),
+        };
+        Self { observed, change, creates: 0, events: Vec::new() }
+    }
+
+    /// Passes until nothing is done any more.
+    fn settle(&mut self, generation: i64) {
+        let clock = Clock { now: read(&json!("2026-11-23T22:11:42Z")), uptime: Duration::from_secs(1000) };
+        for _ in 0..4 {
+            let spec = self.observed.request.as_ref().unwrap().whole_spec().unwrap().clone();
+            let terminating = self.observed.jobs.iter().filter(|job| job.is_terminating());
+            let was_terminating: Vec<_> = terminating.map(|job| job.uid().to_owned()).collect();
+            let mut pass = Reconciler::new(self.observed.clone(), limits(&spec, generation), clock);
+            while let Step::Call(call) = pass.step(clock) {
+                let answer = self.answer(&call);
+                pass.answer(&call, answer, clock);
+            }
+            self.observed.memory = pass.into_memory();
+            // The cache has shown that it is terminating; then it is gone.
+            self.observed.jobs.retain(|job| !was_terminating.contains(&job.uid().to_owned()));
+        }
+    }
+
+    fn answer(&mut self, call: &Call) -> Answer {
+        let request = self.observed.request.as_mut().unwrap();
+        match call {
+            Call::Read(Read::Request) => Answer::Request(Some(Box::new(request.clone()))),
+            Call::Read(Read::Job(_)) => Answer::Job(self.observed.jobs.first().cloned().map(Box::new)),
+            Call::Read(Read::Jobs) => Answer::Jobs(self.observed.jobs.clone()),
+            Call::Read(Read::Events(_)) => Answer::Events(Some(Vec::new())),
+            Call::WriteStatus { status, .. } => {
+                request.status.0 = Ok(*status.clone());
+                let version = request.metadata.resource_version.clone().unwrap() + "1";
+                request.metadata.resource_version = Some(version);
+                Answer::Written(Box::new(request.clone()))
+            }
+            Call::Change(Change::Create { job, .. }) => {
+                self.creates += 1;
+                let mut stored = serde_json::to_value(job).unwrap();
+                stored["metadata"]["uid"] = format!("job-{}", self.creates).into();
+                stored["metadata"]["resourceVersion"] = "7".into();
+                let pod = &mut stored["spec"]["template"]["spec"];
+                *pod = patched(pod.take(), &self.change);
+                let stored: JobView = read(&stored);
+                self.observed.jobs = vec![stored.clone()];
+                Answer::Created(Box::new(stored))
+            }
+            Call::Change(Change::Delete { propagation, .. }) => {
+                assert_eq!(format!("{propagation:?}"), "Foreground");
+                for job in &mut self.observed.jobs {
+                    job.metadata.deletion_timestamp = read(&json!("2026-11-23T22:11:42Z"));
+                }
+                Answer::Done
+            }
+            Call::Publish(event) => {
+                self.events.push(format!("{} {}", event.reason.as_str(), event.is_warning()));
+                Answer::Done
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// A webhook enlarges the Job, or the API server does not know a field: the uid and the decision to stop the run are one
+/// write. It is not tried again until the templates change.
+fn a_stored_job_that_exceeds_limits_is_stopped_and_not_tried_again() {
+    let limits = |limits: Value| json!({"containers": [{"name": "main", "resources": {"limits": limits}}]});
+    for (change, said) in [
+        (
+            limits(json!({"cpu": "9"})),
+            "the run may use 9 of cpu (1 pods at once, 9 each), but JobTemplate/limits",
+        ),
+        (limits(json!({"memory": "1Gi"})), "spec.containers[*].resources.limits.cpu: is not set"),
+        (
+            limits(json!({"cpu": "8001m"})),
+            "a container has 8001m, but JobTemplate/limits allows a container at most 8",
+        ),
+    ] {
+        let mut server = Changing::new(change);
+        server.settle(1);
+        let status = server.observed.request.as_ref().unwrap().known_status();
+        let run = status.runs.first().unwrap();
+        assert_eq!(
+            json!([run.result, run.reason, run.stop]),
+            json!(["Failed", "LimitsExceeded", "LimitsExceeded"])
+        );
+        assert_eq!(run.job_uid.as_deref(), Some("job-1"));
+        let ready = status.conditions.iter().find(|condition| condition.type_ == "Ready").unwrap();
+        assert_eq!((&*ready.status, &*ready.reason), ("False", "LimitsExceeded"));
+        assert!(ready.message.contains(said), "{}", ready.message);
+        let failure = status.failure.as_ref().unwrap();
+        assert_eq!(failure.category.as_str(), "LimitsExceeded");
+        assert!(failure.hint.is_some() && failure.message.as_ref().unwrap().contains(said), "{failure:?}");
+        assert_eq!(server.events, ["RunCreated false", "Failed true"]);
+        assert_eq!(server.creates, 1);
+        server.settle(1);
+        assert_eq!((server.creates, server.observed.jobs.len()), (1, 0), "not tried again");
+        server.change = json!({});
+        server.settle(2);
+        let status = server.observed.request.as_ref().unwrap().known_status();
+        let runs: Vec<_> =
+            status.runs.iter().map(|run| (run.number, run.trigger.as_str(), run.stop)).collect();
+        assert_eq!(runs[0], (2, "TemplateChange", None), "{runs:?}");
+        assert_eq!((server.creates, server.observed.jobs.len()), (2, 1));
+    }
 }

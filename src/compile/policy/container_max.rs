@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use k8s_openapi::api::core::v1::Container;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
-use super::pod_amounts::{amount_of, is_freely_used};
+use super::pod_amounts::{amount_of, is_freely_used, read};
 use super::subject::{Found, Subject};
 use super::{Clamp, Named};
 use crate::api::policy::Policy;
@@ -20,9 +20,8 @@ pub(super) fn request_of<'a>(container: &'a Container, resource: &str) -> Option
     amount_of(container.resources.as_ref()?.requests.as_ref(), resource)
 }
 
-/// An amount that cannot be read exceeds every bound.
 fn exceeds(amount: &str, bound: Amount) -> bool {
-    Amount::parse(amount).is_none_or(|amount| amount > bound)
+    read(amount) > bound
 }
 
 /// Finds containers that may use more than the bound.

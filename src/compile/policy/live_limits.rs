@@ -1,13 +1,15 @@
 //! The limits of resources that hold for a run beyond the moment in which it is compiled.
 //!
-//! A live Job keeps the pods that it was created with, whatever today's templates would make of the request. So a change
-//! of its parallelism is judged with the amounts of those pods.
+//! What the API server stores may differ from what was compiled: it rounds, drops fields of features that are off, and
+//! lets webhooks and admission policies change the Job. So the Job is judged again as it was stored. It then keeps these
+//! pods, whatever today's templates would make of the request, and a change of its parallelism is judged with them.
 
 use super::Named;
 use super::pod_amounts::{PodAmounts, Usage};
 use super::run_max::{self, Excess};
 use crate::api::policy::{Enforcement, ResourcesPolicy};
 use crate::compile::problem::Problem;
+use crate::compile::quantity::Amount;
 
 /// What may be changed in place, and multiplies what a run uses.
 const PARALLELISM: &str = "spec.settings.parallelism";
@@ -32,6 +34,48 @@ impl LiveLimits {
             Some(Limit { origin: named.origin.to_owned(), resources })
         });
         Self(limits.collect())
+    }
+
+    /// Which limits a Job breaks that was stored with these `amounts` for each of `parallelism` pods.
+    #[must_use]
+    pub fn judge_stored(&self, amounts: &PodAmounts, parallelism: i32) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        for Limit { origin, resources } in &self.0 {
+            let mut add = |field: String, is: &str, allows: &str| {
+                problems.push(Problem::new(field, format!("{is}, but {origin} {allows}")));
+            };
+            for (resource, bound) in resources.container_max.iter().flatten() {
+                let allows = format!("allows a container at most {} of {resource}", bound.0);
+                let max = Amount::parse(&bound.0).unwrap_or_default();
+                match amounts.of_largest_container(resource) {
+                    Usage::Unlimited => add(limit_of(resource), "is not set, which means no limit", &allows),
+                    Usage::AtMost(amount) if amount > max => {
+                        let is = format!("a container has {}", run_max::words(resource, amount));
+                        add(limit_of(resource), &is, &allows);
+                    }
+                    Usage::AtMost(_) => {}
+                }
+            }
+            if resources.require_limits == Some(true) {
+                let set = "requires limits for cpu and memory on every container";
+                for resource in ["cpu", "memory"] {
+                    if amounts.of_largest_container(resource) == Usage::Unlimited {
+                        add(limit_of(resource), "is not set", set);
+                    }
+                }
+            }
+            for (resource, bound) in resources.run_max.iter().flatten() {
+                let usage = amounts.of_pod(resource);
+                let Some(excess) = run_max::excess(resource, usage, parallelism, bound) else { continue };
+                let allows = format!("allows a run at most {} of {resource}", bound.0);
+                let is = match usage {
+                    Usage::Unlimited => format!("the pods have no limit of {resource}"),
+                    Usage::AtMost(_) => run_max::uses(resource, parallelism, &excess),
+                };
+                add("spec.containers".to_owned(), &is, &allows);
+            }
+        }
+        problems
     }
 
     /// Why a live Job whose pods use `amounts` each cannot have `parallelism` of them.
@@ -63,4 +107,8 @@ impl LiveLimits {
         }
         problems
     }
+}
+
+fn limit_of(resource: &str) -> String {
+    format!("spec.containers[*].resources.limits.{resource}")
 }

@@ -225,9 +225,9 @@ pub(super) fn amount_of<'a>(amounts: Option<&'a Amounts>, resource: &str) -> Opt
     (!is_none).then_some(text)
 }
 
-/// An amount that cannot be read exceeds every bound.
-fn read(text: &str) -> Amount {
-    Amount::parse(text).unwrap_or(Amount::MAX)
+/// The amount as it is stored. One that cannot be read exceeds every bound.
+pub(super) fn read(text: &str) -> Amount {
+    Amount::parse(text).map_or(Amount::MAX, Amount::as_stored)
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ pub(super) fn judge(subject: &Subject, policy: &Policy, found: &mut Found<'_>) {
         let usage = amounts.of_pod(resource);
         let Some(excess) = excess(resource, usage, parallelism, bound) else { continue };
         let allows = format!("allows a run at most {} of {resource}", bound.0);
-        let Excess { total, each, fitting } = excess;
+        let fitting = excess.fitting;
         if usage == Usage::Unlimited {
             let without = subject.containers().filter(|(_, container)| {
                 limit_of(container, resource).is_none() && request_of(container, resource).is_none()
@@ -40,7 +40,7 @@ pub(super) fn judge(subject: &Subject, policy: &Policy, found: &mut Found<'_>) {
         } else {
             "lower the resources of the containers".to_owned()
         };
-        let is = format!("the run may use {total} of {resource} ({parallelism} pods at once, {each} each)");
+        let is = uses(resource, parallelism, &excess);
         found.add("spec.containers", &is, &allows, &way_out);
     }
 }
@@ -75,7 +75,14 @@ pub(super) fn excess(resource: &str, usage: Usage, parallelism: i32, bound: &Qua
     }
 }
 
-fn words(resource: &str, amount: Amount) -> String {
+/// What a run may use, in a sentence.
+pub(super) fn uses(resource: &str, parallelism: i32, excess: &Excess) -> String {
+    let Excess { total, each, .. } = excess;
+    format!("the run may use {total} of {resource} ({parallelism} pods at once, {each} each)")
+}
+
+/// An amount of `resource`, for people.
+pub(super) fn words(resource: &str, amount: Amount) -> String {
     let is_bytes =
         resource.contains("memory") || resource.contains("storage") || resource.starts_with("hugepages-");
     if is_bytes { amount.as_bytes() } else { amount.to_string() }

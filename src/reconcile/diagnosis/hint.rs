@@ -22,6 +22,7 @@ pub(super) const DEADLINE: &str = "raise the deadline, or make the work shorter 
 pub(super) const STILL_CREATING: &str = "the node was still pulling the image or mounting volumes: kubectl describe pod shows which, while the pod exists";
 pub(super) const POLICY_RULE: &str =
     "a FailJob rule of settings.podFailurePolicy rules out a retry; fix the cause, then rerun";
+pub(super) const LIMITS_EXCEEDED: &str = "a webhook or an admission policy of the cluster changes Jobs, or the API server drops fields that it does not support: have that corrected, then ask for a rerun";
 pub(super) const JOB_LOST: &str =
     "find out who deletes Jobs; ask for a rerun if the work is to be done again";
 pub(super) const PODS_GONE: &str = "keep failed pods: restartPolicy Never does; see kubectl get events";

@@ -157,7 +157,7 @@ impl<'a> Diagnosis<'a> {
         let at = target.last_transition_time.as_ref().map_or(self.facts.clock.now, |time| time.0);
         let late = match self.stop {
             Some(Stop::StartDeadline) => FailureCategory::StartDeadline,
-            Some(Stop::Replace) | None => FailureCategory::Deadline,
+            Some(Stop::Replace | Stop::LimitsExceeded) | None => FailureCategory::Deadline,
         };
         let failure = match condition.reason.as_str() {
             "DeadlineExceeded" => return deadline::interrupted(&self.evidence, late, at),
@@ -201,6 +201,16 @@ pub(super) fn lost(run: &Run) -> Failure {
         reason: Some(Reason::Lost.to_string()),
         hint: Some(hint::JOB_LOST.to_owned()),
         ..blank(FailureCategory::Lost)
+    }
+}
+
+/// The stored Job breaks limits of policies that the compiled one met.
+pub(super) fn limits_exceeded(message: &str) -> Failure {
+    Failure {
+        message: Some(bounded_to(message, MAX_MESSAGE_BYTES)),
+        reason: Some(Reason::LimitsExceeded.to_string()),
+        hint: Some(hint::LIMITS_EXCEEDED.to_owned()),
+        ..blank(FailureCategory::LimitsExceeded)
     }
 }
 

@@ -26,6 +26,7 @@ pub(super) fn sentence(failure: &Failure, bytes: usize) -> String {
         FailureCategory::Deadline
         | FailureCategory::StartDeadline
         | FailureCategory::PolicyRule
+        | FailureCategory::LimitsExceeded
         | FailureCategory::JobForbidden
         | FailureCategory::Lost => String::new(),
         FailureCategory::PodsForbidden => "the Job is not allowed to create pods".to_owned(),

@@ -89,7 +89,12 @@ fn live(
 /// Records the uid of `job`, and its result if it has ended, in the newest run.
 pub(super) fn record(facts: &Facts<'_>, job: &JobView, created: Option<Event>) -> Decision {
     let is_recorded = facts.history.runs.first().is_some_and(|newest| newest.job_uid.is_some());
-    let known = if is_recorded { facts.history.clone() } else { facts.history.with_job(job) };
+    let known = if is_recorded {
+        facts.history.clone()
+    } else {
+        let known = facts.history.with_job(job);
+        stop_if_it_exceeds_limits(facts, &known, job).unwrap_or(known)
+    };
     let Some(diagnosis) = known.runs.first().map(|newest| Diagnosis::of(facts, newest, job)) else {
         return Decision::stay(facts, RunState::NoRun, Next::AwaitChange);
     };
@@ -103,15 +108,39 @@ pub(super) fn record(facts: &Facts<'_>, job: &JobView, created: Option<Event>) -
     let decision = if has_ended {
         ended_with(facts, history, Some(job))
     } else {
-        live(&known, facts.wanted_next(&known), job, &diagnosis, Next::AwaitChange)
+        let stops = known.runs.first().is_some_and(|newest| newest.stop.is_some());
+        let next = if stops { Next::Again } else { Next::AwaitChange };
+        live(&known, facts.wanted_next(&known), job, &diagnosis, next)
     };
     decision.with_events(|events| events.splice(..0, created).for_each(drop))
+}
+
+/// The decision to stop the newest run, in the same write as its Job's uid: what the API server has stored breaks limits
+/// that the compiled Job met. `None`: it breaks none, or other templates apply by now.
+fn stop_if_it_exceeds_limits(facts: &Facts<'_>, known: &RunHistory, job: &JobView) -> Option<RunHistory> {
+    let compiled = facts.acceptance.as_ref().ok()?.compiled.as_ref()?;
+    if job.is_terminal() || known.runs.first()?.templates != compiled.templates {
+        return None;
+    }
+    let parallelism = job.spec.parallelism.unwrap_or(1);
+    let problems = compiled.live_limits.judge_stored(&job.spec.amounts, parallelism);
+    let found: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    if found.is_empty() {
+        return None;
+    }
+    let message = format!("Job {} was not stored as it was compiled: {}", job.name(), found.join("; "));
+    let failure = diagnosis::limits_exceeded(&message);
+    Some(known.with_newest(|newest| {
+        newest.stop = Some(Stop::LimitsExceeded);
+        (newest.message, newest.failure) = (failure.message.clone(), Some(failure));
+    }))
 }
 
 /// The Job is gone, by a GET. Rules 8, 14.
 fn gone(facts: &Facts<'_>, newest: &Run, now: Timestamp) -> Decision {
     let history = facts.history.with_newest(|run| match newest.stop {
         Some(Stop::Replace) => history::record_replaced(run, now),
+        Some(Stop::LimitsExceeded) => history::record_limits_exceeded(run, now),
         Some(Stop::StartDeadline) | None => {
             history::record_lost(run, now);
             run.failure = Some(diagnosis::lost(run));

@@ -1,6 +1,7 @@
-//! Runs that the operator itself stops: for a newer one (rule 14), or because no container started in time.
+//! Runs that the operator itself stops: for a newer one (rule 14), because no container started in time, or because the
+//! stored Job exceeds limits.
 //!
-//! Both are decided in the record first, and done after that was written: anyone who finds the Job gone, or failed by a
+//! All are decided in the record first, and done after that was written: anyone who finds the Job gone, or failed by a
 //! deadline, knows why. Takes a live Job of our own that has not ended.
 
 use std::time::Duration;
@@ -50,7 +51,7 @@ pub(super) fn stop(
 ) -> StopDecision {
     match newest.stop {
         // Final, even if the spec has returned since.
-        Some(Stop::Replace) => replace(facts, job),
+        Some(Stop::Replace | Stop::LimitsExceeded) => replace(facts, job),
         Some(Stop::StartDeadline) => start_deadline(facts, newest, job, diagnosis),
         None => match decide_to_replace(facts, job, wanted) {
             StopDecision::Continue(Next::AwaitChange) => start_deadline(facts, newest, job, diagnosis),

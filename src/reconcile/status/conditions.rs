@@ -111,8 +111,11 @@ fn refused(writer: &mut Writer<'_>, outcome: &RunOutcome, clean_up: &CleanUp) {
         writer.set(ConditionType::ChangeRefused, true, reason, &messages.join("; "));
         return;
     }
-    let is_replaced =
-        outcome.history.runs.first().is_some_and(|run| run.is_open() && run.stop == Some(Stop::Replace));
+    let is_replaced = outcome
+        .history
+        .runs
+        .first()
+        .is_some_and(|run| run.is_open() && run.stop.is_some_and(Stop::deletes_the_job));
     let was_delete = stored.is_some_and(|stored| stored.reason == Reason::DeleteRefused.as_str());
     if was_delete && (clean_up.is_in_grace || is_replaced) {
         writer.keep(&[ConditionType::ChangeRefused]);

@@ -54,7 +54,7 @@ impl<'a> Verdict<'a> {
                 working(Phase::Waiting, *reason, format!("run {number} waits: {message}"))
             }
             RunState::Ended => ended(newest),
-            RunState::Live { job, progress: None } if newest.stop != Some(Stop::Replace) => {
+            RunState::Live { job, progress: None } if !newest.stop.is_some_and(Stop::deletes_the_job) => {
                 suspended(newest, job, wanted, spec.is_suspended())
             }
             RunState::Live { job, progress } => live(newest, job, wanted, progress.as_ref()),
@@ -103,6 +103,11 @@ fn live<'a>(newest: &Run, job: &JobView, wanted: &Pending, progress: Option<&Pro
         let message = format!("run {number} is being stopped; a newer run starts when its pods are gone");
         let phase = if phase == Phase::Waiting { Phase::Updating } else { phase };
         return working(phase, Reason::Replacing, message);
+    }
+    if newest.stop == Some(Stop::LimitsExceeded) {
+        let why = newest.message.as_deref().unwrap_or_default();
+        let message = format!("run {number} is being stopped: {why}");
+        return working(phase, Reason::LimitsExceeded, message);
     }
     let waits = waits(wanted);
     let message = match job.true_condition("FailureTarget") {

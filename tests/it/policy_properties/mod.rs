@@ -25,6 +25,7 @@ pub(crate) fn tests() -> Vec<Trial> {
         the_order_of_policies_does_not_matter,
         what_can_be_cut_is_never_denied,
         quantities_are_exact,
+        sums_of_extreme_amounts_never_wrap,
         any_text_is_judged_without_a_panic,
         every_outcome_is_common,
     ]
@@ -161,6 +162,34 @@ proptest! {
         prop_assert_eq!(Amount::parse(&text), Amount::parse(&format!("{nanos}n")), "{}", text);
         let more = Amount::parse(&format!("{}n", nanos + 1));
         prop_assert!(Amount::parse(&text) < more);
+    }
+
+    fn sums_of_extreme_amounts_never_wrap(
+        amounts in vec((select(vec!["9223372036854775807", "9223372036854775807E", "1e99", "8Ei", "1n", "1", "170141183460469231731687303715", "1e28", "0"]), any::<bool>()), 1..16),
+        overhead in select(vec!["0", "1n", "1e99"]),
+        parallelism in select(vec![0, 1, 2, i32::MAX]),
+    ) {
+        let containers: Vec<Value> = (amounts.iter().enumerate())
+            .map(|(at, (cpu, _))| json!({"name": format!("c{at}"), "image": "x", "resources": {"limits": {"cpu": cpu}}}))
+            .collect();
+        let sidecar = |(at, container): (usize, &Value)| {
+            let mut container = container.clone();
+            if amounts[at].1 {
+                container["restartPolicy"] = json!("Always");
+            }
+            container
+        };
+        let init: Vec<Value> = containers.iter().enumerate().map(sidecar).collect();
+        let pod = json!({"containers": containers, "initContainers": init, "overhead": {"cpu": overhead}});
+        let spec = json!({"parallelism": parallelism, "template": {"spec": pod}});
+        let (job, settings) = start(&spec, (None, None));
+        let largest = amounts.iter().filter_map(|(cpu, _)| Amount::parse(cpu)).max().unwrap();
+        let is_unlimited = amounts.iter().any(|(cpu, _)| *cpu == "0");
+        for max in ["1n", "1m", "1", "9223372036854775807"] {
+            let outcome = run(&with_origins(vec![json!({"resources": {"runMax": {"cpu": max}}})]), &job, &settings);
+            let exceeds = is_unlimited || largest.as_stored() > Amount::parse(max).unwrap();
+            prop_assert!(!exceeds || parallelism == 0 || outcome.is_denied(), "{} passes {}: {}", spec, max, largest);
+        }
     }
 
     fn any_text_is_judged_without_a_panic(amount in ".{0,40}|[-+]?[0-9.]{0,40}[a-zA-Z]{0,2}[-+]?[0-9]{0,22}", image in ".{0,40}|[a-z./:@*]{0,40}", pattern in ".{0,40}|[a-z./:@*]{0,40}") {
