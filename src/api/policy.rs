@@ -79,7 +79,8 @@ pub struct Policy {
     #[schemars(schema_with = "label_keys")]
     pub node_selector_keys: Option<Vec<String>>,
     /// Kinds of volumes that pods may have, named as in a Pod, for example persistentVolumeClaim, emptyDir,
-    /// configMap, secret; at most 128. An empty list allows none. Default: any.
+    /// configMap, secret; at most 128. A projected volume needs projected, and each of secret, configMap and
+    /// downwardAPI that it is made of. An empty list allows none. Default: any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "volume_kinds")]
     pub volumes: Option<Vec<String>>,
@@ -175,13 +176,15 @@ pub struct Bounds {
 pub struct ResourcesPolicy {
     /// Maximum that one container may have as request or limit, by resource name, for example cpu: "4", memory: 8Gi;
     /// init containers and sidecars too. A container without a limit of cpu, memory or ephemeral-storage exceeds
-    /// any bound. 0 allows none at all. Write fractions as 500m or "0.5". Default: any.
+    /// any bound. 0 allows none at all. A bound of a device also counts devices of classes that have no bound
+    /// themselves (deviceclass.resource.kubernetes.io/NAME); resource claims exceed it. Write fractions as 500m or
+    /// "0.5". Default: any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "rules::quantity_map")]
     pub container_max: Option<BTreeMap<String, Quantity>>,
     /// Maximum that all pods of a run may use together, by resource name: what Kubernetes counts for one pod, by its
     /// limits or else requests, times parallelism. A container with neither exceeds any bound of cpu, memory or
-    /// ephemeral-storage. Never clamped, even with enforcement Clamp. Default: any.
+    /// ephemeral-storage. Devices count as for containerMax. Never clamped, even with enforcement Clamp. Default: any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "rules::quantity_map")]
     pub run_max: Option<BTreeMap<String, Quantity>>,

@@ -18,6 +18,7 @@ pub(crate) fn tests() -> Vec<Test> {
         a_live_job_is_judged_by_its_own_pods,
         amounts_are_judged_as_they_are_stored,
         a_job_that_is_enlarged_as_it_is_created_is_stopped,
+        devices_and_projected_sources_are_judged_by_what_they_are,
     ]
 }
 
@@ -246,4 +247,47 @@ async fn a_job_that_is_enlarged_as_it_is_created_is_stopped(cx: Arc<Cluster>) {
     for kind in ["mutatingadmissionpolicybinding", "mutatingadmissionpolicy"] {
         cx.kubectl(&["delete", kind, name]);
     }
+}
+
+/// What the API server takes as devices by another name, and as a Secret in another volume, is denied by its limit.
+async fn devices_and_projected_sources_are_judged_by_what_they_are(cx: Arc<Cluster>) {
+    let at = Requests::new(&cx, "devices").await;
+    let templates = Templates::in_namespace_of(&at);
+    let _operator = Operator::start(&cx, &at.namespace, &[]);
+    let policy = json!({
+        "resources": {"containerMax": {"example.com/gpu": "0"}}, "volumes": ["projected", "configMap"],
+    });
+    templates.apply("limits", json!({"default": true, "policy": policy})).await;
+    templates.until("limits", "is in force", |s| condition(s, "Effective") == "True Default").await;
+    let of_class = json!({"limits": {"deviceclass.resource.kubernetes.io/gpu": "1"}});
+    let of_pod = |pod: Value| json!({"overrides": {"template": {"spec": pod}}});
+    let source =
+        |kind: &str| json!({"volumes": [{"name": "all", "projected": {"sources": [{kind: {"name": "s"}}]}}]});
+    for (name, request, said) in [
+        (
+            "class",
+            of_pod(json!({"containers": [{"name": "main", "resources": of_class}]})),
+            "brings devices that may be example.com/gpu, 1 in all, but JobTemplate/limits allows a container at most 0",
+        ),
+        (
+            "claims",
+            of_pod(json!({
+                "resourceClaims": [{"name": "g", "resourceClaimName": "g"}],
+                "containers": [{"name": "main", "resources": {"claims": [{"name": "g"}]}}],
+            })),
+            "spec.containers[main].resources.claims: resource claims may bring any number of devices",
+        ),
+        (
+            "secret",
+            of_pod(source("secret")),
+            "spec.volumes[all]: projects a source of kind secret, but JobTemplate/limits allows: projected, configMap",
+        ),
+    ] {
+        at.create(name, spec(&json!({}), &request)).await;
+        let status = at.until(name, "is rejected", |status| status["phase"] == "Rejected").await;
+        assert!(message(&status, "Accepted").contains(said), "{name}: {status}");
+    }
+    at.create("config", spec(&json!({}), &of_pod(source("configMap")))).await;
+    at.until("config", "is accepted", |status| condition(status, "Accepted") == "True Valid").await;
+    assert_eq!(at.job_names().await, ["config-1"]);
 }

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use k8s_openapi::api::core::v1::Container;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
+use super::devices::{Bounds, counts_as, is_device};
 use super::pod_amounts::{amount_of, is_freely_used, read};
+use super::run_max::CLAIMED;
 use super::subject::{Found, Subject};
 use super::{Clamp, Named};
 use crate::api::policy::Policy;
@@ -27,11 +29,13 @@ fn exceeds(amount: &str, bound: Amount) -> bool {
 /// Finds containers that may use more than the bound.
 pub(super) fn judge(subject: &Subject, policy: &Policy, found: &mut Found<'_>) {
     let bounds = policy.resources.as_ref().and_then(|policy| policy.container_max.as_ref());
-    for (resource, bound) in bounds.into_iter().flatten() {
+    let Some(bounds) = bounds else { return };
+    for (resource, bound) in bounds {
         let allows = format!("allows a container at most {} of {resource}", bound.0);
         // The schema refuses a bound that is not an amount; offline it allows nothing.
         let max = Amount::parse(&bound.0).unwrap_or_default();
         for (path, container) in subject.containers() {
+            judge_devices(&path, container, resource, max, bounds, &allows, found);
             match limit_of(container, resource) {
                 None if is_freely_used(resource) => found.add(
                     format!("{path}.resources.limits.{resource}"),
@@ -55,6 +59,43 @@ pub(super) fn judge(subject: &Subject, policy: &Policy, found: &mut Found<'_>) {
                     "lower it",
                 );
             }
+        }
+    }
+}
+
+/// Finds devices that the container gets by claims, or by their class.
+fn judge_devices(
+    path: &str,
+    container: &Container,
+    resource: &str,
+    max: Amount,
+    bounds: &Bounds,
+    allows: &str,
+    found: &mut Found<'_>,
+) {
+    let Some(set) = container.resources.as_ref().filter(|_| is_device(resource)) else { return };
+    if set.claims.as_ref().is_some_and(|claims| !claims.is_empty()) {
+        let fix = "remove the claims, or the bound";
+        found.add(format!("{path}.resources.claims"), CLAIMED, allows, fix);
+    }
+    let amounts = [&set.limits, &set.requests].into_iter().flatten();
+    let classes: BTreeSet<&String> =
+        amounts.flat_map(BTreeMap::keys).filter(|other| counts_as(other, resource, bounds)).collect();
+    let of = |name: &str| {
+        let limit = limit_of(container, name).map(read).unwrap_or_default();
+        limit.max(request_of(container, name).map(read).unwrap_or_default())
+    };
+    let by_class = classes.iter().fold(Amount::default(), |sum, class| sum.plus(of(class)));
+    let all = by_class.plus(of(resource));
+    // More than that by its own name is found for that name.
+    if !by_class.is_zero() && all > max && of(resource) <= max {
+        for class in classes {
+            found.add(
+                format!("{path}.resources.limits.{class}"),
+                &format!("brings devices that may be {resource}, {all} in all"),
+                allows,
+                "lower it, or have the policy set a bound for the class itself",
+            );
         }
     }
 }

@@ -14,6 +14,9 @@ use crate::compile::quantity::Amount;
 /// What may be changed in place, and multiplies what a run uses.
 const PARALLELISM: &str = "spec.settings.parallelism";
 
+/// Where a container uses claims.
+const CLAIMS: &str = "spec.containers[*].resources.claims";
+
 /// The limits of all policies that deny.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LiveLimits(Vec<Limit>);
@@ -44,10 +47,12 @@ impl LiveLimits {
             let mut add = |field: String, is: &str, allows: &str| {
                 problems.push(Problem::new(field, format!("{is}, but {origin} {allows}")));
             };
-            for (resource, bound) in resources.container_max.iter().flatten() {
+            let bounds = resources.container_max.clone().unwrap_or_default();
+            for (resource, bound) in &bounds {
                 let allows = format!("allows a container at most {} of {resource}", bound.0);
                 let max = Amount::parse(&bound.0).unwrap_or_default();
-                match amounts.of_largest_container(resource) {
+                match amounts.of_largest_container(resource, &bounds) {
+                    Usage::Claimed => add(CLAIMS.to_owned(), run_max::CLAIMED, &allows),
                     Usage::Unlimited => add(limit_of(resource), "is not set, which means no limit", &allows),
                     Usage::AtMost(amount) if amount > max => {
                         let is = format!("a container has {}", run_max::words(resource, amount));
@@ -59,16 +64,18 @@ impl LiveLimits {
             if resources.require_limits == Some(true) {
                 let set = "requires limits for cpu and memory on every container";
                 for resource in ["cpu", "memory"] {
-                    if amounts.of_largest_container(resource) == Usage::Unlimited {
+                    if amounts.of_largest_container(resource, &bounds) == Usage::Unlimited {
                         add(limit_of(resource), "is not set", set);
                     }
                 }
             }
-            for (resource, bound) in resources.run_max.iter().flatten() {
-                let usage = amounts.of_pod(resource);
+            let bounds = resources.run_max.clone().unwrap_or_default();
+            for (resource, bound) in &bounds {
+                let usage = amounts.of_pod(resource, &bounds);
                 let Some(excess) = run_max::excess(resource, usage, parallelism, bound) else { continue };
                 let allows = format!("allows a run at most {} of {resource}", bound.0);
                 let is = match usage {
+                    Usage::Claimed => run_max::CLAIMED.to_owned(),
                     Usage::Unlimited => format!("the pods have no limit of {resource}"),
                     Usage::AtMost(_) => run_max::uses(resource, parallelism, &excess),
                 };
@@ -83,11 +90,13 @@ impl LiveLimits {
     pub fn judge_parallelism(&self, amounts: &PodAmounts, parallelism: i32) -> Vec<Problem> {
         let mut problems = Vec::new();
         for Limit { origin, resources } in &self.0 {
-            for (resource, bound) in resources.run_max.iter().flatten() {
-                let usage = amounts.of_pod(resource);
+            let bounds = resources.run_max.clone().unwrap_or_default();
+            for (resource, bound) in &bounds {
+                let usage = amounts.of_pod(resource, &bounds);
                 let Some(excess) = run_max::excess(resource, usage, parallelism, bound) else { continue };
                 let Excess { total, each, fitting } = excess;
                 let is = match usage {
+                    Usage::Claimed => run_max::CLAIMED.to_owned(),
                     Usage::Unlimited => format!("the pods of the live Job have no limit of {resource}"),
                     Usage::AtMost(_) => format!(
                         "{parallelism} pods of the live Job may use {total} of {resource} ({each} each)"

@@ -9,6 +9,7 @@
 //! (what is created). Hence one more policy never allows what was denied, and their order does not matter.
 
 mod container_max;
+mod devices;
 mod images;
 mod live_limits;
 pub(super) mod locked_fields;

@@ -7,8 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::{Container, PodSpec};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
+use super::devices::{Bounds, counts_as, is_device};
 use crate::compile::quantity::Amount;
 
 /// Containers can use these without requesting them; of everything else, such as devices and huge pages, they get only
@@ -29,6 +31,8 @@ pub enum Usage {
     AtMost(Amount),
     /// Any amount.
     Unlimited,
+    /// Any number of devices, by claims.
+    Claimed,
 }
 
 /// How much of each resource a pod may use. What is freely used and not in a map has no limit; of anything else, nothing
@@ -42,6 +46,12 @@ pub struct PodAmounts {
     /// The largest limit or request of one container.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     container: BTreeMap<String, Amount>,
+    /// A container uses claims.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    container_claims: bool,
+    /// The pod has claims, whether or not a container uses them.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pod_claims: bool,
     /// There are too many resources to keep: those that are not in the maps may be used without a limit.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     is_incomplete: bool,
@@ -59,31 +69,43 @@ impl PodAmounts {
         let collect = |usage: &dyn Fn(&str) -> Usage| {
             let used = names.iter().filter_map(|name| match usage(name) {
                 Usage::AtMost(amount) => Some(((*name).to_owned(), amount)),
-                Usage::Unlimited => None,
+                Usage::Unlimited | Usage::Claimed => None,
             });
             used.collect()
         };
         let container = collect(&|name| pod.largest_container(name));
-        Self { pod: collect(&|name| pod.usage(name)), container, is_incomplete }
+        let container_claims = pod.all().any(ContainerResources::has_claims);
+        let pod_claims = container_claims || pod.resource_claims.as_ref().is_some_and(|all| !all.is_empty());
+        Self { pod: collect(&|name| pod.usage(name)), container, container_claims, pod_claims, is_incomplete }
     }
 
-    /// What the pod may use of `resource`.
-    #[must_use]
-    pub fn of_pod(&self, resource: &str) -> Usage {
-        self.find(&self.pod, resource)
+    /// What the pod may use of `resource`, by a rule that has these `bounds`.
+    pub(super) fn of_pod(&self, resource: &str, bounds: &Bounds) -> Usage {
+        self.find(&self.pod, self.pod_claims, resource, bounds)
     }
 
-    /// What the container that may use most of `resource` may use of it.
-    #[must_use]
-    pub fn of_largest_container(&self, resource: &str) -> Usage {
-        self.find(&self.container, resource)
+    /// What the container that may use most of `resource` may use of it, by a rule that has these `bounds`.
+    pub(super) fn of_largest_container(&self, resource: &str, bounds: &Bounds) -> Usage {
+        self.find(&self.container, self.container_claims, resource, bounds)
     }
 
-    fn find(&self, amounts: &BTreeMap<String, Amount>, resource: &str) -> Usage {
+    fn find(
+        &self,
+        amounts: &BTreeMap<String, Amount>,
+        has_claims: bool,
+        resource: &str,
+        bounds: &Bounds,
+    ) -> Usage {
+        if has_claims && is_device(resource) {
+            return Usage::Claimed;
+        }
         match amounts.get(resource) {
-            Some(amount) => Usage::AtMost(*amount),
             None if self.is_incomplete || is_freely_used(resource) => Usage::Unlimited,
-            None => Usage::AtMost(Amount::default()),
+            own => {
+                let classes = amounts.iter().filter(|(other, _)| counts_as(other, resource, bounds));
+                let own = own.copied().unwrap_or_default();
+                Usage::AtMost(classes.fold(own, |sum, (_, amount)| sum.plus(*amount)))
+            }
         }
     }
 
@@ -105,6 +127,7 @@ pub struct PodResources {
     init_containers: Option<Vec<ContainerResources>>,
     resources: Option<Resources>,
     overhead: Option<Amounts>,
+    resource_claims: Option<Vec<IgnoredAny>>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -119,6 +142,7 @@ struct ContainerResources {
 struct Resources {
     limits: Option<Amounts>,
     requests: Option<Amounts>,
+    claims: Option<Vec<IgnoredAny>>,
 }
 
 impl From<&PodSpec> for PodResources {
@@ -129,6 +153,7 @@ impl From<&PodSpec> for PodResources {
             init_containers: pod.init_containers.as_deref().map(all),
             resources: pod.resources.as_ref().map(Resources::from),
             overhead: pod.overhead.clone(),
+            resource_claims: pod.resource_claims.as_deref().map(count),
         }
     }
 }
@@ -144,7 +169,11 @@ impl From<&Container> for ContainerResources {
 
 impl From<&k8s_openapi::api::core::v1::ResourceRequirements> for Resources {
     fn from(of: &k8s_openapi::api::core::v1::ResourceRequirements) -> Self {
-        Self { limits: of.limits.clone(), requests: of.requests.clone() }
+        Self {
+            limits: of.limits.clone(),
+            requests: of.requests.clone(),
+            claims: of.claims.as_deref().map(count),
+        }
     }
 }
 
@@ -206,7 +235,17 @@ impl PodResources {
     }
 }
 
+/// As many as there are: what they are does not matter.
+fn count<T>(all: &[T]) -> Vec<IgnoredAny> {
+    vec![IgnoredAny; all.len()]
+}
+
 impl ContainerResources {
+    fn has_claims(&self) -> bool {
+        let claims = self.resources.as_ref().and_then(|resources| resources.claims.as_ref());
+        claims.is_some_and(|claims| !claims.is_empty())
+    }
+
     /// The limit, else the request.
     fn amount(&self, resource: &str) -> Option<Amount> {
         let set = self.resources.as_ref()?;
@@ -255,12 +294,12 @@ mod tests {
             "overhead": {"cpu": "100m"},
         });
         let amounts = amounts(pod);
-        assert_eq!(amounts.of_pod("cpu"), at_most("3100m"));
-        assert_eq!(amounts.of_largest_container("cpu"), at_most("3"));
-        assert_eq!(amounts.of_pod("memory"), Usage::Unlimited, "the others have none");
-        assert_eq!(amounts.of_largest_container("memory"), Usage::Unlimited);
-        assert_eq!(amounts.of_pod("example.com/gpu"), at_most("2"));
-        assert_eq!(amounts.of_pod("example.com/other"), at_most("0"));
+        assert_eq!(amounts.of_pod("cpu", &Bounds::default()), at_most("3100m"));
+        assert_eq!(amounts.of_largest_container("cpu", &Bounds::default()), at_most("3"));
+        assert_eq!(amounts.of_pod("memory", &Bounds::default()), Usage::Unlimited, "the others have none");
+        assert_eq!(amounts.of_largest_container("memory", &Bounds::default()), Usage::Unlimited);
+        assert_eq!(amounts.of_pod("example.com/gpu", &Bounds::default()), at_most("2"));
+        assert_eq!(amounts.of_pod("example.com/other", &Bounds::default()), at_most("0"));
     }
 
     #[test]
@@ -270,7 +309,7 @@ mod tests {
         let text = serde_json::to_string(&amounts).unwrap();
         assert_eq!(serde_json::from_str::<PodAmounts>(&text).unwrap(), amounts);
         let live = amounts.clone().of_live_job();
-        assert_eq!(live.of_pod("memory"), amounts.of_pod("memory"));
+        assert_eq!(live.of_pod("memory", &Bounds::default()), amounts.of_pod("memory", &Bounds::default()));
         let text = serde_json::to_string(&live).unwrap();
         assert!(text.contains(r#"{"pod":{"cpu":"#) && text.ends_with(r#""memory":"1073741824"}}"#), "{text}");
     }
@@ -280,9 +319,9 @@ mod tests {
         let many: BTreeMap<String, &str> =
             (0..=MAX_RESOURCES).map(|n| (format!("a.com/{n:03}"), "1")).collect();
         let amounts = amounts(json!({"containers": [{"resources": {"limits": many}}]}));
-        assert_eq!(amounts.of_pod("a.com/000"), at_most("1"));
-        assert_eq!(amounts.of_pod("a.com/064"), Usage::Unlimited);
-        assert_eq!(amounts.of_largest_container("z.com/gpu"), Usage::Unlimited);
+        assert_eq!(amounts.of_pod("a.com/000", &Bounds::default()), at_most("1"));
+        assert_eq!(amounts.of_pod("a.com/064", &Bounds::default()), Usage::Unlimited);
+        assert_eq!(amounts.of_largest_container("z.com/gpu", &Bounds::default()), Usage::Unlimited);
     }
 
     #[test]
@@ -292,7 +331,7 @@ mod tests {
             json!({"containers": null, "overhead": null, "resources": null}),
             json!({"containers": [{"resources": null}]}),
         ] {
-            assert_eq!(amounts(pod).of_pod("cpu"), Usage::Unlimited);
+            assert_eq!(amounts(pod).of_pod("cpu", &Bounds::default()), Usage::Unlimited);
         }
     }
 }

@@ -8,6 +8,9 @@ use super::subject::{Found, Subject};
 use crate::api::policy::Policy;
 use crate::compile::quantity::Amount;
 
+/// Why claims exceed each bound of a device.
+pub(super) const CLAIMED: &str = "resource claims may bring any number of devices";
+
 /// Finds resources of which the run may use more than the bound.
 pub(super) fn judge(subject: &Subject, policy: &Policy, found: &mut Found<'_>) {
     let bounds = policy.resources.as_ref().and_then(|policy| policy.run_max.as_ref());
@@ -15,10 +18,14 @@ pub(super) fn judge(subject: &Subject, policy: &Policy, found: &mut Found<'_>) {
     let parallelism = subject.parallelism();
     let amounts = PodAmounts::of(&PodResources::from(pod));
     for (resource, bound) in bounds {
-        let usage = amounts.of_pod(resource);
+        let usage = amounts.of_pod(resource, bounds);
         let Some(excess) = excess(resource, usage, parallelism, bound) else { continue };
         let allows = format!("allows a run at most {} of {resource}", bound.0);
         let fitting = excess.fitting;
+        if usage == Usage::Claimed {
+            found.add("spec.resourceClaims", CLAIMED, &allows, "remove the claims, or the bound");
+            continue;
+        }
         if usage == Usage::Unlimited {
             let without = subject.containers().filter(|(_, container)| {
                 limit_of(container, resource).is_none() && request_of(container, resource).is_none()
@@ -60,7 +67,7 @@ pub(super) struct Excess {
 pub(super) fn excess(resource: &str, usage: Usage, parallelism: i32, bound: &Quantity) -> Option<Excess> {
     let max = Amount::parse(&bound.0).unwrap_or_default();
     match usage {
-        Usage::Unlimited => {
+        Usage::Unlimited | Usage::Claimed => {
             let text = || "any amount".to_owned();
             (parallelism > 0).then(|| Excess { total: text(), each: text(), fitting: 0 })
         }
