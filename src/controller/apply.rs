@@ -5,6 +5,7 @@ use std::time::Duration;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::api::{DeleteParams, ListParams, ObjectList, Patch, Preconditions};
+use kube::core::Status;
 use kube::runtime::events::{Event as KubeEvent, EventType};
 use kube::{Api, Resource};
 use serde_json::json;
@@ -181,12 +182,19 @@ async fn create(context: &Context, namespace: &str, job: &Job, before: Duration)
         return Ok(Answer::Late);
     }
     info!(job = name, "creating the Job");
-    let created = within(what, context.client.request::<JobView>(request)).await?;
+    let created = within(what, context.create_client.request::<JobView>(request)).await?;
     match created {
         Ok(job) => Ok(Answer::Created(Box::new(job))),
-        Err(kube::Error::Api(status)) if status.code == 409 => Ok(Answer::NameTaken),
+        Err(kube::Error::Api(status)) if is_name_taken(&status, name) => Ok(Answer::NameTaken),
         Err(error) => refused(what, name, error),
     }
+}
+
+/// A Job of this name exists. Other conflicts are refusals: several creates may contend for one ResourceQuota, which is
+/// what their 409 is about.
+fn is_name_taken(status: &Status, name: &str) -> bool {
+    let about = status.details.as_ref().map_or("", |details| details.name.as_str());
+    status.code == 409 && status.reason == "AlreadyExists" && (about.is_empty() || about == name)
 }
 
 /// Sends an event on the object `regarding`.
@@ -256,5 +264,28 @@ fn compared<T>(
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(Answer::Missing),
         Err(kube::Error::Api(status)) if status.code == 409 => Ok(Answer::Conflict),
         Err(source) => Err(Error::Api { what, source: Box::new(source) }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn only_a_job_of_that_name_takes_the_name() {
+        for (code, reason, details, is_taken) in [
+            (409, "AlreadyExists", json!({"name": "a-1", "group": "batch", "kind": "jobs"}), true),
+            (409, "AlreadyExists", json!(null), true),
+            // As ResourceQuota admission answers when it has lost the race for the quota's usage.
+            (409, "Conflict", json!({"name": "quota", "kind": "resourcequotas"}), false),
+            (409, "AlreadyExists", json!({"name": "another", "kind": "locks"}), false),
+            (403, "Forbidden", json!({"name": "a-1", "group": "batch", "kind": "jobs"}), false),
+        ] {
+            let status = json!({"status": "Failure", "code": code, "reason": reason, "details": details});
+            let status: Status = serde_json::from_value(status).unwrap();
+            assert_eq!(is_name_taken(&status, "a-1"), is_taken, "{status:?}");
+        }
     }
 }

@@ -66,6 +66,8 @@ struct Remembered {
 /// Shared by all reconciles.
 pub(super) struct Context {
     pub(super) client: Client,
+    /// For creates of Jobs: it sends each of them once, so that it is known how many may still arrive.
+    pub(super) create_client: Client,
     pub(super) recorder: Recorder,
     pub(super) jobs: Cache<JobView>,
     pub(super) pods: Cache<PodView>,
@@ -83,6 +85,7 @@ impl Context {
     /// A context with empty caches, and the stream of what their changes touch.
     pub(super) fn new(
         client: Client,
+        create_client: Client,
         leadership: Leadership,
         metrics: Metrics,
     ) -> (Arc<Self>, impl Stream<Item = Trigger> + Send + use<>) {
@@ -92,6 +95,7 @@ impl Context {
         let context = Self {
             recorder: Recorder::new(client.clone(), reporter),
             client,
+            create_client,
             jobs: Cache::new(changed.clone()),
             pods: Cache::new(changed),
             templates: Templates::new(edits),

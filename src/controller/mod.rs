@@ -58,6 +58,8 @@ const GRACE: Duration = Duration::from_secs(20);
 pub struct Operator {
     settings: Settings,
     client: Client,
+    /// For creates of Jobs only: it never repeats a call.
+    create_client: Client,
     /// For the lease only: it never repeats a call, and waits for no other one.
     lease_client: Client,
     metrics: Metrics,
@@ -88,6 +90,7 @@ impl Operator {
         Ok(Self {
             settings,
             client: ClientBuilder::try_from(config)?.with_layer(&request_metrics).build(),
+            create_client: ClientBuilder::try_from(plain.clone())?.with_layer(&request_metrics).build(),
             lease_client: ClientBuilder::try_from(plain)?.with_layer(&request_metrics).build(),
             metrics,
             leadership,
@@ -117,9 +120,19 @@ impl Operator {
 
     /// Waits for the CRDs, starts the watches, fills the caches that passes need, and stands for leadership.
     async fn prepare(self) -> Running {
-        let Self { settings, client, lease_client, metrics, leadership, term, ready, requests } = self;
+        let Self {
+            settings,
+            client,
+            create_client,
+            lease_client,
+            metrics,
+            leadership,
+            term,
+            ready,
+            requests,
+        } = self;
         wait_for_crds::wait_for_crds(&client, &settings).await;
-        let (context, touched) = Context::new(client.clone(), leadership, metrics);
+        let (context, touched) = Context::new(client.clone(), create_client, leadership, metrics);
         let caches = watch::spawn(&client, &settings, &context);
         context.caches_are_filled().await;
         let (store, writer) = reflector::store();

@@ -457,7 +457,13 @@ impl Locked {
                 template.as_object_mut().unwrap().remove("policy");
             }
         }
-        world.request = json!({"containers": containers});
+        // What runs before the others stays an init container.
+        let init = job["spec"]["template"]["spec"]["initContainers"].as_array().into_iter().flatten();
+        let init: Vec<&Value> = init.filter(|container| container["restartPolicy"] != "Always").collect();
+        let (init, main): (Vec<Value>, Vec<Value>) = containers
+            .into_iter()
+            .partition(|said| init.iter().any(|container| container["name"] == said["name"]));
+        world.request = json!({"containers": main, "initContainers": init});
         if world.named.is_some() {
             world.request["templateRef"] = json!({"kind": "JobTemplate", "name": "named"});
         }
