@@ -81,7 +81,8 @@ pub struct JobRequestStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "atomic"))]
     pub defaulted: Vec<Defaulted>,
-    /// Records of runs, newest first, at most 25. A record stays when its Job is gone.
+    /// Records of runs, newest first, at most 25. A record stays when its Job is gone; where there are more, those whose
+    /// Job is gone make room.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 25), extend("x-kubernetes-list-type" = "atomic"))]
     pub runs: Vec<Run>,

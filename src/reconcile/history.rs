@@ -128,11 +128,25 @@ fn blank(request: &StoredRequest, number: i32, trigger: Trigger) -> Run {
 }
 
 impl RunHistory {
-    /// The history once `run` is reserved on `request`, in place of the newest one if that is `skipped`.
-    pub(super) fn reserve(&self, request: &StoredRequest, run: Run, skips_newest: bool) -> Self {
+    /// The history once `run` is reserved on `request`, in place of the newest one if that is `skipped`. Where there are
+    /// too many records, the oldest go first of those whose Job is not among `jobs`: a Job without its record would be
+    /// a stray. The history limits keep fewer Jobs than there are records.
+    pub(super) fn reserve(
+        &self,
+        request: &StoredRequest,
+        run: Run,
+        skips_newest: bool,
+        jobs: &[JobView],
+    ) -> Self {
         let before = self.runs.iter().skip(usize::from(skips_newest)).cloned().map(shorten);
-        let mut runs = vec![run];
-        runs.extend(before.take(MAX_RUNS - 1));
+        let mut runs: Vec<Run> = std::iter::once(run).chain(before).collect();
+        let has_job =
+            |run: &Run| run.job_uid.as_deref().is_some_and(|uid| jobs.iter().any(|job| job.uid() == uid));
+        while runs.len() > MAX_RUNS {
+            let oldest =
+                runs.iter().skip(1).rposition(|run| !has_job(run)).map_or(MAX_RUNS, |place| place + 1);
+            runs.remove(oldest);
+        }
         Self { runs, handled: rerun::handle(request, &self.handled) }.fit()
     }
 
@@ -318,12 +332,39 @@ mod tests {
             serde_json::from_value(serde_json::json!({"metadata": {"name": "n".repeat(52)}})).unwrap();
         let mut records = RunHistory::default();
         for number in 1..=40 {
-            records = records.reserve(&request, largest(number), false);
+            records = records.reserve(&request, largest(number), false, &[]);
             let bytes = serde_json::to_vec(&records.runs).unwrap().len();
             assert!(bytes <= MAX_HISTORY_BYTES + 2, "{bytes} bytes after run {number}");
         }
         assert_eq!(records.runs.len(), MAX_RUNS);
         assert!(records.runs.iter().all(|run| run.result.is_some() && run.job_uid.is_some()));
         assert!(records.runs.first().unwrap().failure.is_some(), "the newest keeps everything");
+    }
+
+    #[test]
+    fn records_of_jobs_that_exist_outlive_the_others() {
+        let request: StoredRequest =
+            serde_json::from_value(serde_json::json!({"metadata": {"name": "n"}})).unwrap();
+        let job = |number: i32| -> JobView {
+            serde_json::from_value(serde_json::json!({"metadata": {"uid": format!("uid-{number}")}})).unwrap()
+        };
+        let run = |number: i32| Run {
+            job_uid: Some(format!("uid-{number}")),
+            result: Some(RunResult::Succeeded),
+            ..blank(&request, number, Trigger::Rerun)
+        };
+        let kept = [job(1), job(3), job(38), job(39)];
+        let mut records = RunHistory::default();
+        for number in 1..=40 {
+            records = records.reserve(&request, run(number), false, &kept);
+        }
+        let numbers: Vec<i32> = records.runs.iter().map(|run| run.number).collect();
+        let newest: Vec<i32> = (18..=40).rev().chain([3, 1]).collect();
+        assert_eq!(numbers, newest);
+        // More Jobs than records: the oldest goes.
+        let all: Vec<JobView> = (1..=41).map(job).collect();
+        let records = records.reserve(&request, run(41), false, &all);
+        let numbers: Vec<i32> = records.runs.iter().map(|run| run.number).collect();
+        assert_eq!(numbers, (18..=41).rev().chain([3]).collect::<Vec<i32>>());
     }
 }

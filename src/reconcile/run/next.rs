@@ -36,7 +36,7 @@ pub(super) fn start(facts: &Facts<'_>, history: &RunHistory, wanted: &Pending) -
         templates: compiled.as_ref().map(|compiled| compiled.templates.clone()).unwrap_or_default(),
     };
     let run = reservation.on(facts.request, spec);
-    let history = history.reserve(facts.request, run, false);
+    let history = history.reserve(facts.request, run, false, &facts.observed.jobs);
     // Just reserved for all that is asked for.
     Some(Decision::describe(history, RunState::Due, Pending::Nothing, Next::Again))
 }

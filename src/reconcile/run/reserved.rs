@@ -131,7 +131,7 @@ fn name_taken(facts: &Facts<'_>, newest: &Run) -> Decision {
         "Job {name} exists and is not our own; run {} is skipped, run {} takes its place",
         newest.number, next.number
     );
-    let history = history.reserve(request, next.on(request, spec), true);
+    let history = history.reserve(request, next.on(request, spec), true, &observed.jobs);
     let wanted = facts.wanted_next(&history);
     Decision::describe(history, RunState::Due, wanted, Next::Again)
         .with_events(|events| events.push(Event::new(EventReason::NameTaken, &note)))
