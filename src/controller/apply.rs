@@ -4,14 +4,13 @@ use std::time::Duration;
 
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::ObjectReference;
-use kube::api::{DeleteParams, ListParams, ObjectList, Patch, Preconditions};
+use kube::api::{DeleteParams, ListParams, Patch, Preconditions};
 use kube::core::Status;
 use kube::runtime::events::{Event as KubeEvent, EventType};
 use kube::{Api, Resource};
 use serde_json::json;
 use tracing::{debug, info, warn};
 
-use super::bounded;
 use super::calls::{patch_params, post_params, within};
 use super::context::Context;
 use super::error::{Error, chain};
@@ -20,16 +19,9 @@ use crate::api::status::TemplatePin;
 use crate::api::template_ref::{TemplateKind, TemplateRef};
 use crate::reconcile::template_status::{ClusterJobTemplateView, JobTemplateView};
 use crate::reconcile::{
-    Answer, Call, Change, Event, EventView, JobView, Propagation, Read, Refusal, StoredRequest,
-    StoredTemplate,
+    Answer, Call, Change, Event, JobView, Propagation, Read, Refusal, StoredRequest, StoredTemplate,
 };
 
-/// Most events that are read at once. They come oldest first, and last an hour; who tells them counts up those alike, so
-/// that they are some dozens.
-const EVENTS: u32 = 200;
-/// Maximum length of an answer with events, in bytes. Those of Kubernetes have a kilobyte each; people may write longer
-/// ones.
-const EVENTS_LENGTH: usize = 4 * 1024 * 1024;
 /// How many Jobs are listed at once: as many as runs are recorded.
 const JOBS: u32 = 25;
 
@@ -55,11 +47,10 @@ pub(super) async fn perform(
         }
         Call::Read(Read::Jobs) => Ok(Answer::Jobs(list_jobs(context, &jobs, name).await?)),
         Call::Read(Read::Events(of)) => {
-            let about = ListParams::default().fields(&of.selector()).limit(EVENTS);
-            let listed = within("list events", list_events(context, namespace, &about)).await;
+            let listed = within("list events", context.events.list(&context.client, namespace, of)).await;
             // They only tell more: a run goes on as well without, and is looked at again.
             let listed = match listed.and_then(|listed| answer("list events", listed)) {
-                Ok(listed) => Some(listed.items),
+                Ok(listed) => listed,
                 Err(error) => {
                     warn!("nothing tells why a Job makes no pods, or a node does not set one up: {error}");
                     None
@@ -139,16 +130,6 @@ async fn list_jobs(context: &Context, jobs: &Api<JobView>, request: &str) -> Res
             None => return Ok(all),
         }
     }
-}
-
-async fn list_events(
-    context: &Context,
-    namespace: &str,
-    about: &ListParams,
-) -> Result<ObjectList<EventView>, kube::Error> {
-    let url = EventView::url_path(&(), Some(namespace));
-    let request = kube::core::Request::new(url).list(about).map_err(kube::Error::BuildRequest)?;
-    bounded::request(&context.client, request, EVENTS_LENGTH).await
 }
 
 /// What a run would note of a template.

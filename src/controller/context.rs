@@ -16,6 +16,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::cache::Cache;
 use super::compact::CompactRequest;
+use super::event_lists::EventLists;
 use super::lease::{Election, Leadership};
 use super::metrics::Metrics;
 use super::templates::Templates;
@@ -76,6 +77,7 @@ pub(super) struct Context {
     pub(super) metrics: Metrics,
     /// For lists of Jobs that anybody may have labelled: one page at a time.
     pub(super) lists: Semaphore,
+    pub(super) events: EventLists,
     room: Semaphore,
     started: Instant,
     remembered: Mutex<HashMap<String, Remembered>>,
@@ -102,6 +104,7 @@ impl Context {
             leadership,
             metrics,
             lists: Semaphore::new(1),
+            events: EventLists::default(),
             room: Semaphore::new(ROOM as usize),
             started: Instant::now(),
             remembered: Mutex::default(),

@@ -14,6 +14,7 @@ mod calls;
 mod compact;
 mod context;
 mod error;
+mod event_lists;
 mod lease;
 mod metrics;
 mod pass;
@@ -221,5 +222,49 @@ impl Candidacy {
             self.term.send_replace(Some(Term::without_lease(Instant::now())));
             stop.await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// Answers 503 to everything; how often it did.
+    async fn unavailable() -> (String, Arc<AtomicUsize>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let answered = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&answered);
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                count.fetch_add(1, Ordering::SeqCst);
+                let mut request = [0; 1024];
+                let _ = stream.read(&mut request).await;
+                let answer =
+                    "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}";
+                let _ = stream.write_all(answer.as_bytes()).await;
+            }
+        });
+        (url, answered)
+    }
+
+    /// How many of them may still arrive decides when a Job may be deleted.
+    #[tokio::test]
+    async fn a_create_is_sent_once() {
+        let (url, answered) = unavailable().await;
+        let settings = Settings { namespace: None, concurrency: 1, election: None };
+        let config = ClientConfig::new(url.parse().unwrap());
+        assert!(config.default_retry, "or there is nothing to switch off");
+        let operator = Operator::new(config, settings, &mut Registry::default()).unwrap();
+        let request = http::Request::post("/apis/batch/v1/namespaces/a/jobs").body(Vec::new()).unwrap();
+        let refused = operator.create_client.request_text(request).await;
+        assert!(refused.is_err(), "{refused:?}");
+        assert_eq!(answered.load(Ordering::SeqCst), 1);
     }
 }

@@ -40,6 +40,7 @@ mod runs;
 mod scale;
 mod schema;
 mod stolen_token;
+mod stuck;
 mod templates;
 mod terminating;
 mod traps;
@@ -91,6 +92,7 @@ fn modules() -> Vec<(&'static str, Vec<Test>)> {
         ("diagnosis", diagnosis::tests()),
         ("leadership", leadership::tests()),
         ("limits", limits::tests()),
+        ("stuck", stuck::tests()),
         ("metrics", metrics::tests()),
         ("scale", scale::tests()),
         // These count calls of one run on a cluster that has time for it.

@@ -13,8 +13,10 @@ use crate::reconcile::format::{bounded_to, printable};
 
 /// Maximum length of the message of an event, in bytes.
 const MESSAGE: usize = 1024;
-/// Maximum length of a native reason, in bytes.
+/// Maximum length of a native reason, a kind or a uid, in bytes.
 const REASON: usize = 64;
+/// Maximum length of a name, in bytes.
+const NAME: usize = 253;
 
 /// Which events are listed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +36,24 @@ impl EventsOf {
             Self::Pod(name) => format!("involvedObject.kind=Pod,involvedObject.name={name}"),
         }
     }
+
+    /// The same for all objects of the kind.
+    #[must_use]
+    pub const fn selector_of_kind(&self) -> &'static str {
+        match self {
+            Self::Job(_) => "reason=FailedCreate",
+            Self::Pod(_) => "involvedObject.kind=Pod",
+        }
+    }
+
+    /// `event` is one of these.
+    #[must_use]
+    pub fn include(&self, event: &EventView) -> bool {
+        match self {
+            Self::Job(uid) => event.about.uid == *uid && event.reason == "FailedCreate",
+            Self::Pod(name) => event.about.kind == "Pod" && event.about.name == *name,
+        }
+    }
 }
 
 /// An event as far as rules read it.
@@ -43,6 +63,8 @@ impl EventsOf {
 pub struct EventView {
     /// Nothing of it is kept.
     pub metadata: ObjectMeta,
+    /// The object that it is about.
+    pub about: EventSubject,
     /// When it was last reported; absent if it does not say.
     pub at: Option<Timestamp>,
     /// When it was first reported; absent if it does not say.
@@ -53,10 +75,24 @@ pub struct EventView {
     pub message: String,
 }
 
+/// The object that an event is about.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct EventSubject {
+    /// Its kind.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+    /// Its uid.
+    pub uid: String,
+}
+
 /// The parts of core/v1 Event, in which a time has four places.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Wire {
+    #[serde(default)]
+    involved_object: EventSubject,
     #[serde(default)]
     reason: Option<String>,
     #[serde(default)]
@@ -86,6 +122,11 @@ impl From<Wire> for EventView {
         let at = last.or(wire.last_timestamp.map(|time| time.0)).or(first).or(begun);
         Self {
             metadata: ObjectMeta::default(),
+            about: EventSubject {
+                kind: bounded_to(&wire.involved_object.kind, REASON),
+                name: bounded_to(&wire.involved_object.name, NAME),
+                uid: bounded_to(&wire.involved_object.uid, REASON),
+            },
             at,
             first_at: first.or(begun).or(at),
             reason: bounded_to(&printable(wire.reason.as_deref().unwrap_or_default()), REASON),
