@@ -92,7 +92,7 @@ pub struct Policy {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub overrides: Option<OverridesPolicy>,
     /// Paths of fields below spec that higher-precedence layers must not change, for example restartPolicy or
-    /// settings.backoffLimit; at most 128. Default: none.
+    /// settings.backoffLimit, or captureMessages; at most 128. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "paths")]
     pub locked: Option<Vec<String>>,

@@ -136,9 +136,16 @@ impl Layers {
         policies
     }
 
-    /// The source of a container's termination message: the highest-precedence template that sets it wins.
-    fn termination_message_policy(&self) -> &'static str {
-        let mut specs = self.templates.iter().rev().filter_map(|template| template.spec.as_ref().ok());
+    /// The templates whose values count, the nearest last.
+    pub(super) fn templates(&self) -> &[Arc<Template>] {
+        &self.templates
+    }
+
+    /// The source of a container's termination message by the first `count` templates: the one of highest precedence that
+    /// sets it wins.
+    pub(super) fn termination_message_policy(&self, count: usize) -> &'static str {
+        let templates = self.templates.iter().take(count).rev();
+        let mut specs = templates.filter_map(|template| template.spec.as_ref().ok());
         match specs.find_map(|spec| spec.capture_messages) {
             Some(true) => "FallbackToLogsOnError",
             Some(false) => "File",
@@ -178,7 +185,7 @@ pub(super) fn merge(spec: &JobRequestSpec, layers: &Layers) -> (Merged, Vec<Prob
     let merged = Merged {
         settings,
         restart_policy: merged.restart_policy.unwrap_or(layers.builtin.restart_policy),
-        termination_message_policy: layers.termination_message_policy(),
+        termination_message_policy: layers.termination_message_policy(layers.templates.len()),
         spec: merged,
         overrides,
         tree,

@@ -5,6 +5,7 @@
 //! a container that only a nearer layer names, too. Everything else in a policy is judged on the compiled Job, see
 //! [`super`].
 
+mod capture;
 mod in_job;
 mod key_form;
 mod path;
@@ -67,6 +68,10 @@ pub(in crate::compile) fn judge(valid: &ValidSpec, layers: &Layers) -> LockVerdi
             let below = layers::below(layers, index + 1);
             let jobs = Overridden::of(valid, index);
             for lock in &locks {
+                if lock.text() == capture::FIELD {
+                    found.extend(capture::changes(layers, valid, index, &origin));
+                    continue;
+                }
                 found.extend(
                     changes(lock, &below, &merged.tree).iter().map(|change| change.problem(lock, &origin)),
                 );

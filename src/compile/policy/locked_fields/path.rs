@@ -4,6 +4,7 @@
 //! its name and never by its place, `labels.tier` or `labels[example.com/tier]` an entry of a map, and `[*]` stands for
 //! every item or entry.
 
+use super::capture;
 use super::key_form::KeyForm;
 use super::path_error::{LockPathError, LockPathReason};
 use crate::compile::layers::{MergeSchema, join};
@@ -68,6 +69,9 @@ impl LockPath {
     }
 
     fn steps_of(text: &str) -> Result<Vec<Step>, LockPathReason> {
+        if text == capture::FIELD {
+            return Ok(vec![Step::Field(text.to_owned())]);
+        }
         let tokens = tokens(text).ok_or(LockPathReason::NoPath)?;
         let mut schema = MergeSchema::spec();
         let mut steps = Vec::new();
