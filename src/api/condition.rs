@@ -103,6 +103,8 @@ spelled! {
         InvalidSpec,
         /// Accepted: the API server found the compiled Job invalid; the message is its own, unchanged.
         JobInvalid,
+        /// Accepted: the newest run has the last number that there is.
+        RunNumbersUsedUp,
         /// Accepted: the stored object does not fit the schema.
         Unreadable,
         /// A run is due and being reserved.

@@ -12,6 +12,9 @@ use crate::api::run_policy::RunPolicy;
 use crate::api::status::Run;
 use crate::compile::{Compiled, Identity, Layers, compile};
 
+/// Why no run follows the one with the last number.
+pub(super) const NO_NUMBER_LEFT: &str = "run 2147483647 has the last number that there is; to run it again, delete the JobRequest and create it anew";
+
 /// Why a request cannot become a Job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Rejection {
@@ -70,8 +73,14 @@ pub(super) fn accept<'a>(
     let Some(whole) = spec.whole() else {
         return Err(Read::Request);
     };
-    let number =
-        newest.map_or(1, |run| if run.is_open() { run.number } else { run.number.saturating_add(1) });
+    let number = match newest {
+        None => Some(1),
+        Some(run) if run.is_open() => Some(run.number),
+        Some(run) => run.number.checked_add(1),
+    };
+    let Some(number) = number else {
+        return Ok(Err(Rejection { reason: Reason::RunNumbersUsedUp, message: NO_NUMBER_LEFT.to_owned() }));
+    };
     let identity = Identity {
         name: request.name(),
         namespace: Some(request.namespace()),

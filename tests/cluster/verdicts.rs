@@ -148,7 +148,43 @@ fn objects() -> Vec<Value> {
         |resources: Value| object("a", &json!({"containers": [{"image": "x", "resources": resources}]}));
     let setting =
         |settings: Value| object("a", &json!({"containers": [{"image": "x"}], "settings": settings}));
+    let template = |kind: &str, metadata: Value, spec: Value| json!({"apiVersion": "jobrequest.dev/v1alpha1", "kind": kind, "metadata": metadata, "spec": spec});
+    let named = |kind: &str, name: &str| template(kind, json!({"name": name}), json!({}));
+    let generated = |name: &str| template("JobTemplate", json!({"generateName": name}), json!({}));
+    let cpu = |cpu: Value| {
+        let policy = json!({"policy": {"resources": {"runMax": {"cpu": cpu}}}});
+        template("ClusterJobTemplate", json!({"name": "a"}), policy)
+    };
+    let deadline = |seconds: Value| {
+        let spec = json!({"terminationGracePeriodSeconds": seconds});
+        object(
+            "a",
+            &json!({"containers": [{"name": "a", "image": "x"}], "overrides": {"template": {"spec": spec}}}),
+        )
+    };
     let mut objects = vec![
+        named("JobTemplate", "a.b"),
+        named("JobTemplate", "A"),
+        named("JobTemplate", "a_b"),
+        named("JobTemplate", "a..b"),
+        named("ClusterJobTemplate", "-a"),
+        named("ClusterJobTemplate", "a."),
+        named("ClusterJobTemplate", &"a".repeat(253)),
+        named("ClusterJobTemplate", &"a".repeat(254)),
+        generated("a-"),
+        generated("a"),
+        generated("A-"),
+        generated("a."),
+        generated("a--"),
+        generated(&"a".repeat(100)),
+        cpu(json!(9_223_372_036_854_775_807_i64)),
+        cpu(json!(9_223_372_036_854_775_808_u64)),
+        cpu(json!(18_446_744_073_709_551_615_u64)),
+        cpu(json!(1e30)),
+        cpu(json!("1e30")),
+        deadline(json!(9_223_372_036_854_775_807_i64)),
+        deadline(json!(9_223_372_036_854_775_808_u64)),
+        setting(json!({"activeDeadlineSeconds": 9_223_372_036_854_775_808_u64})),
         with(json!({"name": "a"})),
         with(json!({"name": "a".repeat(52)})),
         with(json!({"name": "a".repeat(53)})),

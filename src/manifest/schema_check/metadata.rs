@@ -32,9 +32,10 @@ const OWNER_FIELDS: [&str; 6] = ["apiVersion", "kind", "name", "uid", "controlle
 /// Maximum size of all annotations together.
 const MAX_ANNOTATIONS_BYTES: usize = 256 * 1024;
 
-/// Checks `metadata`; `namespace` is the requested one.
+/// Checks `metadata`; `namespace` is the requested one, and `has_name_rule` means that the schema has a rule for names.
 pub(super) fn check(
     metadata: Option<&Value>,
+    has_name_rule: bool,
     is_namespaced: bool,
     namespace: Option<&str>,
     patterns: &Patterns,
@@ -44,7 +45,12 @@ pub(super) fn check(
         None | Some(Value::Null) => {
             check.wrong(&["name"], "Required value: name or generateName is required");
         }
-        Some(Value::Object(metadata)) => check.fields(metadata, is_namespaced, namespace),
+        Some(Value::Object(metadata)) => {
+            check.fields(metadata, is_namespaced, namespace);
+            if !has_name_rule {
+                check.name(metadata);
+            }
+        }
         Some(_) => check.wrong(&[], "must be of type object"),
     }
     check.violations
@@ -110,6 +116,25 @@ impl Check<'_> {
         for number in ["generation", "deletionGracePeriodSeconds"] {
             if metadata.get(number).is_some_and(|value| !value.is_null() && !value.is_i64()) {
                 self.wrong(&[number], "must be of type integer");
+            }
+        }
+    }
+
+    /// A name, and the beginning of one.
+    fn name(&mut self, metadata: &Map<String, Value>) {
+        let text = |key: &str| metadata.get(key).and_then(Value::as_str).filter(|text| !text.is_empty());
+        for key in ["name", "generateName"] {
+            let Some(written) = text(key) else { continue };
+            // The generated part follows a final dash.
+            let name = match written.strip_suffix('-') {
+                Some(front) if key == "generateName" => format!("{front}a"),
+                _ => written.to_owned(),
+            };
+            if name.len() > 253 || !self.patterns.subdomain.is_match(&name) {
+                self.wrong(
+                    &[key],
+                    "must be at most 253 lower-case letters, digits, '-' and '.', each part beginning and ending with a letter or digit",
+                );
             }
         }
     }

@@ -115,6 +115,7 @@ impl Checker {
         };
         let mut violations = metadata::check(
             value.get("metadata"),
+            kind.name == "JobRequest",
             kind.is_namespaced,
             self.namespace.as_deref(),
             &self.patterns,

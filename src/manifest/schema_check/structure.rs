@@ -113,8 +113,8 @@ impl Walk {
         let (name, is_whole) = match value {
             Value::Null => ("null", false),
             Value::Bool(_) => ("boolean", false),
-            Value::Number(number) if number.is_i64() || number.is_u64() => ("integer", true),
-            Value::Number(number) => ("number", number.as_f64().is_some_and(|number| number.fract() == 0.0)),
+            Value::Number(number) if number.is_i64() => ("integer", true),
+            Value::Number(number) => ("number", number.as_f64().is_some_and(is_exact)),
             Value::String(_) => ("string", false),
             Value::Array(_) => ("array", false),
             Value::Object(_) => ("object", false),
@@ -126,6 +126,7 @@ impl Walk {
             || (schema.types.contains(&"number") && name == "integer");
         if !fits {
             let advice = match (schema.types.as_slice(), name) {
+                _ if is_large(value) => format!("; the largest integer is {}", i64::MAX),
                 (["integer", "string"], "number") => {
                     "; write a fraction in quotes, or in thousandths as 500m".to_owned()
                 }
@@ -316,4 +317,16 @@ fn shown(value: &Value) -> String {
         return text;
     }
     text.chars().take(MAX_SHOWN_CHARACTERS).chain(['…']).collect()
+}
+
+/// A whole number that a floating-point number holds exactly. What does not fit into 64 bits reaches the API server as a
+/// floating-point number, and only such a one counts as an integer there.
+fn is_exact(number: f64) -> bool {
+    const LARGEST: f64 = 9_007_199_254_740_991.0;
+    number.fract() == 0.0 && number.abs() <= LARGEST
+}
+
+/// A whole number above what fits into 64 bits.
+fn is_large(value: &Value) -> bool {
+    !value.is_i64() && value.as_f64().is_some_and(|number| number.fract() == 0.0 && !is_exact(number))
 }

@@ -29,8 +29,10 @@ pub(super) fn start(facts: &Facts<'_>, history: &RunHistory, wanted: &Pending) -
         let (history, wanted) = (history.clone(), wanted.clone());
         return Some(Decision::describe(history, RunState::Held, wanted, Next::AwaitChange));
     }
+    // After the last number there is none; the spec is rejected then.
+    let number = history.runs.first().map_or(Some(1), |run| run.number.checked_add(1))?;
     let reservation = Reservation {
-        number: history.runs.first().map_or(1, |run| run.number.saturating_add(1)),
+        number,
         trigger,
         token,
         templates: compiled.as_ref().map(|compiled| compiled.templates.clone()).unwrap_or_default(),

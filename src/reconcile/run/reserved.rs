@@ -6,7 +6,7 @@ use super::recorded::record;
 use crate::api::condition::{EventReason, Reason, Trigger};
 use crate::api::failure::Failure;
 use crate::api::status::{Run, TemplatePin};
-use crate::reconcile::acceptance::AcceptedSpec;
+use crate::reconcile::acceptance::{AcceptedSpec, NO_NUMBER_LEFT};
 use crate::reconcile::diagnosis;
 use crate::reconcile::event::Event;
 use crate::reconcile::history::Reservation;
@@ -121,8 +121,13 @@ fn name_taken(facts: &Facts<'_>, newest: &Run) -> Decision {
     if request.is_suspended() {
         return Decision::stay(facts, RunState::Held, Next::AwaitChange);
     }
+    let Some(number) = newest.number.checked_add(1) else {
+        let message = format!("Job {name} exists and is not our own; {NO_NUMBER_LEFT}");
+        let state = RunState::Waiting { reason: Reason::RunNumbersUsedUp, message, failure: None };
+        return Decision::stay(facts, state, Next::AwaitChange);
+    };
     let next = Reservation {
-        number: newest.number.saturating_add(1),
+        number,
         trigger: newest.trigger,
         token: newest.token.clone(),
         templates: newest.templates.clone(),
