@@ -1,11 +1,46 @@
 //! Requests in files, and where each of their values was written.
 
+use std::cell::{OnceCell, RefCell};
+use std::collections::{BTreeMap, HashMap};
+
 use super::report::{Explanation, Place, Report};
 use crate::api::template_ref::TemplateRef;
 use crate::cli::error::CliError;
 use crate::cli::input::Options;
 use crate::compile::{Origin, Provenance, provenance};
-use crate::manifest::{Document, Inspection, Part, Request};
+use crate::manifest::{Inspection, Request};
+
+/// All documents, and the lines of those that were asked about.
+struct Lines<'a> {
+    documents: &'a [Inspection],
+    known: Vec<OnceCell<HashMap<String, usize>>>,
+}
+
+impl<'a> Lines<'a> {
+    fn new(documents: &'a [Inspection]) -> Self {
+        Self { documents, known: documents.iter().map(|_| OnceCell::new()).collect() }
+    }
+
+    /// The line of the first of `paths` that the document at `index` has.
+    fn written(&self, index: usize, paths: &[String]) -> Option<Place> {
+        let document = &self.documents.get(index)?.document;
+        let lines = self.known.get(index)?.get_or_init(|| document.node.lines());
+        let line = paths.iter().find_map(|path| lines.get(path))?;
+        Some(Place { file: document.source.name.clone(), line: *line })
+    }
+
+    /// The template that `request` means.
+    fn template(&self, template: &TemplateRef, request: &Request, namespace: Option<&str>) -> Option<usize> {
+        self.documents.iter().map(|other| &other.document).position(|other| {
+            let metadata = other.node.entry("metadata").map(|entry| &entry.value);
+            let text = |key: &str| metadata.and_then(|metadata| metadata.text(key));
+            let is_in_scope = other.kind == "ClusterJobTemplate"
+                || text("namespace").or(namespace).unwrap_or_default()
+                    == request.namespace.as_deref().unwrap_or_default();
+            other.kind == template.kind.to_string() && text("name") == Some(&template.name) && is_in_scope
+        })
+    }
+}
 
 /// Explains every JobRequest in `files` and in those that `options` name.
 ///
@@ -14,10 +49,10 @@ use crate::manifest::{Document, Inspection, Part, Request};
 pub(super) fn explain(files: &[String], options: &Options) -> Result<Report, CliError> {
     let inspected = options.inspect(files, 1)?;
     let namespace = options.namespace.as_deref();
-    let requests: Vec<_> = (inspected.documents.iter())
-        .filter_map(|inspection| {
-            let request = inspection.request.as_ref()?;
-            Some(one(inspection, request, &inspected.documents, namespace))
+    let lines = Lines::new(&inspected.documents);
+    let requests: Vec<_> = (inspected.documents.iter().enumerate())
+        .filter_map(|(index, inspection)| {
+            Some(one(index, inspection, inspection.request.as_ref()?, &lines, namespace))
         })
         .collect();
     if requests.is_empty() && inspected.diagnostics.is_empty() {
@@ -27,9 +62,10 @@ pub(super) fn explain(files: &[String], options: &Options) -> Result<Report, Cli
 }
 
 fn one(
+    index: usize,
     inspection: &Inspection,
     request: &Request,
-    all: &[Inspection],
+    lines: &Lines<'_>,
     namespace: Option<&str>,
 ) -> Explanation {
     let rows = match &request.compiled {
@@ -37,29 +73,24 @@ fn one(
         None => provenance(&request.spec, &request.layers),
     };
     let document = &inspection.document;
-    let of_template = |template: &TemplateRef| {
-        all.iter().map(|other| &other.document).find(|other| {
-            let metadata = other.node.entry("metadata").map(|entry| &entry.value);
-            let text = |key: &str| metadata.and_then(|metadata| metadata.text(key));
-            let is_in_scope = other.kind == "ClusterJobTemplate"
-                || text("namespace").or(namespace).unwrap_or_default()
-                    == request.namespace.as_deref().unwrap_or_default();
-            other.kind == template.kind.to_string() && text("name") == Some(&template.name) && is_in_scope
-        })
+    let templates = RefCell::new(BTreeMap::new());
+    let of_template = |template: &TemplateRef| -> Option<usize> {
+        let find = || lines.template(template, request, namespace);
+        *templates.borrow_mut().entry(template.clone()).or_insert_with(find)
     };
     let locate = |row: &Provenance| match &row.decided.origin {
-        Origin::Request => written(document, &[format!("spec.{}", row.path)]),
-        Origin::Template(template) => written(of_template(template)?, &in_template(&row.path)),
+        Origin::Request => lines.written(index, &[format!("spec.{}", row.path)]),
+        Origin::Template(template) => lines.written(of_template(template)?, &in_template(&row.path)),
         Origin::Quota(name, template) => {
             let amount = row.path.split_once(".resources.").map(|(_, amount)| amount)?;
-            written(
+            lines.written(
                 of_template(template)?,
                 &[format!("spec.quotas.{name}.{amount}"), format!("spec.quotas[{name}].{amount}")],
             )
         }
-        Origin::Overrides(None) => written(document, &["spec.overrides".to_owned()]),
+        Origin::Overrides(None) => lines.written(index, &["spec.overrides".to_owned()]),
         Origin::Overrides(Some(template)) => {
-            written(of_template(template)?, &["spec.base.overrides".to_owned()])
+            lines.written(of_template(template)?, &["spec.base.overrides".to_owned()])
         }
         Origin::Builtin | Origin::Policy(_) => None,
     };
@@ -78,13 +109,4 @@ fn in_template(path: &str) -> Vec<String> {
         paths.push(format!("spec.containerDefaults.{field}"));
     }
     paths
-}
-
-/// The line of the first of `paths` that the document has.
-fn written(document: &Document, paths: &[String]) -> Option<Place> {
-    paths.iter().find_map(|path| {
-        let (steps, is_whole) = document.node.steps(path);
-        let line = document.node.locate(&steps, Part::Key).line;
-        is_whole.then(|| Place { file: document.source.name.clone(), line })
-    })
 }

@@ -1,5 +1,6 @@
 //! A document as a tree of nodes, each with the position where it was written.
 
+use std::collections::HashMap;
 use std::fmt;
 
 use serde_json::{Map, Value};
@@ -149,6 +150,49 @@ impl Node {
         (steps, rest.is_empty())
     }
 
+    /// The line of each path, written as in [`Node::steps`]: names of fields that need no brackets have none. The first
+    /// counts of those which are alike.
+    #[must_use]
+    pub fn lines(&self) -> HashMap<String, usize> {
+        let mut lines = HashMap::new();
+        self.note_lines(&mut String::new(), &mut lines);
+        lines
+    }
+
+    fn note_lines(&self, path: &mut String, lines: &mut HashMap<String, usize>) {
+        let end = path.len();
+        let mut note = |path: &mut String, line: usize, child: &Self| {
+            if !lines.contains_key(path) {
+                lines.insert(path.clone(), line);
+                child.note_lines(path, lines);
+            }
+            path.truncate(end);
+        };
+        match &self.content {
+            Content::Map(entries) => {
+                for entry in entries {
+                    let is_plain =
+                        entry.key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
+                    match (is_plain, path.is_empty()) {
+                        (true, true) => path.push_str(&entry.key),
+                        (true, false) => path.extend([".", &entry.key]),
+                        (false, _) => path.extend(["[", &entry.key, "]"]),
+                    }
+                    note(path, entry.key_at.line, &entry.value);
+                }
+            }
+            Content::List(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    for name in item.names(index) {
+                        path.extend(["[", &name, "]"]);
+                        note(path, item.at.line, item);
+                    }
+                }
+            }
+            Content::Scalar(_) => {}
+        }
+    }
+
     /// The names of a list member that a path may use between brackets.
     fn names(&self, index: usize) -> Vec<String> {
         let mut names = vec![index.to_string()];
@@ -208,5 +252,37 @@ impl fmt::Display for Path<'_> {
             is_first = false;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn document(text: &str) -> Node {
+        crate::manifest::yaml::read(text).next().unwrap().unwrap()
+    }
+
+    #[test]
+    fn each_path_has_its_line() {
+        let text = "spec:\n  labels:\n    a.b/c: x\n    tier: y\n  containers:\n  - name: main\n    image: a\n  - image: b\n";
+        let lines = document(text).lines();
+        for (path, line) in [
+            ("spec", 1),
+            ("spec.labels[a.b/c]", 3),
+            ("spec.labels.tier", 4),
+            ("spec.containers[main].image", 7),
+            ("spec.containers[1].image", 8),
+        ] {
+            assert_eq!(lines.get(path), Some(&line), "{path}: {lines:?}");
+        }
+        assert!(!lines.contains_key("spec.containers[main].command"));
+    }
+
+    #[test]
+    fn a_node_is_noted_once() {
+        let labels: Vec<String> = (0..50_000).map(|index| format!("  l{index}: x\n")).collect();
+        let lines = document(&format!("labels:\n{}", labels.concat())).lines();
+        assert_eq!((lines.len(), lines.get("labels.l49999")), (50_001, Some(&50_001)));
     }
 }

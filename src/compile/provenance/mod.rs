@@ -4,6 +4,8 @@
 //! the field of the spec where people look for it. An override or a clamp of such a field is listed there, above what
 //! it replaced; only an override of something that no spec has is listed under its own path.
 
+mod rows;
+
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -12,6 +14,7 @@ use super::layers::{self, Decided, Layers, Origin, Overrides, ValueTree, join};
 use super::policy::Clamp;
 use super::policy::locked_fields::SETTINGS;
 use crate::api::JobRequestSpec;
+use rows::Rows;
 
 /// A value of the merged spec and where it comes from.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,9 +34,8 @@ pub fn provenance(spec: &JobRequestSpec, layers: &Layers) -> Vec<Provenance> {
 
 /// Every value, in order of path; then what overrides set that no spec has.
 pub(super) fn rows(tree: &ValueTree, overrides: &[Overrides], clamped: &[Clamp]) -> Vec<Provenance> {
-    let mut rows: Vec<Provenance> = (tree.decided().into_iter())
-        .map(|(path, decided)| Provenance { path, decided: decided.clone() })
-        .collect();
+    let decided = tree.decided().into_iter();
+    let mut rows = Rows::new(decided.map(|(path, decided)| Provenance { path, decided: decided.clone() }));
     for layer in overrides {
         let origin = Origin::Overrides(match &layer.origin {
             Origin::Template(template) => Some(Arc::clone(template)),
@@ -43,7 +45,7 @@ pub(super) fn rows(tree: &ValueTree, overrides: &[Overrides], clamped: &[Clamp])
         leaves(OVERRIDES.to_owned(), &Value::Object(layer.partial.clone()), &mut found);
         for (path, value) in found {
             let path = place(&path, &value, &rows).unwrap_or(path);
-            put(&mut rows, path, value, origin.clone());
+            rows.put(path, value, origin.clone());
         }
     }
     for clamp in clamped {
@@ -52,48 +54,9 @@ pub(super) fn rows(tree: &ValueTree, overrides: &[Overrides], clamped: &[Clamp])
             Ok(number) if path.starts_with("settings.") => number.into(),
             _ => clamp.to.clone().into(),
         };
-        put(&mut rows, path.to_owned(), value, Origin::Policy(clamp.by.as_str().into()));
+        rows.put(path.to_owned(), value, Origin::Policy(clamp.by.as_str().into()));
     }
-    rows
-}
-
-/// Puts a value above the one at `path`.
-fn put(rows: &mut Vec<Provenance>, path: String, value: Value, origin: Origin) {
-    if let Some(row) = rows.iter_mut().find(|row| row.path == path) {
-        let Decided { value: lower, origin: decided_by, .. } = row.decided.clone();
-        row.decided.overrode.push((decided_by, lower));
-        (row.decided.value, row.decided.origin) = (value, origin);
-    } else {
-        let at = position(rows, &path);
-        rows.insert(at, Provenance { path, decided: Decided { value, origin, overrode: Vec::new() } });
-    }
-}
-
-/// The place of a new path: among those of its closest parent, by name.
-fn position(rows: &[Provenance], path: &str) -> usize {
-    if path.starts_with(OVERRIDES) {
-        return rows.len();
-    }
-    let mut parent = path;
-    while !parent.is_empty() {
-        parent = parent.rfind(['.', '[']).and_then(|end| parent.get(..end)).unwrap_or_default();
-        let is_below = |row: &Provenance| match row.path.strip_prefix(parent) {
-            Some(rest) if parent.is_empty() => !rest.starts_with(OVERRIDES),
-            Some(rest) => rest.starts_with(['.', '[']),
-            None => false,
-        };
-        let mut last = None;
-        for (index, row) in rows.iter().enumerate().filter(|(_, row)| is_below(row)) {
-            if row.path.as_str() > path {
-                return index;
-            }
-            last = Some(index);
-        }
-        if let Some(last) = last {
-            return last + 1;
-        }
-    }
-    rows.len()
+    rows.finish()
 }
 
 /// The field of a spec that holds overrides.
@@ -128,7 +91,7 @@ fn leaves(path: String, value: &Value, found: &mut Vec<(String, Value)>) {
 }
 
 /// The field of a spec that an override at `path` replaces, if a spec has exactly that field.
-fn place(path: &str, value: &Value, rows: &[Provenance]) -> Option<String> {
+fn place(path: &str, value: &Value, rows: &Rows) -> Option<String> {
     for list in CONTAINER_LISTS {
         if let Some((name, field)) =
             path.strip_prefix(list).and_then(|rest| rest.strip_prefix('[')?.split_once("]."))
@@ -136,9 +99,9 @@ fn place(path: &str, value: &Value, rows: &[Provenance]) -> Option<String> {
             let is_alike = OF_CONTAINERS.contains(&field)
                 || ["resources.limits", "resources.requests"].iter().any(|map| field.starts_with(map));
             // A sidecar is in another list of the Job than of the spec.
-            let own = ["containers", "initContainers"].into_iter().map(|list| format!("{list}[{name}]."));
-            let own = own.into_iter().find(|own| rows.iter().any(|row| row.path.starts_with(own.as_str())));
-            return own.filter(|_| is_alike).map(|own| own + field);
+            let own = ["containers", "initContainers"].into_iter().map(|list| format!("{list}[{name}]"));
+            let own = own.into_iter().find(|own| rows.has_parent(own));
+            return own.filter(|_| is_alike).map(|own| format!("{own}.{field}"));
         }
     }
     let field = path.strip_prefix(OVERRIDES)?.strip_prefix('.')?;
