@@ -324,6 +324,8 @@ spelled! {
         JobForbidden,
         /// The API server refuses a patch or delete of a Job for now.
         ChangeRefused,
+        /// The object is so large that no status can be stored with it.
+        StatusTooLarge,
         /// On a template: its scope has several defaults.
         MultipleDefaults,
     }

@@ -20,6 +20,7 @@ pub mod policy;
 mod problem;
 mod provenance;
 pub mod quantity;
+mod size;
 mod validate;
 
 use std::sync::Arc;
@@ -135,6 +136,7 @@ pub fn compile(
     denied.extend(verdict.denied);
     let cut = locked_fields::judge_cuts(&verdict.clamped, layers);
     denied.extend(cut.denied);
+    denied.extend(size::judge(spec, &job));
     Problems::none(denied)?;
     warned.extend(verdict.warned);
     warned.extend(cut.warned);

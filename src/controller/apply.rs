@@ -94,7 +94,12 @@ pub(super) async fn perform(
                 requests.replace_subresource("status", name, &post_params(), &body),
             )
             .await?;
-            compared("write the status", written, |request| Answer::Written(Box::new(request)))
+            match written {
+                Err(kube::Error::Api(status)) if is_too_large(&status) => Ok(Answer::TooLarge),
+                written => {
+                    compared("write the status", written, |request| Answer::Written(Box::new(request)))
+                }
+            }
         }
         Call::Publish(event) => {
             publish(context, &request.object_ref(&()), event).await;
@@ -169,6 +174,11 @@ async fn create(context: &Context, namespace: &str, job: &Job, before: Duration)
         Err(kube::Error::Api(status)) if is_name_taken(&status, name) => Ok(Answer::NameTaken),
         Err(error) => refused(what, name, error),
     }
+}
+
+/// The object would be larger than what the API server, or its etcd, takes. The latter says so in its message alone.
+fn is_too_large(status: &Status) -> bool {
+    status.code == 413 || (status.code == 500 && status.message.contains("request is too large"))
 }
 
 /// A Job of this name exists. Other conflicts are refusals: several creates may contend for one ResourceQuota, which is
@@ -267,6 +277,19 @@ mod tests {
             let status = json!({"status": "Failure", "code": code, "reason": reason, "details": details});
             let status: Status = serde_json::from_value(status).unwrap();
             assert_eq!(is_name_taken(&status, "a-1"), is_taken, "{status:?}");
+        }
+    }
+
+    #[test]
+    fn what_the_api_server_or_etcd_does_not_take_is_too_large() {
+        for (code, message, is) in [
+            (500, "etcdserver: request is too large", true),
+            (413, "limit is 3145728", true),
+            (500, "etcdserver: leader changed", false),
+            (422, "request is too large", false),
+        ] {
+            let status: Status = serde_json::from_value(json!({"code": code, "message": message})).unwrap();
+            assert_eq!(is_too_large(&status), is, "{code} {message}");
         }
     }
 }

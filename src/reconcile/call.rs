@@ -59,6 +59,8 @@ pub enum Answer {
     Written(Box<StoredRequest>),
     /// Of [`Change::Delete`] and [`Call::Publish`].
     Done,
+    /// Of [`Call::WriteStatus`]: the object would be larger than what the API server stores.
+    TooLarge,
     /// 409: somebody wrote in between, or the uid is another.
     Conflict,
     /// 404: it is gone.

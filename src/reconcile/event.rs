@@ -49,6 +49,7 @@ impl Event {
             | EventReason::NameTaken
             | EventReason::JobForbidden
             | EventReason::ChangeRefused
+            | EventReason::StatusTooLarge
             | EventReason::MultipleDefaults => true,
         }
     }
@@ -62,7 +63,10 @@ impl Event {
             | EventReason::RerunRequested
             | EventReason::JobForbidden => "Run",
             EventReason::ChangeRefused => "Change",
-            EventReason::Completed | EventReason::Failed | EventReason::Lost => "Record",
+            EventReason::Completed
+            | EventReason::Failed
+            | EventReason::Lost
+            | EventReason::StatusTooLarge => "Record",
             EventReason::Rejected | EventReason::Clamped | EventReason::MultipleDefaults => "Compile",
         }
     }

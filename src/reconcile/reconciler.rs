@@ -10,15 +10,22 @@ use k8s_openapi::api::batch::v1::Job;
 
 use super::call::{Answer, Call, Step};
 use super::diagnosis;
+use super::event::Event;
 use super::observed::{Answers, ChangeKey, Clock, Creation, JobView, Memory, Observed, StoredRequest};
 use super::plan::{Change, Next, Propagation, Read};
 use super::planner::plan;
+use crate::api::condition::EventReason;
 use crate::compile::Layers;
 
 /// Maximum number of rounds, more than any case needs: a pass that has not ended by then continues later.
 const MAX_ROUNDS: usize = 24;
 /// When to look again after something else wrote in between and the cache has not shown it yet.
 const SETTLE: Duration = Duration::from_secs(1);
+
+/// When to try again to write a status for which there is no room.
+const TOO_LARGE_PAUSE: Duration = Duration::from_secs(300);
+/// Why there is no status.
+const TOO_LARGE: &str = "the JobRequest is so large that no status can be stored with it: until it is smaller, no run starts and no result is shown; move long values into a ConfigMap or Secret, and refer to it by configRef";
 
 /// One reconcile of one JobRequest.
 #[derive(Clone, Debug)]
@@ -169,6 +176,16 @@ impl Reconciler {
                 self.observed.memory.written_at = Some(clock.uptime);
                 self.observed.memory.written = Some(Box::new(request.clone().to_keep()));
                 self.saw_request(Some(*request), clock);
+            }
+            Answer::TooLarge => {
+                // Only an event can say so, and only somebody else can change it.
+                let version = self.observed.request.as_ref().map(StoredRequest::generation);
+                self.queue.clear();
+                if self.observed.memory.told_too_large != version {
+                    self.observed.memory.told_too_large = version;
+                    self.queue.push_back(Call::Publish(Event::new(EventReason::StatusTooLarge, TOO_LARGE)));
+                }
+                self.next = Next::After(TOO_LARGE_PAUSE);
             }
             Answer::Conflict | Answer::Missing => {
                 // Somebody wrote in between: what was planned on the older view is dropped, what was asked stays.

@@ -39,6 +39,7 @@ mod rights;
 mod runs;
 mod scale;
 mod schema;
+mod sizes;
 mod stolen_token;
 mod stuck;
 mod templates;
@@ -92,6 +93,7 @@ fn modules() -> Vec<(&'static str, Vec<Test>)> {
         ("diagnosis", diagnosis::tests()),
         ("leadership", leadership::tests()),
         ("limits", limits::tests()),
+        ("sizes", sizes::tests()),
         ("stuck", stuck::tests()),
         ("metrics", metrics::tests()),
         ("scale", scale::tests()),

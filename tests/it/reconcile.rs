@@ -33,6 +33,7 @@ pub(crate) fn tests() -> Vec<Trial> {
         a_long_spec_is_asked_for_only_when_it_is_compiled,
         a_refused_change_is_shown_once_and_tried_again,
         a_stored_job_that_exceeds_limits_is_stopped_and_not_tried_again,
+        a_status_without_room_is_told_once_and_tried_again_later,
     ];
     all.extend(golden::trials(module_path!(), "reconcile", "in.yaml", comes_out_as_committed));
     all
@@ -409,5 +410,32 @@ fn a_stored_job_that_exceeds_limits_is_stopped_and_not_tried_again() {
             status.runs.iter().map(|run| (run.number, run.trigger.as_str(), run.stop)).collect();
         assert_eq!(runs[0], (2, "TemplateChange", None), "{runs:?}");
         assert_eq!((server.creates, server.observed.jobs.len()), (2, 1));
+    }
+}
+
+/// No status can be stored: one event says so for each generation, nothing else is done, and it is tried again after the
+/// longest pause.
+fn a_status_without_room_is_told_once_and_tried_again_later() {
+    let (mut observed, clock) = observed(&root().join("tests/reconcile/new-request-gets-run-1-reserved"));
+    for (generation, told) in [(1, 1), (1, 0), (2, 1), (2, 0)] {
+        observed.request.as_mut().unwrap().metadata.generation = Some(generation);
+        let mut pass = Reconciler::new(observed.clone(), Layers::default(), clock);
+        let mut events = Vec::new();
+        let next = loop {
+            match pass.step(clock) {
+                Step::Rest(next) => break next,
+                Step::Call(Call::Publish(event)) => events.push((event.reason.as_str(), event.is_warning())),
+                Step::Call(call @ Call::WriteStatus { .. }) => pass.answer(&call, Answer::TooLarge, clock),
+                Step::Call(call @ Call::Read(Read::Jobs)) => {
+                    pass.answer(&call, Answer::Jobs(Vec::new()), clock);
+                }
+                Step::Call(call) => panic!("{call:?}"),
+            }
+        };
+        assert_eq!(
+            (events, next),
+            (vec![("StatusTooLarge", true); told], Next::After(Duration::from_secs(300)))
+        );
+        observed.memory = pass.into_memory();
     }
 }

@@ -229,6 +229,7 @@ fn key(name: &str, kind: u8) -> ChangeKey {
 impl MemoryChoice {
     fn seen(self, see: &impl Fn(&JobChoice) -> JobView) -> Memory {
         Memory {
+            told_too_large: None,
             created: self.created.map(|(at, job)| (at, Box::new(see(&job)))),
             recorded_since: self
                 .recorded_since
