@@ -63,6 +63,12 @@ pub const OWN_FIELDS: [&str; 5] = ["alias", "description", "templateRef", "suspe
         json_path = ".status.requests",
         description = "How many JobRequests use it"
     ),
+    printcolumn(
+        name = "Waiting",
+        type_ = "integer",
+        json_path = ".status.reruns.waiting",
+        description = "JobRequests that wait for their turn to follow an edit of the template"
+    ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]
@@ -137,6 +143,20 @@ pub struct TemplateStatus {
     /// How many JobRequests use it, by name or as a default; updated at most once a minute.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub requests: Option<i64>,
+    /// Runs that follow an edit of the template (onTemplateChange: Rerun); absent when none is under way or waits. Updated
+    /// at most every ten seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reruns: Option<Reruns>,
+}
+
+/// Runs that follow an edit of a template.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Reruns {
+    /// Runs that are under way.
+    pub active: i64,
+    /// JobRequests that wait for one of them to end.
+    pub waiting: i64,
 }
 
 fn base_schema(generator: &mut SchemaGenerator) -> Schema {
@@ -206,6 +226,12 @@ fn without(mut schema: Schema, fields: &[&str]) -> Schema {
         type_ = "integer",
         json_path = ".status.requests",
         description = "How many JobRequests use it"
+    ),
+    printcolumn(
+        name = "Waiting",
+        type_ = "integer",
+        json_path = ".status.reruns.waiting",
+        description = "JobRequests that wait for their turn to follow an edit of the template"
     ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]

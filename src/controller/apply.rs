@@ -63,6 +63,7 @@ pub(super) async fn perform(
             let found = within(what, get_template(context, namespace, template)).await?;
             Ok(Answer::Template(answer(what, found)?))
         }
+        Call::Read(Read::Turn(template)) => Ok(Answer::Turn(context.turns.ask(request, template))),
         Call::Change(Change::Create { job, before }) => create(context, namespace, job, *before).await,
         Call::Change(Change::Patch { name, patch }) => {
             let patched =

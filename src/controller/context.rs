@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::Debug;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::channel::mpsc;
@@ -19,6 +19,7 @@ use super::compact::CompactRequest;
 use super::event_lists::EventLists;
 use super::lease::{Election, Leadership};
 use super::metrics::Metrics;
+use super::rollouts::RerunTurns;
 use super::templates::Templates;
 use super::trigger::Trigger;
 use crate::api::labels;
@@ -31,6 +32,8 @@ pub struct Settings {
     pub namespace: Option<String>,
     /// How many JobRequests are reconciled at once.
     pub concurrency: u16,
+    /// How many runs may follow the edits of one template at once.
+    pub template_reruns: u16,
     /// How replicas agree on who leads; `None`: this process is the only one, and leads.
     pub election: Option<Election>,
 }
@@ -73,6 +76,7 @@ pub(super) struct Context {
     pub(super) jobs: Cache<JobView>,
     pub(super) pods: Cache<PodView>,
     pub(super) templates: Templates,
+    pub(super) turns: RerunTurns,
     pub(super) leadership: Leadership,
     pub(super) metrics: Metrics,
     /// For lists of Jobs that anybody may have labelled: one page at a time.
@@ -90,6 +94,8 @@ impl Context {
         create_client: Client,
         leadership: Leadership,
         metrics: Metrics,
+        template_reruns: u16,
+        requests: Arc<OnceLock<Store<CompactRequest>>>,
     ) -> (Arc<Self>, impl Stream<Item = Trigger> + Send + use<>) {
         let (changed, touched) = mpsc::unbounded::<ObjectRef<CompactRequest>>();
         let (edits, edited) = mpsc::unbounded();
@@ -99,7 +105,8 @@ impl Context {
             client,
             create_client,
             jobs: Cache::new(changed.clone()),
-            pods: Cache::new(changed),
+            pods: Cache::new(changed.clone()),
+            turns: RerunTurns::new(template_reruns, requests, leadership.clone(), changed),
             templates: Templates::new(edits),
             leadership,
             metrics,

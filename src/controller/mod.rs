@@ -20,6 +20,7 @@ mod metrics;
 mod pass;
 mod queue;
 mod request_metrics;
+mod rollouts;
 mod template_status;
 mod templates;
 mod trigger;
@@ -133,7 +134,14 @@ impl Operator {
             requests,
         } = self;
         wait_for_crds::wait_for_crds(&client, &settings).await;
-        let (context, touched) = Context::new(client.clone(), create_client, leadership, metrics);
+        let (context, touched) = Context::new(
+            client.clone(),
+            create_client,
+            leadership,
+            metrics,
+            settings.template_reruns,
+            Arc::clone(&requests),
+        );
         let caches = watch::spawn(&client, &settings, &context);
         context.caches_are_filled().await;
         let (store, writer) = reflector::store();
@@ -258,7 +266,7 @@ mod tests {
     #[tokio::test]
     async fn a_create_is_sent_once() {
         let (url, answered) = unavailable().await;
-        let settings = Settings { namespace: None, concurrency: 1, election: None };
+        let settings = Settings { namespace: None, concurrency: 1, template_reruns: 10, election: None };
         let config = ClientConfig::new(url.parse().unwrap());
         assert!(config.default_retry, "or there is nothing to switch off");
         let operator = Operator::new(config, settings, &mut Registry::default()).unwrap();

@@ -72,6 +72,9 @@ async fn run(request: &StoredRequest, context: &Context) -> Result<Next, Error> 
             Err(error) => break Err(error),
         }
     };
+    if let (Ok(_), Some(request)) = (&outcome, pass.request()) {
+        context.turns.settle(request, pass.turn());
+    }
     context.remember(request.uid(), pass.into_memory(), outcome.is_ok());
     debug!("reconciled");
     outcome

@@ -22,11 +22,13 @@ use crate::api::labels;
 use crate::api::template::TemplateStatus;
 use crate::compile::{Template, check_template};
 use crate::reconcile::template_status::{
-    ClusterJobTemplateView, JobTemplateView, StoredTemplate, describe, event, is_due, usage,
+    ClusterJobTemplateView, JobTemplateView, StoredTemplate, Usage, describe, event, is_due, usage,
 };
 
 /// How often the numbers of requests are counted, when no template changes.
 const COUNT: Duration = Duration::from_secs(60);
+/// The same while runs follow an edit.
+const COUNT_RERUNS: Duration = Duration::from_secs(5);
 /// How long to wait for more changes before the status of templates is looked at.
 const SETTLE: Duration = Duration::from_secs(1);
 
@@ -34,6 +36,7 @@ const SETTLE: Duration = Duration::from_secs(1);
 /// which knows a part of them leaves ClusterJobTemplates alone.
 pub(super) async fn keep(context: &Context, requests: &Store<CompactRequest>, counts_all: bool) {
     let mut changes = context.templates.changes();
+    let mut turns = context.turns.changes();
     let mut beginnings = std::pin::pin!(context.leadership.beginnings());
     let mut written: HashMap<String, Instant> = HashMap::new();
     loop {
@@ -43,11 +46,13 @@ pub(super) async fn keep(context: &Context, requests: &Store<CompactRequest>, co
         // The sender lives as long as the context.
         tokio::select! {
             _ = changes.changed() => {}
+            _ = turns.changed() => {}
             Some(()) = beginnings.next() => {}
-            () = tokio::time::sleep(COUNT) => {}
+            () = tokio::time::sleep(if context.turns.is_idle() { COUNT } else { COUNT_RERUNS }) => {}
         }
         tokio::time::sleep(SETTLE).await;
         changes.mark_unchanged();
+        turns.mark_unchanged();
     }
 }
 
@@ -65,7 +70,8 @@ async fn write_due(
     for stored in templates.iter().filter(|stored| counts_all || stored.namespace.is_some()) {
         let problems = check_template(&stored.template);
         let count = usage.get(&stored.key()).copied().unwrap_or_default();
-        let described = describe(stored, &templates, &problems, count, context.clock().now);
+        let usage = Usage { requests: count, reruns: context.turns.reruns(&stored.key()) };
+        let described = describe(stored, &templates, &problems, usage, context.clock().now);
         let since = written.get(&stored.template.uid).map(Instant::elapsed);
         if is_due(&stored.status, &described, since) && context.leadership.leads() {
             written.insert(stored.template.uid.clone(), Instant::now());

@@ -65,7 +65,7 @@ pub(super) fn accept<'a>(
     let newest = history.runs.first();
     let wanted = wanted_now(request, spec, stored, history, layers, &observed.answers);
     let was_accepted = newest.is_some_and(|run| run.job_uid.is_some())
-        && matches!(wanted, Pending::Nothing | Pending::HeldBack)
+        && matches!(wanted, Pending::Nothing | Pending::HeldBack | Pending::AwaitTurn)
         && was_accepted(request, stored);
     if was_accepted && newest.is_some_and(|run| !run.is_open()) {
         return Ok(Ok(AcceptedSpec { spec, compiled: None }));

@@ -45,6 +45,8 @@ pub enum Answer {
     Events(Option<Vec<EventView>>),
     /// Of [`Read::Template`]: what a run would record of it.
     Template(Option<TemplatePin>),
+    /// Of [`Read::Turn`]: it may; if not, the request is reconciled again when it may.
+    Turn(bool),
     /// Of [`Change::Create`]: the Job as it was stored.
     Created(Box<JobView>),
     /// Of [`Change::Create`]: a Job of this name exists.

@@ -29,6 +29,7 @@ mod plan;
 mod planner;
 mod reconciler;
 mod rerun;
+mod rollouts;
 mod run;
 mod state;
 mod status;
@@ -45,6 +46,7 @@ pub use observed::{
 pub use plan::{Change, Next, Plan, Propagation, Read};
 pub use planner::plan;
 pub use reconciler::Reconciler;
+pub use rollouts::{Rollouts, followed};
 pub use status::{found_invalid, outdated};
 pub use template_status::StoredTemplate;
 pub use turns::Turns;

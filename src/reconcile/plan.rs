@@ -23,6 +23,8 @@ pub enum Read {
     Events(EventsOf),
     /// GET a template; a JobTemplate is looked up where the JobRequest is.
     Template(TemplateRef),
+    /// Whether this template's change may start a run now: [`super::Rollouts`] decides, no call is made.
+    Turn(TemplateRef),
 }
 
 /// How a Job is deleted.

@@ -123,6 +123,9 @@ impl Reconciler {
                 answers.events = events.map(|events| (of.clone(), events));
                 diagnosis::asked(&mut self.observed.memory, of, clock);
             }
+            (Read::Turn(template), Answer::Turn(is_granted)) => {
+                answers.turn = Some((template.clone(), is_granted));
+            }
             (Read::Template(template), Answer::Template(found)) => {
                 answers.templates.insert(template.clone(), found);
             }
@@ -201,6 +204,12 @@ impl Reconciler {
     #[must_use]
     pub const fn request(&self) -> Option<&StoredRequest> {
         self.observed.request.as_ref()
+    }
+
+    /// How the turn that this pass asked for was answered; `None`: it asked for none.
+    #[must_use]
+    pub fn turn(&self) -> Option<bool> {
+        self.observed.answers.turn.as_ref().map(|(_, is_granted)| *is_granted)
     }
 
     /// What the process is to remember, also when the pass was interrupted.

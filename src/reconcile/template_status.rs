@@ -17,13 +17,15 @@ use super::format::{bounded, whole_seconds};
 use super::observed::{Lenient, of_template};
 use crate::api::condition::{ConditionType, EventReason, Reason};
 use crate::api::json_text::JsonText;
-use crate::api::template::TemplateStatus;
+use crate::api::template::{Reruns, TemplateStatus};
 use crate::api::template_ref::{TemplateKind, TemplateRef};
 use crate::api::{ClusterJobTemplate, JobTemplate};
 use crate::compile::{Problem, Template, defaults_of, read_spec};
 
 /// How far apart writes are that only bring the number of requests up to date.
 const COUNT_PAUSE: Duration = Duration::from_secs(60);
+/// How far apart writes are that only say how many runs follow an edit by now.
+const RERUNS_PAUSE: Duration = Duration::from_secs(10);
 
 /// A JobTemplate as it is stored.
 #[derive(Clone, Debug, Deserialize, Resource)]
@@ -146,7 +148,9 @@ pub fn usage<'a>(
     usage
 }
 
-fn scoped(namespace: &str, template: &TemplateRef) -> TemplateKey {
+/// The key of a template that a request in `namespace` refers to.
+#[must_use]
+pub fn scoped(namespace: &str, template: &TemplateRef) -> TemplateKey {
     let is_namespaced = template.kind == TemplateKind::JobTemplate;
     (is_namespaced.then(|| namespace.to_owned()), template.clone())
 }
@@ -161,13 +165,22 @@ fn defaults_in(templates: &[StoredTemplate], namespace: Option<&str>) -> Vec<Tem
         .collect()
 }
 
+/// Who uses a template.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// How many requests do, by name or as a default.
+    pub requests: i64,
+    /// How many of their runs follow its last edits.
+    pub reruns: Option<Reruns>,
+}
+
 /// Describes `stored` among `templates`, which hold it.
 #[must_use]
 pub fn describe(
     stored: &StoredTemplate,
     templates: &[StoredTemplate],
     problems: &[Problem],
-    requests: i64,
+    usage: Usage,
     now: Timestamp,
 ) -> TemplateStatus {
     let mut conditions = Vec::new();
@@ -229,7 +242,12 @@ pub fn describe(
             _ => set(ConditionType::Effective, true, Reason::Default, "it is the default of its scope"),
         }
     }
-    TemplateStatus { observed_generation: stored.template.generation, conditions, requests: Some(requests) }
+    TemplateStatus {
+        observed_generation: stored.template.generation,
+        conditions,
+        requests: Some(usage.requests),
+        reruns: usage.reruns,
+    }
 }
 
 /// The event of a template that has become one of several defaults.
@@ -249,9 +267,17 @@ pub fn event(stored: &TemplateStatus, described: &TemplateStatus) -> Option<Even
 /// The described status is to be written now; `since` the last write of this process.
 #[must_use]
 pub fn is_due(stored: &TemplateStatus, described: &TemplateStatus, since: Option<Duration>) -> bool {
-    let without_count = |status: &TemplateStatus| TemplateStatus { requests: None, ..status.clone() };
-    if without_count(stored) == without_count(described) {
-        return stored.requests != described.requests && since.is_none_or(|since| since >= COUNT_PAUSE);
+    let without_counts =
+        |status: &TemplateStatus| TemplateStatus { requests: None, reruns: None, ..status.clone() };
+    if without_counts(stored) != without_counts(described) {
+        return true;
     }
-    true
+    // That runs begin to follow an edit, and that all of them have, is shown soon.
+    let pause = match (stored.reruns, described.reruns) {
+        (Some(_), None) | (None, Some(_)) => Duration::ZERO,
+        (Some(shown), Some(now)) if shown != now => RERUNS_PAUSE,
+        _ => COUNT_PAUSE,
+    };
+    let counts = |status: &TemplateStatus| (status.requests, status.reruns);
+    counts(stored) != counts(described) && since.is_none_or(|since| since >= pause)
 }

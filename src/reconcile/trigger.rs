@@ -24,6 +24,8 @@ pub(super) enum Pending {
     Run(Trigger, Option<String>),
     /// The spec has changed, and the run policy holds it back.
     HeldBack,
+    /// A run with newer templates, which waits for its turn.
+    AwaitTurn,
     /// It depends on an answer.
     Ask(Read),
 }
@@ -58,17 +60,27 @@ pub(super) fn wanted(
     if token.is_some() {
         return Pending::Run(Trigger::Rerun, token);
     }
+    let has_changed = spec_differs(newest, request, spec);
     // Rule 14: what was stopped for a newer run asks for it, even if the spec has returned since.
     if newest.result == Some(RunResult::Replaced) {
-        return Pending::Run(Trigger::SpecChange, None);
+        let templates = if has_changed || !policy.follows_templates() {
+            TemplateChange::None
+        } else {
+            templates_differ(&newest.templates, layers, answers)
+        };
+        return match in_turn(templates, request, newest, policy, answers) {
+            Pending::Nothing => Pending::Run(Trigger::SpecChange, None),
+            wanted => wanted,
+        };
     }
-    if spec_differs(newest, request, spec) {
+    if has_changed {
         return if policy.holds() { Pending::HeldBack } else { Pending::Run(Trigger::SpecChange, None) };
     }
     // What exceeded their limits is tried again when they change.
     let follows = policy.follows_templates() || newest.stop == Some(Stop::LimitsExceeded);
     if follows && newest.job_uid.is_some() {
-        return templates_differ(&newest.templates, layers, answers);
+        let wanted = templates_differ(&newest.templates, layers, answers);
+        return in_turn(wanted, request, newest, policy, answers);
     }
     Pending::Nothing
 }
@@ -85,23 +97,58 @@ fn spec_differs(newest: &Run, request: &StoredRequest, spec: &SpecView) -> bool 
     newest.digest != spec.digest() && (same_scheme(&newest.digest) || generation > newest.generation)
 }
 
+/// What templates ask for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum TemplateChange {
+    /// Nothing.
+    None,
+    /// A run, because of this one.
+    Of(TemplateRef),
+    /// It depends on an answer.
+    Ask(Read),
+}
+
+/// Rule 11: runs follow a template at a bounded pace. A turn is asked for when the run could start with it.
+fn in_turn(
+    change: TemplateChange,
+    request: &StoredRequest,
+    newest: &Run,
+    policy: &RunPolicy,
+    answers: &Answers,
+) -> Pending {
+    let template = match change {
+        TemplateChange::None => return Pending::Nothing,
+        TemplateChange::Ask(read) => return Pending::Ask(read),
+        TemplateChange::Of(template) => template,
+    };
+    let waits_anyway = request.is_suspended() || (newest.is_open() && !policy.replaces());
+    if waits_anyway {
+        return Pending::Run(Trigger::TemplateChange, None);
+    }
+    match &answers.turn {
+        Some((of, true)) if *of == template => Pending::Run(Trigger::TemplateChange, None),
+        Some((of, false)) if *of == template => Pending::AwaitTurn,
+        _ => Pending::Ask(Read::Turn(template)),
+    }
+}
+
 /// Whether the effective templates, of `layers`, are newer than those which the newest run was created with, `then`. Rule
 /// 11: a lower generation is a stale cache; what has another uid, came or went is read first. One that is terminating has
 /// not gone yet: until then nothing has come in its place either.
-fn templates_differ(then: &[TemplatePin], layers: &Layers, answers: &Answers) -> Pending {
-    let changed = Pending::Run(Trigger::TemplateChange, None);
+fn templates_differ(then: &[TemplatePin], layers: &Layers, answers: &Answers) -> TemplateChange {
     let same = |a: &TemplatePin, b: &TemplatePin| a.kind == b.kind && a.name == b.name;
     let is_terminating = |pin: &TemplatePin| layers.fate(pin) == Fate::Terminating;
     let is_one_terminating = then.iter().any(is_terminating);
+    let changed = |pin: &TemplatePin| TemplateChange::Of(reference(pin));
     let now = layers.pins();
     let mut ask = None;
     for pin in now.iter().filter(|pin| !is_terminating(pin)) {
         match then.iter().find(|old| same(old, pin)) {
             None if is_one_terminating => {}
-            Some(old) if old.uid == pin.uid && pin.generation > old.generation => return changed,
+            Some(old) if old.uid == pin.uid && pin.generation > old.generation => return changed(pin),
             Some(old) if old.uid == pin.uid => {}
             Some(_) | None => match answers.templates.get(&reference(pin)) {
-                Some(Some(found)) if found.uid == pin.uid => return changed,
+                Some(Some(found)) if found.uid == pin.uid => return changed(pin),
                 Some(_) => {}
                 None => ask = ask.or(Some(reference(pin))),
             },
@@ -111,11 +158,11 @@ fn templates_differ(then: &[TemplatePin], layers: &Layers, answers: &Answers) ->
     for old in then.iter().filter(gone) {
         match answers.templates.get(&reference(old)) {
             Some(Some(found)) if found.uid == old.uid && found.generation <= old.generation => {}
-            Some(_) => return changed,
+            Some(_) => return changed(old),
             None => ask = ask.or(Some(reference(old))),
         }
     }
-    ask.map_or(Pending::Nothing, |template| Pending::Ask(Read::Template(template)))
+    ask.map_or(TemplateChange::None, |template| TemplateChange::Ask(Read::Template(template)))
 }
 
 fn reference(pin: &TemplatePin) -> TemplateRef {
@@ -154,19 +201,19 @@ mod tests {
 
     #[test]
     fn a_template_that_is_going_starts_no_run_before_it_has_gone() {
-        let run = Pending::Run(Trigger::TemplateChange, None);
-        let ask = |name: &str| Pending::Ask(Read::Template(reference(&pin(name, 1))));
+        let run = TemplateChange::Of(reference(&pin("a", 1)));
+        let ask = |name: &str| TemplateChange::Ask(Read::Template(reference(&pin(name, 1))));
         for (what, then, now, wanted) in [
-            ("as it was", vec![pin("a", 1)], vec![default("a", 1, false)], Pending::Nothing),
+            ("as it was", vec![pin("a", 1)], vec![default("a", 1, false)], TemplateChange::None),
             ("edited", vec![pin("a", 1)], vec![default("a", 2, false)], run.clone()),
-            ("going", vec![pin("a", 1)], vec![default("a", 1, true)], Pending::Nothing),
-            ("edited, and going", vec![pin("a", 1)], vec![default("a", 5, true)], Pending::Nothing),
+            ("going", vec![pin("a", 1)], vec![default("a", 1, true)], TemplateChange::None),
+            ("edited, and going", vec![pin("a", 1)], vec![default("a", 5, true)], TemplateChange::None),
             ("gone", vec![pin("a", 1)], vec![], ask("a")),
             (
                 "going, and another one takes its place",
                 vec![pin("a", 1)],
                 vec![default("a", 1, true), default("b", 1, false)],
-                Pending::Nothing,
+                TemplateChange::None,
             ),
             (
                 "gone, and another one has its place",
@@ -174,11 +221,88 @@ mod tests {
                 vec![default("b", 1, false)],
                 ask("b"),
             ),
-            ("going, and the run was made without it", vec![], vec![default("a", 1, true)], Pending::Nothing),
-            ("gone, and the run was made without it", vec![], vec![], Pending::Nothing),
+            (
+                "going, and the run was made without it",
+                vec![],
+                vec![default("a", 1, true)],
+                TemplateChange::None,
+            ),
+            ("gone, and the run was made without it", vec![], vec![], TemplateChange::None),
         ] {
             let layers = select(Builtin::default(), &JobRequestSpec::default(), &now);
             assert_eq!(templates_differ(&then, &layers, &Answers::default()), wanted, "{what}");
         }
+    }
+
+    fn request(suspend: bool) -> StoredRequest {
+        let spec = serde_json::json!({"suspend": suspend, "containers": [{"image": "a:1"}]});
+        let metadata = serde_json::json!({"name": "a", "namespace": "n", "uid": "u", "generation": 1});
+        serde_json::from_value(serde_json::json!({"metadata": metadata, "spec": spec})).unwrap()
+    }
+
+    fn run(result: Option<&str>) -> Run {
+        serde_json::from_value(serde_json::json!({
+            "number": 1, "jobName": "a-1", "jobUid": "j", "trigger": "Created", "digest": "d", "generation": 1,
+            "result": result
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_run_follows_a_template_in_its_turn() {
+        let waits: RunPolicy = serde_json::from_value(serde_json::json!({"whileActive": "Wait"})).unwrap();
+        let replaces: RunPolicy =
+            serde_json::from_value(serde_json::json!({"whileActive": "Replace"})).unwrap();
+        let template = reference(&pin("a", 2));
+        let answered = |turn| Answers { turn, ..Answers::default() };
+        let granted = |is_granted| answered(Some((template.clone(), is_granted)));
+        let follows = Pending::Run(Trigger::TemplateChange, None);
+        let asks = Pending::Ask(Read::Turn(template.clone()));
+        let ended = run(Some("Succeeded"));
+        for (what, is_suspended, newest, policy, answers, wanted) in [
+            ("asks first", false, &ended, &waits, answered(None), &asks),
+            ("has a turn", false, &ended, &waits, granted(true), &follows),
+            ("has none", false, &ended, &waits, granted(false), &Pending::AwaitTurn),
+            (
+                "has one of another template",
+                false,
+                &ended,
+                &waits,
+                answered(Some((reference(&pin("b", 1)), true))),
+                &asks,
+            ),
+            ("is suspended, and takes nobody's turn", true, &ended, &waits, answered(None), &follows),
+            ("waits for its own run first", false, &run(None), &waits, answered(None), &follows),
+            ("is to replace its own run", false, &run(None), &replaces, answered(None), &asks),
+        ] {
+            let change = TemplateChange::Of(template.clone());
+            assert_eq!(&in_turn(change, &request(is_suspended), newest, policy, &answers), wanted, "{what}");
+        }
+    }
+
+    #[test]
+    fn what_was_replaced_for_a_template_follows_it_in_its_turn() {
+        let mut replaced = run(Some("Replaced"));
+        let request = request(false);
+        let spec = request.spec.0.clone().unwrap();
+        replaced.digest = spec.digest();
+        replaced.templates = vec![pin("a", 1)];
+        let policy = serde_json::json!({"whileActive": "Replace", "onTemplateChange": "Rerun"});
+        let policy: RunPolicy = serde_json::from_value(policy).unwrap();
+        let layers = select(Builtin::default(), &JobRequestSpec::default(), &[default("a", 2, false)]);
+        let asked = |replaced: Run| {
+            let history = RunHistory { runs: vec![replaced], ..RunHistory::default() };
+            wanted(&request, &spec, &history, &policy, &layers, &Answers::default())
+        };
+        assert_eq!(asked(replaced.clone()), Pending::Ask(Read::Turn(reference(&pin("a", 1)))));
+        // For a spec that is new, or that has returned since.
+        assert_eq!(
+            asked(Run { templates: vec![pin("a", 2)], ..replaced.clone() }),
+            Pending::Run(Trigger::SpecChange, None)
+        );
+        assert_eq!(
+            asked(Run { digest: "1:0123456789abcdef".to_owned(), ..replaced }),
+            Pending::Run(Trigger::SpecChange, None)
+        );
     }
 }

@@ -27,6 +27,7 @@ mod limits;
 mod metrics;
 mod old_objects;
 mod outages;
+mod pace;
 mod platform;
 mod policy;
 // The one file that both programs read rows with.
@@ -87,6 +88,7 @@ fn modules() -> Vec<(&'static str, Vec<Test>)> {
         ("reading", reading::tests()),
         ("verdicts", verdicts::tests()),
         ("outages", outages::tests()),
+        ("pace", pace::tests()),
         ("old_objects", old_objects::tests()),
         ("crashes", crashes::tests()),
         ("two_operators", two_operators::tests()),

@@ -121,6 +121,7 @@ fn written(plan: &Plan, stored: &Value) -> Value {
             Read::Jobs => "LIST the Jobs".to_owned(),
             Read::Events(of) => format!("LIST events with {}", of.selector()),
             Read::Template(template) => format!("GET {template}"),
+            Read::Turn(template) => format!("ask for a turn of {template}"),
         };
         out.insert("read".to_owned(), read.into());
     }
@@ -336,6 +337,7 @@ impl Changing {
             Call::Read(Read::Job(_)) => Answer::Job(self.observed.jobs.first().cloned().map(Box::new)),
             Call::Read(Read::Jobs) => Answer::Jobs(self.observed.jobs.clone()),
             Call::Read(Read::Events(_)) => Answer::Events(Some(Vec::new())),
+            Call::Read(Read::Turn(_)) => Answer::Turn(true),
             Call::WriteStatus { status, .. } => {
                 request.status.0 = Ok(*status.clone());
                 let version = request.metadata.resource_version.clone().unwrap() + "1";

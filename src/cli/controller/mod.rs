@@ -33,6 +33,9 @@ pub(super) struct Arguments {
     /// How many JobRequests are reconciled at once
     #[arg(long, env = "JOBREQUEST_CONCURRENCY", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..))]
     concurrency: u16,
+    /// How many runs may follow the edits of one template at once (runPolicy.onTemplateChange: Rerun)
+    #[arg(long, env = "JOBREQUEST_TEMPLATE_RERUNS", value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..))]
+    template_reruns: u16,
     /// Address to serve metrics on; empty disables them. Port 0 picks a free port, which is logged
     #[arg(
         long,
@@ -75,6 +78,7 @@ async fn operate(arguments: &Arguments) -> Result<(), CliError> {
     let settings = Settings {
         namespace: arguments.namespace.clone(),
         concurrency: arguments.concurrency,
+        template_reruns: arguments.template_reruns,
         election: arguments.election.election(&config.default_namespace)?,
     };
     let version = env!("CARGO_PKG_VERSION");

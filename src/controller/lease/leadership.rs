@@ -35,6 +35,11 @@ impl Leadership {
         self.now(|term, now| Some(now.saturating_duration_since(term.since)))
     }
 
+    /// When the term that lasts now began.
+    pub(in crate::controller) fn since(&self) -> Option<Instant> {
+        self.now(|term, _| Some(term.since))
+    }
+
     /// Since when it has held the lease without a break; `None`: it holds none, or none is asked for, and may have
     /// company.
     pub(in crate::controller) fn sole_since(&self) -> Option<Instant> {

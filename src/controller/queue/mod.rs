@@ -47,7 +47,11 @@ pub(super) fn watch_requests(
                 }
                 Some(Trigger::All)
             }
-            Ok(Event::Delete(_) | Event::Init | Event::InitApply(_)) => None,
+            Ok(Event::Delete(request)) => {
+                context.turns.forget(&Key::of(&request));
+                None
+            }
+            Ok(Event::Init | Event::InitApply(_)) => None,
             Err(error) => {
                 watch::interrupted(&context, "JobRequests", &error);
                 None
@@ -123,6 +127,7 @@ impl Dispatcher {
     fn begin(&mut self, key: Key) {
         let Some(request) = self.requests.get(&key.reference()) else {
             // Deleted in the meantime: nothing is left to do.
+            self.context.turns.forget(&key);
             return self.queue.end(key, None);
         };
         let context = Arc::clone(&self.context);

@@ -63,6 +63,8 @@ pub struct Answers {
     pub events: Option<(EventsOf, Vec<EventView>)>,
     /// GET of templates: what a run would note of each, or that there is none.
     pub templates: BTreeMap<TemplateRef, Option<TemplatePin>>,
+    /// Whether a run may follow this template now.
+    pub turn: Option<(TemplateRef, bool)>,
     /// The create, by name of the Job.
     pub creation: Option<(String, Creation)>,
 }

@@ -20,7 +20,7 @@ pub(super) fn start(facts: &Facts<'_>, history: &RunHistory, wanted: &Pending) -
     let (trigger, token) = match wanted {
         Pending::Run(trigger, token) => (*trigger, token.clone()),
         Pending::Ask(read) => return Some(Decision::Act(Plan::ask(read.clone()))),
-        Pending::Nothing | Pending::HeldBack => return None,
+        Pending::Nothing | Pending::HeldBack | Pending::AwaitTurn => return None,
     };
     let Ok(AcceptedSpec { spec, compiled }) = facts.acceptance else {
         return None;

@@ -72,7 +72,9 @@ fn decide_to_replace(facts: &Facts<'_>, job: &JobView, wanted: &Pending) -> Stop
             StopDecision::Record(history, Next::Again)
         }
         Pending::Ask(read) => StopDecision::act(Plan::ask(read.clone())),
-        Pending::Nothing | Pending::HeldBack => StopDecision::Continue(Next::AwaitChange),
+        Pending::Nothing | Pending::HeldBack | Pending::AwaitTurn => {
+            StopDecision::Continue(Next::AwaitChange)
+        }
     }
 }
 

@@ -127,7 +127,7 @@ fn waits(wanted: &Pending) -> String {
         Pending::Run(Trigger::Rerun, _) => "a rerun was asked for and",
         Pending::Run(Trigger::TemplateChange, _) => "a run with newer templates",
         Pending::Run(Trigger::Created | Trigger::SpecChange, _) => "a newer spec",
-        Pending::Nothing | Pending::HeldBack | Pending::Ask(_) => return String::new(),
+        Pending::Nothing | Pending::HeldBack | Pending::AwaitTurn | Pending::Ask(_) => return String::new(),
     };
     format!("; {what} waits until it has ended")
 }

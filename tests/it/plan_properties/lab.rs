@@ -199,6 +199,7 @@ impl Lab {
             Call::Change(Change::Create { job, .. }) => self.create(serde_json::to_value(job).unwrap()),
             Call::Change(Change::Patch { name, patch }) => self.patch(name, patch),
             Call::Read(Read::Template(_)) => Answer::Template(None),
+            Call::Read(Read::Turn(_)) => Answer::Turn(true),
             Call::Change(Change::Delete { name, uid, resource_version, .. }) => {
                 let Some(job) = self.jobs.get(name).cloned() else { return Answer::Missing };
                 let metadata = &job["metadata"];

@@ -151,6 +151,7 @@ fn answers() -> BoxedStrategy<AnswerChoice> {
 impl AnswerChoice {
     fn seen(self, see: &impl Fn(&JobChoice) -> JobView) -> Answers {
         Answers {
+            turn: None,
             request_at: self.request_at,
             job: self.job.map(|(name, job)| (name.to_owned(), job.as_ref().map(see))),
             jobs: self.jobs.map(|jobs| jobs.iter().map(see).collect()),
