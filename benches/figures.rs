@@ -42,7 +42,7 @@ fn measure(what: &str, rounds: u32, mut round: impl FnMut()) {
 }
 
 fn main() {
-    // What cargo tells every benchmark, such as --bench, has no meaning here.
+    // What cargo passes to every benchmark, such as --bench, has no meaning here.
     validate_a_thousand_documents();
     compile_over_four_layers();
     plan_at_rest();

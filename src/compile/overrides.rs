@@ -34,8 +34,8 @@ pub(super) fn parse(overrides: &Map<String, Value>, field: &str) -> Result<JobSp
 /// Merges `overrides` into `job` by the API's own merge keys. As in every layer, a member of a choice drops the others:
 /// the source of a variable and of a volume.
 pub(super) fn merge_into(job: &mut JobSpec, overrides: JobSpec) {
-    if let (Some(pod), Some(nearer)) = (job.template.spec.as_mut(), overrides.template.spec.as_ref()) {
-        let volumes: BTreeSet<&str> = nearer
+    if let (Some(pod), Some(higher)) = (job.template.spec.as_mut(), overrides.template.spec.as_ref()) {
+        let volumes: BTreeSet<&str> = higher
             .volumes
             .iter()
             .flatten()
@@ -46,10 +46,10 @@ pub(super) fn merge_into(job: &mut JobSpec, overrides: JobSpec) {
         {
             *volume = Volume { name: std::mem::take(&mut volume.name), ..Volume::default() };
         }
-        drop_sources(&mut pod.containers, &nearer.containers);
+        drop_sources(&mut pod.containers, &higher.containers);
         drop_sources(
             pod.init_containers.as_deref_mut().unwrap_or_default(),
-            nearer.init_containers.as_deref().unwrap_or_default(),
+            higher.init_containers.as_deref().unwrap_or_default(),
         );
     }
     job.merge_from(overrides);
@@ -60,9 +60,9 @@ fn has_source(volume: &Volume) -> bool {
 }
 
 /// Removes the source of every variable that `higher` gives one.
-fn drop_sources(containers: &mut [Container], nearer: &[Container]) {
+fn drop_sources(containers: &mut [Container], higher: &[Container]) {
     for container in containers {
-        let given: BTreeSet<&str> = (nearer.iter().filter(|other| other.name == container.name))
+        let given: BTreeSet<&str> = (higher.iter().filter(|other| other.name == container.name))
             .flat_map(|other| other.env.iter().flatten())
             .filter(|variable| variable.value.is_some() || variable.value_from.is_some())
             .map(|variable| variable.name.as_str())

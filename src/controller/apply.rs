@@ -1,4 +1,4 @@
-//! Performs one [`Call`] with a deadline and tells the [`Answer`]. No rule of the domain lives here.
+//! Performs one [`Call`] with a deadline and returns the [`Answer`]. No rule of the domain lives here.
 
 use std::time::Duration;
 
@@ -48,11 +48,11 @@ pub(super) async fn perform(
         Call::Read(Read::Jobs) => Ok(Answer::Jobs(list_jobs(context, &jobs, name).await?)),
         Call::Read(Read::Events(of)) => {
             let listed = within("list events", context.events.list(&context.client, namespace, of)).await;
-            // They only tell more: a run goes on as well without, and is looked at again.
+            // They only add detail: a run continues without them, and is looked at again.
             let listed = match listed.and_then(|listed| answer("list events", listed)) {
                 Ok(listed) => listed,
                 Err(error) => {
-                    warn!("nothing tells why a Job makes no pods, or a node does not set one up: {error}");
+                    warn!(error = %chain(&error), "could not list events, so the status may lack the cause of a run that is stuck");
                     None
                 }
             };
@@ -207,7 +207,7 @@ pub(super) async fn publish(context: &Context, regarding: &ObjectReference, even
     };
     // Without its note, which may hold what a container wrote.
     info!(reason = %event.reason, "sending an event");
-    // An event is a courtesy: the status tells the same. It is not worth a second reconcile.
+    // An event is a courtesy: the status says the same. It is not worth a second reconcile.
     match within("send an event", context.recorder.publish(&sent, regarding)).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => warn!(error = %chain(&error), "could not send an event"),

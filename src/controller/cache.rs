@@ -1,6 +1,6 @@
 //! A cache of views, by the request that they belong to.
 //!
-//! Takes watch events; keeps what the API server last said; tells which requests are touched by a change, after the
+//! Takes watch events; keeps what the API server last said; sends which requests are touched by a change, after the
 //! cache shows it. Pods are kept as they are, Jobs, of which there are many that have ended, as text.
 
 use std::collections::{HashMap, HashSet};
@@ -68,7 +68,7 @@ pub(super) struct Cache<V: Keep> {
 }
 
 impl<V: Keep> Cache<V> {
-    /// An empty cache which tells changes to `changed`.
+    /// An empty cache which sends changes to `changed`.
     pub(super) fn new(changed: UnboundedSender<ObjectRef<CompactRequest>>) -> Self {
         Self {
             views: RwLock::default(),
@@ -150,7 +150,7 @@ impl<V: Keep> Cache<V> {
     }
 }
 
-/// Puts a view in its place. Its labels have told whose it is, and no rule reads them.
+/// Puts a view in its place. Its labels have said whose it is, and no rule reads them.
 fn put<V: Keep>(views: &mut Vec<(Box<str>, V::Kept)>, mut view: V) {
     view.meta_mut().labels = None;
     let name = view.name_any().into_boxed_str();

@@ -24,7 +24,7 @@ pub enum Error {
         /// The deadline.
         deadline: Duration,
     },
-    /// The lease was lost while the pass was under way: the leader goes on from what is there.
+    /// The lease was lost while the pass was under way: the leader continues from what is there.
     #[error("no longer leading")]
     NotLeading,
 }

@@ -1,7 +1,7 @@
 //! Lists of events, shared by all runs of a namespace that are stuck at the same time.
 //!
 //! The API server finds the events of an object by reading all of the namespace, and many stuck runs make many events.
-//! So the first to ask gets a list of its own; whoever asks within the next seconds gets what is found in one list about
+//! So the first to ask gets a list of its own; each that asks within the next seconds gets what is found in one list about
 //! all objects of that kind. However many ask, the number of lists is bounded.
 
 use std::collections::HashMap;

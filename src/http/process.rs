@@ -1,4 +1,4 @@
-//! What Prometheus' own libraries tell of a process, under the same names; read from `/proc` when somebody asks.
+//! What Prometheus' own libraries expose about a process, under the same names; read from `/proc` when somebody asks.
 //!
 //! What cannot be read is left out: nothing depends on it.
 
@@ -90,19 +90,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn documented_metrics_of_the_process_are_told() {
+    fn documented_metrics_of_the_process_are_exposed() {
         let mut registry = Registry::default();
         register(&mut registry);
         let mut text = String::new();
         encode(&mut text, &registry).unwrap();
-        let told: Vec<&str> =
+        let exposed: Vec<&str> =
             text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
         let documented: Vec<&str> = include_str!("../../docs/operating.md")
             .lines()
             .filter_map(|line| line.strip_prefix("| `process_"))
             .filter_map(|rest| rest.split('`').next())
             .collect();
-        assert_eq!(told, documented.iter().map(|name| format!("process_{name}")).collect::<Vec<_>>());
+        assert_eq!(exposed, documented.iter().map(|name| format!("process_{name}")).collect::<Vec<_>>());
         let resident = text.lines().find_map(|line| line.strip_prefix("process_resident_memory_bytes "));
         assert!(resident.unwrap().parse::<f64>().unwrap() > 1e6, "{text}");
         let started = text.lines().find_map(|line| line.strip_prefix("process_start_time_seconds "));

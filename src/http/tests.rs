@@ -1,6 +1,6 @@
 //! The endpoints over real sockets, with clients that mean no good.
 //!
-//! No test measures time: a guard ends one that would hang for ever.
+//! No test measures time: a guard ends one that would hang.
 
 use std::net::SocketAddr;
 

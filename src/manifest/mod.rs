@@ -7,7 +7,7 @@
 //!
 //! [`yaml`] reads a text as kubectl reads it, [`document`] picks the objects of the project, [`schema_check`] judges
 //! them as the API server would by the CRDs, whose rules [`cel`] evaluates; [`pipeline`] compiles them as the operator
-//! would, and returns what is wrong as a [`Diagnostic`]. It is pure: whoever calls it reads the files.
+//! would, and returns what is wrong as a [`Diagnostic`]. It is pure: its callers read the files.
 
 mod cel;
 mod diagnostic;

@@ -1,7 +1,7 @@
 //! One reconcile, without performing anything: which call comes next, and what its answer means.
 //!
 //! A [`Reconciler`] plans, hands out the calls of the plan one by one, takes in each answer, and plans again until there is
-//! nothing to do at once. Whoever drives it needs no rule of the domain: perform the [`Call`], hand in the [`Answer`].
+//! nothing to do at once. Its driver needs no rule of the domain: it performs the [`Call`] and hands in the [`Answer`].
 
 use std::collections::VecDeque;
 use std::time::Duration;

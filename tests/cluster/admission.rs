@@ -1,5 +1,5 @@
 //! What the chart's admission policies and roles let pass, on a real API server: nobody gains rights through the
-//! operator, and nobody who only keeps house is in the way.
+//! operator, and nobody who only keeps house is hindered.
 
 use std::sync::Arc;
 

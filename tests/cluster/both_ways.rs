@@ -131,7 +131,7 @@ async fn the_examples(cx: &Cluster, client: &Client) {
         let (live, shown) = both(client, namespace, &format!("{name}-1"), &job).await;
         similar_asserts::assert_eq!(live, shown, "{name}");
 
-        // explain tells the same of the files and of the cluster, but for the places.
+        // explain says the same of the files and of the cluster, but for the places.
         let of_files = explained(&jobrequest(&folder, &[["explain"].as_slice(), &files].concat()));
         let kubeconfig = cx.kubeconfig().display().to_string();
         let of_cluster = jobrequest(

@@ -209,7 +209,7 @@ async fn wiped(stage: &Stage) {
 /// What one way through a workload left.
 #[derive(Clone, Debug, PartialEq)]
 struct Traces {
-    /// What stays the same, whoever did it: of each run its number, trigger, token, result, reason and digest.
+    /// What stays the same, no matter who did it: of each run its number, trigger, token, result, reason and digest.
     records: Vec<Value>,
     handled: Value,
     /// How many Jobs there were of each run of each JobRequest; who that was is no more than a number, in order of
@@ -360,7 +360,7 @@ async fn collector_is_awake(cx: &Cluster) {
     tokio::time::timeout(PATIENCE, gone).await.expect("it is collected").expect("watch the ConfigMap");
 }
 
-/// Goes through a workload; kills the operator as told, and starts another one.
+/// Goes through a workload; kills the operator as asked, and starts another one.
 async fn go_through(cx: &Cluster, workload: Workload, kill: Option<Kill>, gate: &Semaphore) -> Passage {
     let mut turn = Some(gate.acquire().await.expect("it is never closed"));
     let at = Requests::new(cx, "campaign").await;

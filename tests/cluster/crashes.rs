@@ -86,7 +86,7 @@ async fn killed_before_the_result_is_recorded(cx: Arc<Cluster>) {
         witness.sees(&format!("{name}-1"), has_ended).await;
         operator.kill();
     }
-    // The last one certainly ends without a witness of ours.
+    // The last one certainly ends without one of our witnesses.
     let operator = Operator::start(&cx, &at.namespace, &[]);
     at.create("unseen", spec(&json!({"run-seconds": "2"}), &json!({}))).await;
     at.until_phase("unseen", 1, "Running").await;

@@ -48,10 +48,10 @@ async fn failed(at: &Requests, name: &str) -> Value {
     status
 }
 
-/// Waits until a run that goes on tells this category.
+/// Waits until a run that continues shows this category.
 async fn stuck(at: &Requests, name: &str, category: &str) -> Value {
     let status = at
-        .until(name, &format!("tells {category}"), |status| status["failure"]["category"] == category)
+        .until(name, &format!("shows {category}"), |status| status["failure"]["category"] == category)
         .await;
     let ready = status["conditions"].as_array().unwrap().iter().find(|c| c["type"] == "Ready").unwrap();
     println!("{name}: {} {}\n{:#}", status["phase"], ready["message"], status["failure"]);
@@ -100,7 +100,7 @@ async fn pods_refused_by_pod_security(cx: Arc<Cluster>) {
     let status = stuck(&at, "refused", "PodsForbidden").await;
     assert_eq!(status["phase"], "Waiting");
     says(&status, "violates PodSecurity \"restricted:latest\"");
-    // There is no pod to ask: what was told before tells what the deadline interrupted.
+    // There is no pod to ask: what was reported before says what the deadline interrupted.
     let status = failed(&at, "refused").await;
     assert_eq!(status["failure"]["category"], "Deadline");
     says(&status, "violates PodSecurity \"restricted:latest\"");
@@ -155,7 +155,7 @@ async fn stuck_runs_say_why(cx: Arc<Cluster>) {
         assert_eq!(status["phase"], "Updating", "{name}");
         assert_eq!(condition(&status, "Ready"), format!("False {reason}"), "{name}");
         says(&status, words);
-        assert!(status["runs"][0]["failure"].is_null(), "{name}: nothing is recorded while it goes on");
+        assert!(status["runs"][0]["failure"].is_null(), "{name}: nothing is recorded while it continues");
     }
     // ErrImagePull and ImagePullBackOff alternate; neither that nor time is worth a write.
     let version = async |name: &str| at.get(name).await["metadata"]["resourceVersion"].clone();
@@ -242,8 +242,8 @@ async fn failed_pods_say_why(cx: Arc<Cluster>) {
     let status = at.get("exit").await["status"].clone();
     says(&status, words);
     assert_eq!(status["failure"]["attempts"], 2);
-    let told = status["runs"][0]["message"].as_str().unwrap();
-    assert!(told.ends_with(&format!("exited with 3: {words} (attempts: 2)")), "{told}");
+    let said = status["runs"][0]["message"].as_str().unwrap();
+    assert!(said.ends_with(&format!("exited with 3: {words} (attempts: 2)")), "{said}");
     let events: Api<Event> = at.namespace.api(&at.client);
     let about =
         ListParams::default().fields("involvedObject.kind=JobRequest,involvedObject.name=exit,reason=Failed");
@@ -294,8 +294,8 @@ async fn start_deadlines_end_what_does_not_start(cx: Arc<Cluster>) {
         assert_eq!(condition(&status, "Ready"), "False StartDeadlineExceeded");
         assert_eq!(condition(&status, "Failed"), "True DeadlineExceeded");
         says(&status, words);
-        let told = run["message"].as_str().unwrap();
-        assert!(told.starts_with("no container had started 5 s after the start of the Job: "), "{told}");
+        let said = run["message"].as_str().unwrap();
+        assert!(said.starts_with("no container had started 5 s after the start of the Job: "), "{said}");
     }
     let status = at.until_phase("works", 1, "Running").await;
     assert!(status["failure"].is_null(), "{status:#}");
@@ -330,8 +330,8 @@ async fn rules_and_indexes_say_which(cx: Arc<Cluster>) {
 
     let status = failed(&at, "indexes").await;
     assert_eq!(status["runs"][0]["reason"], "FailedIndexes");
-    let told = status["runs"][0]["message"].as_str().unwrap();
-    assert!(told.starts_with("failed indexes: 1,3; container main of pod indexes-1-"), "{told}");
+    let said = status["runs"][0]["message"].as_str().unwrap();
+    assert!(said.starts_with("failed indexes: 1,3; container main of pod indexes-1-"), "{said}");
     assert_eq!(status["failure"]["exitCode"], 3);
 
     let status = at.until_phase("enough", 1, "Completed").await;

@@ -1,4 +1,4 @@
-//! Several replicas: one leads, the others stand by, and whatever happens to the leader, each run has one Job.
+//! Several replicas: one leads, the others are on standby, and whatever happens to the leader, each run has one Job.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -177,7 +177,7 @@ async fn a_leader_that_was_paused_at_any_moment_does_no_harm(cx: Arc<Cluster>) {
         tokio::time::sleep(std::time::Duration::from_millis(pause * 7)).await;
         replicas[leader].signal("STOP");
         begins_to_lead(&replicas[1 - leader]).await;
-        // It goes on with whatever it was about to send, while the other one is at work.
+        // It continues with what it was about to send, while the other one is at work.
         replicas[leader].signal("CONT");
         for number in 0..EACH {
             at.until_phase(&format!("cut-{pause}-{number}"), 1, "Completed").await;
@@ -285,7 +285,7 @@ async fn a_lease_that_cannot_be_acquired_is_reported(cx: Arc<Cluster>) {
     ];
     let operator = Operator::start(&cx, &at.namespace, &arguments);
     operator.is_ready().await;
-    eventually(DEADLINE, "it tells what is in the way", async || {
+    eventually(DEADLINE, "it says what is missing", async || {
         let log = operator.log();
         if log.contains("could not check or renew the lease") && log.contains("there-is-none/mine") {
             Ok(())

@@ -63,7 +63,7 @@ async fn a_live_job_is_judged_by_its_own_pods(cx: Arc<Cluster>) {
     let warnings = at.events("large").await.into_iter().filter(|(reason, _)| reason == "ChangeRefused");
     assert_eq!(warnings.count(), 1);
 
-    // Whoever starts anew reads the pods of the live Job.
+    // An operator that starts anew reads the pods of the live Job.
     operator.kill();
     let _operator = Operator::start(&cx, &at.namespace, &[]);
     at.change("large", json!({"settings": {"parallelism": 3}, "suspend": true})).await;

@@ -190,7 +190,7 @@ async fn log_lines_hold_no_spec_and_no_output(cx: Arc<Cluster>) {
     at.create("patched", spec(&json!({"run-seconds": "forever"}), &indexed)).await;
     at.until_phase("patched", 1, "Running").await;
     at.change("patched", json!({"settings": {"parallelism": 123_456_789}})).await;
-    // Words that no type of ours can hold, in an annotation of a status that somebody else wrote.
+    // Words that none of our types can hold, in an annotation of a status that somebody else wrote.
     let forged = json!({"status": {"phase": WORD, "conditions": [{"type": WORD, "status": WORD}]}});
     let forged = kube::api::Patch::Merge(forged);
     let _ = at.api().patch_status("wrote", &kube::api::PatchParams::default(), &forged).await;

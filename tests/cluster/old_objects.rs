@@ -1,4 +1,4 @@
-//! Objects of an older schema: one that today's types cannot read is told so, and holds up nobody else.
+//! Objects of an older schema: one that today's types cannot read says so, and holds up nobody else.
 
 use std::fs;
 use std::sync::Arc;
@@ -62,9 +62,9 @@ async fn unreadable_specs_are_reported_once(cx: Arc<Cluster>) {
     }
     let calls = calls.matching(|call| call.verb != "watch");
     assert!(calls.count() <= 40, "two reports, two runs, and few tries at no-map: {calls}");
-    eventually(DEADLINE, "the log tells of no-map", async || {
+    eventually(DEADLINE, "the log names no-map", async || {
         let log = operator.log();
-        if tells_of(&log, "no-map") { Ok(()) } else { Err(log) }
+        if names(&log, "no-map") { Ok(()) } else { Err(log) }
     })
     .await;
 
@@ -80,7 +80,7 @@ async fn unreadable_specs_are_reported_once(cx: Arc<Cluster>) {
     assert_eq!(about.writes().count(), 0, "{about}");
     assert!(operator.is_running());
     let log = operator.log();
-    assert!(!unreadable().iter().any(|(name, ..)| tells_of(&log, name)), "{log}");
+    assert!(!unreadable().iter().any(|(name, ..)| names(&log, name)), "{log}");
 
     at.change("a-field", json!({"settings": {"backoffLimit": 5}})).await;
     at.until_phase("a-field", 1, "Completed").await;
@@ -88,7 +88,7 @@ async fn unreadable_specs_are_reported_once(cx: Arc<Cluster>) {
 }
 
 /// The log says that this one could not be reconciled.
-fn tells_of(log: &str, name: &str) -> bool {
+fn names(log: &str, name: &str) -> bool {
     let name = format!("request=\"{name}\"");
     log.lines().any(|line| line.contains("could not reconcile") && line.contains(&name))
 }

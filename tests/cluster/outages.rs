@@ -11,7 +11,7 @@ pub(crate) fn tests() -> Vec<Test> {
     tests![api_server_goes_and_comes_back, missing_crds_are_waited_for,]
 }
 
-/// What the operator tells somebody who has not installed the CRDs.
+/// What the operator says to somebody who has not installed the CRDs.
 const WHAT_TO_DO: &str = "jobrequest crds | kubectl apply --server-side -f -";
 
 async fn api_server_goes_and_comes_back(cx: Arc<Cluster>) {
@@ -51,9 +51,9 @@ async fn missing_crds_are_waited_for(cx: Arc<Cluster>) {
     let at = Requests::new(&cx, "crds").await;
     let mut operator = Operator::start(&cx, &at.namespace, &[]);
     log_says(&operator, WHAT_TO_DO).await;
-    let told = Operator::start(&cx, &at.namespace, &[]);
-    log_says(&told, WHAT_TO_DO).await;
-    assert!(told.stop().await.success(), "SIGTERM is heard while it waits");
+    let informed = Operator::start(&cx, &at.namespace, &[]);
+    log_says(&informed, WHAT_TO_DO).await;
+    assert!(informed.stop().await.success(), "SIGTERM is heard while it waits");
 
     cx.control_plane().install_crds().unwrap();
     at.create("first", spec(&json!({}), &json!({}))).await;

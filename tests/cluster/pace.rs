@@ -102,7 +102,7 @@ async fn ten_follow_an_edit_at_once_and_the_others_wait(cx: Arc<Cluster>) {
     at.until(name, "runs at once", |status| status["run"] == 2 && status["phase"] == "Running").await;
     at.jobs().delete(&format!("{name}-2"), &DeleteParams::background()).await.expect("delete the Job");
 
-    // Meanwhile the template is fixed: whoever waits follows the newest edit only, as turns become free.
+    // Meanwhile the template is fixed: those that wait follow the newest edit only, as turns become free.
     templates.apply("night", template(2, true)).await;
     for job in before.iter().take(3) {
         at.jobs().delete(job, &DeleteParams::background()).await.expect("delete the Job");

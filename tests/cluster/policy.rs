@@ -129,7 +129,7 @@ async fn pod_security(cx: Arc<Cluster>) {
                 let theirs = match try_create(&client, &collection, &pod).await {
                     Ok(()) => None,
                     Err(message) if message.contains("violates PodSecurity") => Some(message),
-                    // Such a pod cannot be, whoever judges it.
+                    // Such a pod cannot be, no matter who judges it.
                     Err(_) => continue,
                 };
                 is_valid = true;

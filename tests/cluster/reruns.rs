@@ -45,7 +45,7 @@ fn start(cx: &Cluster, at: &Requests) -> Operator {
 }
 
 async fn spec_and_annotation_each_request_a_rerun(cx: Arc<Cluster>) {
-    let at = Requests::new(&cx, "doors").await;
+    let at = Requests::new(&cx, "tokens").await;
     let _operator = Operator::start(&cx, &at.namespace, &[]);
     at.create("again", spec(&json!({}), &json!({}))).await;
     at.until_phase("again", 1, "Completed").await;
@@ -57,7 +57,7 @@ async fn spec_and_annotation_each_request_a_rerun(cx: Arc<Cluster>) {
     let status = at.until_phase("again", 3, "Completed").await;
     assert_eq!(status["lastHandledRerun"], json!({"spec": "2026-11-24-a", "annotation": "now"}));
 
-    // Emptied doors ask for nothing, nor does what they held before; a Git revert to another value does.
+    // Emptied sources ask for nothing, nor does what they held before; a Git revert to another value does.
     at.change("again", json!({"rerun": null})).await;
     at.change("again", json!({"rerun": "2026-11-24-a", "alias": "seen"})).await;
     at.until("again", "the alias is seen", |status| status["run"] == 3).await;
@@ -88,7 +88,7 @@ async fn rerun_waits_for_the_active_run(cx: Arc<Cluster>) {
     at.create("busy", spec(&json!({"run-seconds": "4"}), &json!({}))).await;
     at.until_phase("busy", 1, "Running").await;
     at.annotate("busy", RERUN, "1").await;
-    at.until("busy", "tells that the rerun waits", |status| {
+    at.until("busy", "says that the rerun waits", |status| {
         status["conditions"].to_string().contains("a rerun was asked for and waits")
     })
     .await;
@@ -242,7 +242,7 @@ async fn history_keeps_the_newest_jobs(cx: Arc<Cluster>) {
     assert_eq!(condition(&status, "Ready"), "True Completed");
 }
 
-/// Whoever watches never sees Ready or Stalled of the old run for the new generation.
+/// A watcher never sees Ready or Stalled of the old run for the new generation.
 async fn the_end_of_a_run_is_not_that_of_a_newer_spec(cx: Arc<Cluster>) {
     let at = Requests::new(&cx, "no-flash").await;
     let _operator = Operator::start(&cx, &at.namespace, &[]);

@@ -148,7 +148,7 @@ async fn everything(cx: &Cluster, at: &Requests) {
     })
     .await;
     at.create("podless", spec(&json!({}), &json!({}))).await;
-    at.until("podless", "tells what refuses its pods", |status| {
+    at.until("podless", "says what refuses its pods", |status| {
         condition(status, "Ready") == "False PodsForbidden"
     })
     .await;

@@ -1,4 +1,4 @@
-//! Runs: a JobRequest becomes a Job, and its status tells the truth, whatever happens in between.
+//! Runs: a JobRequest becomes a Job, and its status is true, whatever happens in between.
 
 use std::sync::Arc;
 
@@ -94,7 +94,7 @@ async fn stuck_pull_is_updating(cx: Arc<Cluster>) {
     let _operator = Operator::start(&cx, &at.namespace, &[]);
     at.create("stuck", spec(&json!({"pull": "never"}), &json!({}))).await;
     let status = at
-        .until("stuck", "tells the cause", |status| condition(status, "Ready") == "False ImagePullFailed")
+        .until("stuck", "names the cause", |status| condition(status, "Ready") == "False ImagePullFailed")
         .await;
     assert_eq!(status["phase"], "Updating");
     assert_eq!(condition(&status, "Reconciling"), "True ImagePullFailed");
@@ -435,7 +435,7 @@ pub(crate) fn start_alone(cx: &Cluster, at: &Requests) -> Operator {
     Operator::start(cx, &at.namespace, &["--leader-elect", &resource, "--leader-elect-resource-name=alone"])
 }
 
-/// Jobs are kept for the auditors: results are recorded and runs go on, the refusal is shown, once by an event, and the
+/// Jobs are kept for the auditors: results are recorded and runs continue, the refusal is shown, once by an event, and the
 /// Jobs go when the policy does.
 async fn refused_deletes_keep_nothing_from_being_recorded(cx: Arc<Cluster>) {
     let at = Requests::new(&cx, "retention").await;
@@ -471,7 +471,7 @@ async fn refused_deletes_keep_nothing_from_being_recorded(cx: Arc<Cluster>) {
         calls.matching(|call| call.subresource == "status").count()
     );
     assert!(deletes.count() <= 12, "the pauses grow: {deletes}");
-    // A restart tells nothing anew.
+    // A restart reports nothing anew.
     let version = at.api().get("kept").await.unwrap().metadata.resource_version;
     operator.kill();
     let operator = Operator::start(&cx, &at.namespace, &[]);

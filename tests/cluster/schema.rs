@@ -17,12 +17,12 @@ pub(crate) fn tests() -> Vec<Test> {
 }
 
 /// Sends JobRequests as a person does, as a dry run with strict validation.
-struct Door {
+struct Server {
     client: kube::Client,
     namespace: String,
 }
 
-impl Door {
+impl Server {
     async fn send(&self, name: &str, spec: &Value) -> Result<(), String> {
         let body = json!({
             "apiVersion": "jobrequest.dev/v1alpha1", "kind": "JobRequest",
@@ -33,9 +33,9 @@ impl Door {
     }
 }
 
-async fn door(cx: &Cluster) -> (Door, Namespace) {
+async fn server(cx: &Cluster) -> (Server, Namespace) {
     let namespace = cx.namespace("schema").await;
-    (Door { client: cx.client().await, namespace: namespace.name().to_owned() }, namespace)
+    (Server { client: cx.client().await, namespace: namespace.name().to_owned() }, namespace)
 }
 
 fn container(more: &Value) -> Value {
@@ -342,14 +342,14 @@ pub(crate) fn rules() -> Vec<(&'static str, Value, Value, &'static str)> {
 }
 
 async fn each_rule_accepts_and_refuses(cx: Arc<Cluster>) {
-    let (door, _namespace) = door(&cx).await;
+    let (server, _namespace) = server(&cx).await;
     let mut wrong = Vec::new();
     let rules = rules();
     for (rule, taken, refused, words) in &rules {
-        if let Err(message) = door.send("rule", taken).await {
+        if let Err(message) = server.send("rule", taken).await {
             wrong.push(format!("{rule}: refused {taken}: {message}"));
         }
-        match door.send("rule", refused).await {
+        match server.send("rule", refused).await {
             Ok(()) => wrong.push(format!("{rule}: took {refused}")),
             Err(message) if !message.contains(words) => {
                 wrong.push(format!("{rule}: refused {refused}, but does not say '{words}': {message}"));
@@ -430,27 +430,27 @@ pub(crate) fn bounds() -> Vec<(&'static str, usize, Make)> {
 }
 
 async fn each_bound_holds(cx: Arc<Cluster>) {
-    let (door, _namespace) = door(&cx).await;
+    let (server, _namespace) = server(&cx).await;
     let mut wrong = Vec::new();
     for (what, bound, make) in &bounds() {
-        if let Err(message) = door.send("bound", &make(*bound)).await {
+        if let Err(message) = server.send("bound", &make(*bound)).await {
             wrong.push(format!("{what}: {bound} refused: {message}"));
         }
-        if door.send("bound", &make(bound + 1)).await.is_ok() {
+        if server.send("bound", &make(bound + 1)).await.is_ok() {
             wrong.push(format!("{what}: {} taken", bound + 1));
         }
     }
-    if door.send("bound", &json!({"description": "x".repeat(2_000_000)})).await.is_ok() {
+    if server.send("bound", &json!({"description": "x".repeat(2_000_000)})).await.is_ok() {
         wrong.push("a description of 2 MB was taken".to_owned());
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 async fn names_of_requests(cx: Arc<Cluster>) {
-    let (door, _namespace) = door(&cx).await;
-    door.send(&"n".repeat(52), &json!({})).await.unwrap();
+    let (server, _namespace) = server(&cx).await;
+    server.send(&"n".repeat(52), &json!({})).await.unwrap();
     for name in ["n".repeat(53), "with.dot".to_owned()] {
-        let refused = door.send(&name, &json!({})).await.unwrap_err();
+        let refused = server.send(&name, &json!({})).await.unwrap_err();
         assert!(refused.contains("metadata.name"), "{refused}");
     }
 }

@@ -18,7 +18,7 @@ pub(crate) fn tests() -> Vec<Test> {
         changes_only_jobs_of_requests,
         leaves_no_pods_behind,
         invented_owners_keep_nothing,
-        tells_only_of_our_kinds,
+        writes_events_about_our_kinds_only,
         is_kept_out_of_namespaces,
         reads_no_secrets,
     ]
@@ -310,7 +310,7 @@ async fn invented_owners_keep_nothing(cx: Arc<Cluster>) {
 }
 
 /// Events about pods, nodes or anything else are not the operator's to write.
-async fn tells_only_of_our_kinds(cx: Arc<Cluster>) {
+async fn writes_events_about_our_kinds_only(cx: Arc<Cluster>) {
     let namespace = cx.namespace("token").await;
     let namespace = namespace.name();
     let stolen = cx.operator_client().await;

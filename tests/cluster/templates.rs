@@ -1,6 +1,6 @@
 //! Templates at work: which one counts, what its status says, what it does to runs that are and that are to come.
 //!
-//! ClusterJobTemplates which are defaults lie below every request there is, so such tests have a cluster of their own.
+//! ClusterJobTemplates which are defaults apply to every request there is, so such tests have a cluster of their own.
 
 use std::process::{Command, Output};
 use std::sync::Arc;
@@ -217,7 +217,7 @@ async fn a_second_default_switches_nothing_off(cx: Arc<Cluster>) {
         templates.until("limits", "still limits", |s| condition(s, "Effective") == "False Superseded").await;
     assert!(message(&loser, "Effective").contains("only the policy counts"), "{loser}");
     for name in ["newer", "limits"] {
-        eventually(DEADLINE, &format!("an event tells of {name}"), async || {
+        eventually(DEADLINE, &format!("an event names {name}"), async || {
             let events: Api<k8s_openapi::api::events::v1::Event> =
                 Api::namespaced(at.client.clone(), at.namespace.name());
             let events = events.list(&kube::api::ListParams::default()).await.expect("list events").items;
@@ -246,7 +246,7 @@ async fn a_second_default_switches_nothing_off(cx: Arc<Cluster>) {
     let pins: Vec<_> =
         status["runs"][0]["templates"].as_array().unwrap().iter().map(|pin| &pin["name"]).collect();
     assert_eq!(pins, ["newer", "limits"], "both count");
-    at.change("before", json!({"alias": "told"})).await;
+    at.change("before", json!({"alias": "edited"})).await;
     at.until("before", "says that another template counts", |status| {
         message(status, "TemplateOutdated")
             .ends_with("the next run takes JobTemplate/newer generation 1, JobTemplate/limits generation 1")
@@ -446,10 +446,10 @@ async fn runs_keep_what_they_were_made_with(cx: Arc<Cluster>) {
     assert_eq!(about_older.count(), 0, "{about_older}");
     assert_eq!((version("active-1").await, version("done-1").await), untouched);
 
-    // It is told with the next write that is due anyway.
+    // It is reported with the next write that is due anyway.
     for name in ["active", "done"] {
         assert_eq!(condition(&at.get(name).await["status"], "TemplateOutdated"), "-");
-        at.change(name, json!({"alias": "told"})).await;
+        at.change(name, json!({"alias": "edited"})).await;
         let status = at
             .until(name, "says that its template is newer", |status| {
                 condition(status, "TemplateOutdated") != "-"
@@ -461,7 +461,7 @@ async fn runs_keep_what_they_were_made_with(cx: Arc<Cluster>) {
         assert_eq!((&status["run"], &status["settings"]["backoffLimit"]), (&json!(1), &json!(1)));
     }
 
-    // Without its template the next run cannot be made, but the runs there are go on.
+    // Without its template the next run cannot be made, but the runs there are continue.
     let running = at.jobs().get("active-1").await.unwrap();
     templates.delete("night").await;
     // Templates and requests reach the operator by two watches: what it writes next about another request says that
@@ -510,7 +510,7 @@ async fn clamped_numbers_are_shown(cx: Arc<Cluster>) {
     let job = at.jobs().get("demo-1").await.unwrap().spec.unwrap();
     assert_eq!((job.parallelism, job.active_deadline_seconds), (Some(2), Some(600)));
 
-    let event = eventually(DEADLINE, "an event tells it", async || {
+    let event = eventually(DEADLINE, "an event says it", async || {
         let events = cx.kubectl(&["-n", at.namespace.name(), "get", "events.events.k8s.io", "-o", "json"]);
         let events: Value = serde_json::from_str(&events).unwrap();
         events["items"].as_array().unwrap().iter().find(|event| event["reason"] == "Clamped").cloned()
@@ -544,7 +544,7 @@ async fn explain_agrees_with_the_status_of_a_live_request(cx: Arc<Cluster>) {
     at.create("demo", json!({"alias": "计算圆周率", "containers": [{"image": "perl:5"}]})).await;
     at.until_phase("demo", 1, "Completed").await;
 
-    let told = explain(&cx, &["-n", namespace, "demo"]);
+    let explained = explain(&cx, &["-n", namespace, "demo"]);
     let wanted = format!(
         "jobrequest/demo in namespace {namespace}\n\
          templates: JobTemplate/night\n\
@@ -558,7 +558,12 @@ async fn explain_agrees_with_the_status_of_a_live_request(cx: Arc<Cluster>) {
          settings.completions               1              builtin\n\
          settings.parallelism               1              builtin\n"
     );
-    assert_eq!((told.status.code(), text(&told.stdout)), (Some(0), wanted.clone()), "{}", text(&told.stderr));
+    assert_eq!(
+        (explained.status.code(), text(&explained.stdout)),
+        (Some(0), wanted.clone()),
+        "{}",
+        text(&explained.stderr)
+    );
 
     // What the status lists is what explain shows.
     let status = at.get("demo").await["status"].clone();
@@ -607,7 +612,7 @@ async fn explain_agrees_with_the_status_of_a_live_request(cx: Arc<Cluster>) {
     assert_eq!(refused.status.code(), Some(1), "{}", text(&refused.stdout));
     assert!(text(&refused.stderr).contains("dnsPolicy"), "{}", text(&refused.stderr));
 
-    // It needs no operator, and says what is in the way.
+    // It needs no operator, and says what is missing.
     operator.stop().await;
     let known = explain(&cx, &["-n", namespace, "demo"]);
     assert_eq!(known.status.code(), Some(0));

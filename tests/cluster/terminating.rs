@@ -1,5 +1,5 @@
 //! Templates that are being deleted: no new run takes them, nothing at rest is written because of them, and what they take
-//! away is told.
+//! away is reported.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ pub(crate) fn tests() -> Vec<Test> {
     ]
 }
 
-/// Writes of the operator about requests whose runs had ended or go on, since `mark`.
+/// Writes of the operator about requests whose runs had ended or continue, since `mark`.
 async fn nothing_was_written(cx: &Cluster, at: &Requests, mark: crate::support::Mark, names: &[&str]) {
     let calls = cx.audit().await.since(mark).await.namespace(at.namespace.name()).user_agent("jobrequest/");
     let about = calls.writes().matching(|call| {
@@ -56,7 +56,7 @@ async fn a_named_template_that_is_going_takes_no_new_run(cx: Arc<Cluster>) {
     assert_eq!(message(&late, "Accepted"), words);
     nothing_was_written(&cx, &at, mark, &["done"]).await;
 
-    // What it takes away is told with the next write, and by explain at once.
+    // What it takes away is reported with the next write, and by explain immediately.
     let explained = explain(&cx, &["-n", namespace, "done"]);
     let going = "JobTemplate/night is being deleted: the next run is rejected unless the request names another template";
     assert!(text(&explained.stdout).contains(&format!("TemplateOutdated: {going}\n")), "{explained:?}");
@@ -145,7 +145,7 @@ async fn default_is_going(cx: &Cluster, at: &Requests, templates: &Templates, ki
         format!("{kind}/limits is being deleted: the next run is made without its defaults and limits");
     assert!(explained.contains(&format!("TemplateOutdated: {next}\n")), "{explained}");
 
-    // With the next write that is due it is told.
+    // With the next write that is due it is reported.
     let outdated = async |name: &str, reason: &str, words: &str| {
         at.change(name, json!({"alias": reason})).await;
         let wanted = format!("True {reason}");

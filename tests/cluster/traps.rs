@@ -65,7 +65,7 @@ async fn job_that_ends_and_is_deleted_unseen_is_lost(cx: Arc<Cluster>) {
     assert_eq!(condition(&status, "Ready"), "False Lost");
     tokio::time::sleep(SETTLE).await;
     witness.saw_exactly(["unseen-1".to_owned()]);
-    // Whoever wants it run again says so.
+    // A user who wants it run again says so.
     at.change("unseen", json!({"rerun": "after all"})).await;
     at.until_phase("unseen", 2, "Completed").await;
 }
@@ -95,15 +95,15 @@ async fn run_number_is_taken_by_a_job_of_another_request(cx: Arc<Cluster>) {
     let status = at.until_phase("taken", 2, "Completed").await;
     assert_eq!(status["runs"].as_array().unwrap().len(), 1, "run 1 never was: {status:#}");
     assert_eq!(uid(&at.jobs().get("taken-1").await.unwrap()), uid(&other));
-    let told = eventually(DEADLINE, "an event tells of it", async || {
+    let event = eventually(DEADLINE, "an event says so", async || {
         let events = at.events("taken").await;
         events.iter().find(|(reason, _)| reason == "NameTaken").cloned().ok_or(events)
     })
     .await;
-    assert!(told.1.contains("taken-1") && told.1.contains("run 2"), "{told:?}");
+    assert!(event.1.contains("taken-1") && event.1.contains("run 2"), "{event:?}");
 }
 
-/// Whoever strips our labels takes the Job out of every cache, not out of the API server.
+/// A user who strips our labels takes the Job out of every cache, not out of the API server.
 async fn job_without_labels_is_not_lost(cx: Arc<Cluster>) {
     let at = Requests::new(&cx, "labels").await;
     let witness = Witness::of(&at).await;
@@ -162,7 +162,7 @@ async fn no_retry_storm_in_a_terminating_namespace(cx: Arc<Cluster>) {
     let log = operator.log();
     let complaints: Vec<&str> =
         log.lines().filter(|line| line.contains(" WARN ") || line.contains(" ERROR ")).collect();
-    assert!(complaints.len() <= 2, "said, but not for ever: {complaints:#?}");
+    assert!(complaints.len() <= 2, "said, but not forever: {complaints:#?}");
     drop(controllers);
     staying.until_phase("other", 1, "Completed").await;
     eventually(DEADLINE, "the namespace is gone", async || {
@@ -260,7 +260,7 @@ async fn recreated_request_ignores_an_orphaned_job(cx: Arc<Cluster>) {
     at.delete("left", &DeleteParams::orphan()).await;
     eventually(DEADLINE, "the request is gone", async || (!at.exists("left").await).then_some(())).await;
     at.create("left", spec(&json!({}), &json!({}))).await;
-    // It belongs to nobody now: it goes on, and the next number is taken.
+    // It belongs to nobody now: it continues, and the next number is taken.
     let status = at.until_phase("left", 2, "Completed").await;
     assert_eq!(status["runs"].as_array().unwrap().len(), 1, "{status:#}");
     witness.sees("left-1", has_ended).await;
@@ -318,18 +318,18 @@ async fn status_wiped_while_replacing(cx: Arc<Cluster>) {
 }
 
 async fn status_wiped_with_pending_rerun_tokens(cx: Arc<Cluster>) {
-    let at = Requests::new(&cx, "wiped-doors").await;
+    let at = Requests::new(&cx, "wiped-tokens").await;
     let witness = Witness::of(&at).await;
     let _operator = Operator::start(&cx, &at.namespace, &[]);
-    at.create("doors", spec(&json!({}), &json!({"rerun": "a"}))).await;
-    at.until_phase("doors", 1, "Completed").await;
-    at.annotate("doors", "jobrequest.dev/rerun", "now").await;
-    let before = at.until_phase("doors", 2, "Completed").await;
-    at.wipe_status("doors").await;
-    let after = at.until_phase("doors", 2, "Completed").await;
+    at.create("tokens", spec(&json!({}), &json!({"rerun": "a"}))).await;
+    at.until_phase("tokens", 1, "Completed").await;
+    at.annotate("tokens", "jobrequest.dev/rerun", "now").await;
+    let before = at.until_phase("tokens", 2, "Completed").await;
+    at.wipe_status("tokens").await;
+    let after = at.until_phase("tokens", 2, "Completed").await;
     assert_eq!(after["lastHandledRerun"], before["lastHandledRerun"]);
     tokio::time::sleep(SETTLE).await;
-    witness.saw_exactly(["doors-1", "doors-2"].map(str::to_owned));
-    at.change("doors", json!({"rerun": "b"})).await;
-    at.until_phase("doors", 3, "Completed").await;
+    witness.saw_exactly(["tokens-1", "tokens-2"].map(str::to_owned));
+    at.change("tokens", json!({"rerun": "b"})).await;
+    at.until_phase("tokens", 3, "Completed").await;
 }

@@ -73,7 +73,7 @@ async fn from_the_first_release(cx: Arc<Cluster>, helm: &'static str) {
     // What is new goes its way, which shows that all that is old has been looked at.
     at.create("new", crate::support::requests::spec(&json!({}), &json!({}))).await;
     at.until_phase("new", 1, "Completed").await;
-    // What had ended is as it was; what goes on goes on; what was forbidden may run by now.
+    // What had ended is as it was; what was under way continues; what was forbidden may run by now.
     for (request, status) in &before {
         let phase = if request == "waiting" { "Completed" } else { status["phase"].as_str().unwrap() };
         let run = status["run"].as_i64().unwrap_or(i64::from(request == "waiting"));
@@ -86,7 +86,7 @@ async fn from_the_first_release(cx: Arc<Cluster>, helm: &'static str) {
             let kept =
                 now["runs"].as_array().into_iter().flatten().find(|kept| kept["number"] == record["number"]);
             let kept = kept.unwrap_or_else(|| panic!("{request}: record {record} is lost"));
-            // The first release did not say everything that is said today; what it said stays. When a run that goes on
+            // The first release did not say everything that is said today; what it said stays. When a run that continues
             // has started is said by its Job, which is younger here than its record.
             for (field, value) in record.as_object().unwrap() {
                 let is_of_the_job = field == "startTime" && record["result"].is_null();

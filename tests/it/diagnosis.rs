@@ -1,7 +1,7 @@
 //! Golden cases of failures explained: folders with a Job, its pods and what was known before in, the words out; one
 //! idea each. Those called `observed-` hold what a real kubelet wrote.
 //!
-//! `in.yaml` holds `now`, the status of the `job`, its `pods`, and where it matters: what the stored status told before
+//! `in.yaml` holds `now`, the status of the `job`, its `pods`, and where it matters: what the stored status said before
 //! (`phase`, of which Running means that containers had started, `failure`, and of the `run` its `stop`, `message` and
 //! `failure`), the `events` about the Job or the `podEvents`
 //! about the first pod that were answered, the pod that was `asked` about a second ago, the `settings`, and `gone: true` for
@@ -137,10 +137,10 @@ fn written(plan: &Plan) -> Value {
         if !kept.is_empty() {
             out.insert("run".to_owned(), kept.into());
         }
-        // The status tells of a failed run what its record does.
-        let told = if run["failure"] == status["failure"] { Value::Null } else { status["failure"].clone() };
-        if !told.is_null() {
-            out.insert("failure".to_owned(), told);
+        // The status says of a failed run what its record does.
+        let shown = if run["failure"] == status["failure"] { Value::Null } else { status["failure"].clone() };
+        if !shown.is_null() {
+            out.insert("failure".to_owned(), shown);
         }
     }
     for event in &plan.events {

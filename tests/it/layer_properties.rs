@@ -1,4 +1,4 @@
-//! What holds for every request over every stack of layers: no policy is got round, a nearer template never widens
+//! What holds for every request over every stack of layers: no policy is bypassed, a higher-precedence template never widens
 //! what a farther one allows, and the origin of each value is the layer that decided it.
 //!
 //! Layers are generated as JSON. The oracle of origins looks each path up in each layer by itself and knows nothing of
@@ -78,7 +78,7 @@ fn container() -> BoxedStrategy<Value> {
     members.prop_map(|(a, b, c, d, e, f)| object(vec![a, b, c, d, e, f])).boxed()
 }
 
-/// A partial Job spec which tries to get round everything.
+/// A partial Job spec which tries to bypass everything.
 fn overrides() -> BoxedStrategy<Value> {
     let pods = one_of(vec![
         json!({"hostNetwork": true}),
@@ -388,7 +388,7 @@ const LOCKS: [&str; 22] = [
 /// A world in which one template locks, and neither it nor a lower one does anything else to a run.
 struct Locked {
     world: World,
-    /// The templates that are not nearer than the lock.
+    /// The templates that are not of higher precedence than the lock.
     count: usize,
     paths: Vec<&'static str>,
 }
@@ -562,9 +562,9 @@ proptest! {
         let rows = provenance(&world.spec(), &world.layers());
         for row in &rows {
             let said = world.said(&row.path);
-            let mut told: Vec<_> = row.decided.overrode.iter().map(|(origin, value)| (origin.to_string(), value.clone())).collect();
-            told.push((row.decided.origin.to_string(), row.decided.value.clone()));
-            prop_assert_eq!(said, told, "{}", row.path);
+            let mut shown: Vec<_> = row.decided.overrode.iter().map(|(origin, value)| (origin.to_string(), value.clone())).collect();
+            shown.push((row.decided.origin.to_string(), row.decided.value.clone()));
+            prop_assert_eq!(said, shown, "{}", row.path);
         }
         let mut written = Vec::new();
         leaves("", &world.request, &mut written);

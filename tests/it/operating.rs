@@ -236,7 +236,7 @@ fn the_dashboard_names_existing_metrics() {
         );
     }
     assert!(expressions > 15);
-    // Each metric of ours is on it.
+    // Each of our metrics is on it.
     let text = dashboard.to_string();
     for name in documented_metrics().keys().filter(|name| name.starts_with("jobrequest_")) {
         assert!(text.contains(name.as_str()), "{name} is on no panel");

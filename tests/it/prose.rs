@@ -18,6 +18,7 @@ pub(crate) fn tests() -> Vec<Trial> {
         help_texts_are_plain_english,
         descriptions_in_the_crds_are_plain_english,
         literals_are_plain_english,
+        comments_are_plain_english,
         the_check_finds_what_it_looks_for,
     ]
 }
@@ -44,22 +45,9 @@ const DENIED: [(&str, &str); 18] = [
     ("another (exit )?code than", "a non-zero exit code"),
 ];
 
-/// Phrases which messages of the program and descriptions in the CRDs still use; pages and help texts no longer do. A
-/// phrase leaves this list with its last use.
-const NOT_YET_CLEAN: [&str; 7] = [
-    "told|tells",
-    "mend(s|ed|ing)?",
-    "go(es|ing)? on|went on",
-    "br(oke|eaks?|oken) off",
-    "stand(s|ing)? by",
-    "in the way",
-    "nearer|(lies?|lying) below",
-];
-
-/// The denied phrases, less those that `except` names.
-fn denied(except: &[&str]) -> Vec<(Regex, &'static str)> {
-    let phrases = DENIED.iter().filter(|(phrase, _)| !except.contains(phrase));
-    let compiled = phrases.map(|(phrase, instead)| {
+/// The denied phrases.
+fn denied() -> Vec<(Regex, &'static str)> {
+    let compiled = DENIED.iter().map(|(phrase, instead)| {
         let pattern = format!(r"\b({phrase})\b");
         (RegexBuilder::new(&pattern).case_insensitive(true).build().unwrap(), *instead)
     });
@@ -67,16 +55,13 @@ fn denied(except: &[&str]) -> Vec<(Regex, &'static str)> {
 }
 
 /// Fails with every denied phrase in `texts`, each of which comes with its place.
-fn check(texts: &[(String, String)], except: &[&str]) {
-    let wrong = problems(texts, except);
+fn check(texts: &[(String, String)]) {
+    let wrong = problems(texts);
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
 
-fn problems(texts: &[(String, String)], except: &[&str]) -> Vec<String> {
-    for phrase in except {
-        assert!(DENIED.iter().any(|(denied, _)| denied == phrase), "{phrase} is not denied");
-    }
-    let denied = denied(except);
+fn problems(texts: &[(String, String)]) -> Vec<String> {
+    let denied = denied();
     let mut wrong = Vec::new();
     for (place, text) in texts {
         for (pattern, instead) in &denied {
@@ -152,7 +137,7 @@ fn pages_are_plain_english() {
             .filter(|(_, line)| !line.contains("command:")),
     );
     assert!(texts.len() > 2000, "only {} lines were found", texts.len());
-    check(&texts, &[]);
+    check(&texts);
 }
 
 fn help(command: &Command, path: &str, texts: &mut Vec<(String, String)>) {
@@ -174,7 +159,7 @@ fn help_texts_are_plain_english() {
     let mut texts = Vec::new();
     help(&jobrequest::cli::Arguments::command(), "", &mut texts);
     assert!(texts.len() > 30, "only {} texts were found", texts.len());
-    check(&texts, &[]);
+    check(&texts);
 }
 
 fn descriptions_in_the_crds_are_plain_english() {
@@ -204,7 +189,7 @@ fn descriptions_in_the_crds_are_plain_english() {
         collect(&serde_json::to_value(crd.spec).unwrap(), &name, &mut texts);
     }
     assert!(texts.len() > 200, "only {} texts were found", texts.len());
-    check(&texts, &NOT_YET_CLEAN);
+    check(&texts);
 }
 
 /// The string literals of a source file, but for its tests.
@@ -234,11 +219,27 @@ fn literals_are_plain_english() {
         }
     }
     assert!(texts.len() > 1500, "only {} texts were found", texts.len());
-    check(&texts, &NOT_YET_CLEAN);
+    check(&texts);
+}
+
+fn comments_are_plain_english() {
+    let code = Regex::new("`[^`]*`").unwrap();
+    let mut texts = Vec::new();
+    for folder in ["src", "tests", "benches"] {
+        // This file names what it denies.
+        for file in files(folder, &["rs"]).into_iter().filter(|file| !file.ends_with("prose.rs")) {
+            texts.extend(lines(&file).into_iter().filter_map(|(place, line)| {
+                let (_, comment) = ["/// ", "//! ", "// "].iter().find_map(|mark| line.split_once(mark))?;
+                Some((place, code.replace_all(comment, "").into_owned()))
+            }));
+        }
+    }
+    assert!(texts.len() > 3000, "only {} comments were found", texts.len());
+    check(&texts);
 }
 
 fn the_check_finds_what_it_looks_for() {
-    let found = |text: &str| problems(&[("here".to_owned(), text.to_owned())], &[]).len();
+    let found = |text: &str| problems(&[("here".to_owned(), text.to_owned())]).len();
     for wrong in [
         "The status tells it.",
         "It waits for ever",

@@ -68,8 +68,8 @@ fn one(request: &StoredRequest, templates: &[Arc<Template>]) -> Explanation {
         (Some(unread), _) => (None, vec![unread]),
         (None, Err(problems)) => (None, problems.as_slice().to_vec()),
         (None, Ok(compiled)) => {
-            let told = found_invalid(request).map(|words| Problem::new("Job", words));
-            (Some(compiled), told.into_iter().collect())
+            let found = found_invalid(request).map(|words| Problem::new("Job", words));
+            (Some(compiled), found.into_iter().collect())
         }
     };
     let rows = match &compiled {

@@ -154,7 +154,7 @@ impl Layers {
     }
 }
 
-/// Merges `spec` over `layers`; also returns the problems that prevented parts from being merged.
+/// Merges `spec` over `layers`; also returns the problems for which parts are left unmerged.
 pub(super) fn merge(spec: &JobRequestSpec, layers: &Layers) -> (Merged, Vec<Problem>) {
     let mut problems = layers.problems.clone();
     let mut stack = Stack::new(&layers.templates, &mut problems);

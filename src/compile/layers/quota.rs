@@ -81,10 +81,10 @@ impl<'a> Presets<'a> {
         } else {
             format!("there are: {}", known.join(", "))
         };
-        let nearer =
+        let elsewhere =
             self.0.get(name).and_then(|presets| presets.first()).map_or_else(String::new, |preset| {
                 format!("; that of {} is for itself and for layers above it", preset.template)
             });
-        Problem::new(format!("{field}.quota"), format!("no size preset is called {name}; {known}{nearer}"))
+        Problem::new(format!("{field}.quota"), format!("no size preset is called {name}; {known}{elsewhere}"))
     }
 }

@@ -87,7 +87,7 @@ impl Template {
         self.spec.as_ref().ok()?.policy.as_ref()
     }
 
-    /// It wants to lie below every request in scope, whether it can be read or not: leaving it out would leave out its
+    /// It is to apply to every request in scope, whether it can be read or not: leaving it out would leave out its
     /// policy.
     #[must_use]
     pub fn is_default(&self) -> bool {

@@ -68,9 +68,9 @@ impl ValueTree {
         }
     }
 
-    /// Puts `nearer` over `self`.
-    pub(super) fn under(self, schema: &MergeSchema, nearer: Self) -> Self {
-        match (self, nearer) {
+    /// Puts `higher` over `self`.
+    pub(super) fn under(self, schema: &MergeSchema, higher: Self) -> Self {
+        match (self, higher) {
             (Self::Fields(mut low), Self::Fields(near)) => {
                 let dropped = drop_others(schema, &mut low, &near);
                 for (name, mut child) in near {
@@ -103,7 +103,7 @@ impl ValueTree {
                 overrode.append(&mut near.overrode);
                 Self::Whole(Decided { overrode, ..near })
             }
-            // One of another form, as only a spec that no schema has seen can hold: the nearer one counts.
+            // One of another form, as only a spec that no schema has seen can hold: the one of higher precedence counts.
             (_, near) => near,
         }
     }

@@ -95,7 +95,7 @@ impl Rows {
 }
 
 /// Before which row each of `added` stands, which come by name: the first one of `there`, from `first` on, that is behind
-/// it by name. The next one stands no nearer, so that `there` is gone through once.
+/// it by name. The next one is never before it, so that `there` is gone through once.
 fn anchors<'a>(
     first: usize,
     there: impl Iterator<Item = &'a str>,

@@ -63,7 +63,7 @@ impl Wire {
     }
 }
 
-/// A time; one that cannot be read counts as absent. Kubernetes takes years before 0 and after 9999 from whoever may
+/// A time; one that cannot be read counts as absent. Kubernetes takes years before 0 and after 9999 from anyone who may
 /// write a status.
 pub(super) fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Time>, D::Error> {
     let text = Option::<String>::deserialize(deserializer)?;

@@ -82,7 +82,7 @@ fn unrecorded(facts: &Facts<'_>, newest: &Run) -> Option<Decision> {
     }
 }
 
-/// Rule 2: what the Job says it is, whoever owns it by now.
+/// Rule 2: what the Job says it is, no matter who owns it by now.
 fn is_of_run(job: &JobView, request: &StoredRequest, run: &Run) -> bool {
     job.is_of(request.uid()) && job.run() == Some(run.number)
 }

@@ -313,7 +313,7 @@ mod tests {
         })
     }
 
-    fn told(then: &[Arc<Template>], now: &[Arc<Template>], named: Option<&str>) -> String {
+    fn message_of(then: &[Arc<Template>], now: &[Arc<Template>], named: Option<&str>) -> String {
         let named = named.map(|name| TemplateRef { kind: TemplateKind::JobTemplate, name: name.to_owned() });
         let spec = JobRequestSpec { template_ref: named, ..JobRequestSpec::default() };
         let templates: Vec<TemplatePin> = then.iter().map(|template| template.pin()).collect();
@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_gone_is_told_with_what_it_takes_away() {
+    fn what_is_gone_is_reported_with_what_it_takes_away() {
         let (a, a2) = (template("a", 1, true, false), template("a", 2, true, false));
         let (going, not_default) = (template("a", 2, true, true), template("a", 2, false, false));
         let (b, b2) = (template("b", 1, false, false), template("b", 2, false, false));
@@ -371,7 +371,7 @@ mod tests {
             ),
         ] {
             let own = |templates: Vec<&Arc<Template>>| templates.into_iter().cloned().collect::<Vec<_>>();
-            assert_eq!(told(&own(then), &own(now), named), words);
+            assert_eq!(message_of(&own(then), &own(now), named), words);
         }
     }
 }

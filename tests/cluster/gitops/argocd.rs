@@ -38,13 +38,13 @@ async fn health(cx: Arc<Cluster>) {
         for test in yaml(&folder.join("health_test.yaml"))["tests"].as_array().expect("tests") {
             let input = text(&test["inputPath"]);
             let object = yaml(&folder.join(input));
-            let told = argo_health(&cx, &samples::script(kind), &[object]).await.remove(0);
+            let health = argo_health(&cx, &samples::script(kind), &[object]).await.remove(0);
             let expected = (text(&test["healthStatus"]["status"]), text(&test["healthStatus"]["message"]));
-            assert_eq!((told.0.as_str(), told.1.as_str()), expected, "{kind} {input}");
+            assert_eq!((health.0.as_str(), health.1.as_str()), expected, "{kind} {input}");
             let name = input.trim_start_matches("testdata/").trim_end_matches(".yaml").to_owned();
             if kind == "JobRequest" {
                 let state = states::STATES.iter().find(|state| state.name == name);
-                assert_eq!(state.expect("a state of the table").argo_cd, told.0, "{name}");
+                assert_eq!(state.expect("a state of the table").argo_cd, health.0, "{name}");
             }
             covered.insert(name);
         }

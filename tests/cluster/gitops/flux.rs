@@ -323,7 +323,7 @@ async fn flux_fails_fast_with_the_run_and_recovers(cx: Arc<Cluster>) {
     assert!(message.contains("JobRequest") && message.contains("status: 'Failed'"), "{message}");
     assert_eq!(at.get("nightly").await["status"]["phase"], "Failed");
 
-    // Mended in Git, it becomes healthy with the next run.
+    // Fixed in Git, it becomes healthy with the next run.
     let revision = flux.push(&[("nightly.yaml", &in_git(&spec(&json!({}), &json!({}))))]).await;
     flux.until_applied(&revision).await;
     let status = at.get("nightly").await["status"].clone();

@@ -95,7 +95,7 @@ async fn fails(cx: Arc<Cluster>) {
         status["conditions"].as_array().unwrap().iter().find(|c| c["type"] == "Stalled").unwrap()["message"]
             .as_str()
             .unwrap();
-    assert!(problem.contains(message), "Helm tells the operator's words, {message}: {problem}");
+    assert!(problem.contains(message), "Helm shows the operator's words, {message}: {problem}");
 
     // `--rollback-on-failure` and repairs alike: an upgrade with a sound spec waits for its run.
     chart(&cx, &spec(&json!({}), &json!({})));

@@ -70,8 +70,8 @@ pub(super) async fn bless_health_tests(cx: &Cluster, kind: &str, table: &[(&str,
     }
     let samples = read(kind);
     let objects: Vec<Value> = table.iter().map(|(name, _)| samples[*name].clone()).collect();
-    let told = argo_health(cx, &script(kind), &objects).await;
-    let tests: Vec<Value> = (table.iter().zip(told))
+    let health = argo_health(cx, &script(kind), &objects).await;
+    let tests: Vec<Value> = (table.iter().zip(health))
         .map(|((name, health), (_, message))| {
             let health = json!({"status": health, "message": message});
             json!({"inputPath": format!("testdata/{name}.yaml"), "healthStatus": health})
@@ -97,7 +97,7 @@ fn timeless(mut object: Value) -> Value {
     let metadata = object["metadata"].as_object_mut().expect("metadata");
     metadata.remove("managedFields");
     metadata.insert("resourceVersion".to_owned(), json!("1"));
-    // What the simulated node was told.
+    // What the simulated node was instructed.
     if let Some(annotations) = object["spec"].get_mut("annotations").and_then(Value::as_object_mut) {
         annotations.retain(|key, _| !key.starts_with("sim.jobrequest.dev/"));
         if annotations.is_empty() {

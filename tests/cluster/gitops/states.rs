@@ -76,14 +76,14 @@ async fn kstatus_and_argo_cd_agree_on_every_state(cx: Arc<Cluster>) {
     for (((state, object), kstatus), (health, message)) in
         STATES.iter().zip(&objects).zip(by_kstatus).zip(by_argo_cd)
     {
-        let told = (object["status"]["phase"].as_str(), kstatus.as_str(), health.as_str());
+        let shown = (object["status"]["phase"].as_str(), kstatus.as_str(), health.as_str());
         println!(
             "figure: state {:<17} {:<10} kstatus {:<11} Argo CD {health:<12} {message}",
             state.name,
-            told.0.unwrap_or("-"),
-            told.1
+            shown.0.unwrap_or("-"),
+            shown.1
         );
-        assert_eq!(told, (state.phase, state.kstatus, state.argo_cd), "{}: {object:#}", state.name);
+        assert_eq!(shown, (state.phase, state.kstatus, state.argo_cd), "{}: {object:#}", state.name);
     }
 
     // At no moment did one of them look better or worse than it was.
@@ -201,7 +201,7 @@ async fn produce(cx: &Cluster) -> (BTreeMap<&'static str, Value>, Vec<Value>) {
     (live, history)
 }
 
-/// Every version of every JobRequest of a namespace, as the API server tells them.
+/// Every version of every JobRequest of a namespace, as the API server sends them.
 async fn record(requests: Api<DynamicObject>, versions: watch::Sender<Vec<Value>>) {
     let mut events = watcher::watcher(requests, watcher::Config::default()).boxed();
     while let Some(event) = events.next().await {

@@ -119,7 +119,7 @@ impl ControlPlane {
         let lock =
             File::create(self.root.join(".cluster/test.lock")).map_err(|e| format!("create lock: {e}"))?;
         if lock.try_lock().is_err() {
-            eprintln!("cluster tests: another run is going on; waiting for its end");
+            eprintln!("cluster tests: another run is under way; waiting for its end");
             lock.lock().map_err(|e| format!("lock .cluster/test.lock: {e}"))?;
         }
         *self.lock.lock().unwrap() = Some(lock);

@@ -28,7 +28,7 @@ impl<T, S: Debug> Outcome for Result<T, S> {
 }
 
 /// Probes until the probe answers `Some` or `Ok`; panics at the deadline, with the last state seen (a probe
-/// which answers `Err(state)` tells more than one which answers `None`).
+/// which answers `Err(state)` says more than one which answers `None`).
 pub(crate) async fn eventually<O: Outcome>(
     deadline: Duration,
     what: &str,

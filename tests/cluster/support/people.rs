@@ -72,7 +72,7 @@ pub(crate) async fn send(client: &Client, method: Method, path: &str, body: &Val
     }
 }
 
-/// An object of ours.
+/// One of our objects.
 pub(crate) fn object(kind: &str, name: &str, spec: &Value) -> Value {
     json!({"apiVersion": "jobrequest.dev/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec})
 }

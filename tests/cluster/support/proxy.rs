@@ -1,5 +1,5 @@
 //! A plain HTTP proxy between one operator and the API server: takes at which of the operator's writes it is to cut
-//! the operator off, counts the writes, tells when that one came.
+//! the operator off, counts the writes, says when that one came.
 //!
 //! Once it has cut, it answers nothing any more, as to a process that is dead already: until that has been killed,
 //! nothing else of it reaches the API server. Besides, a test may hold some calls up, as a slow network does.

@@ -69,8 +69,8 @@ impl Requests {
         let mut events = events.list(&ListParams::default()).await.expect("list the events").items;
         events.retain(|event| event.regarding.as_ref().is_some_and(|it| it.name.as_deref() == Some(name)));
         events.sort_by_key(|event| event.event_time.as_ref().map(|time| time.0));
-        let told = events.into_iter();
-        told.map(|event| (event.reason.unwrap_or_default(), event.note.unwrap_or_default())).collect()
+        let events = events.into_iter();
+        events.map(|event| (event.reason.unwrap_or_default(), event.note.unwrap_or_default())).collect()
     }
 
     /// Removes its status.

@@ -112,7 +112,7 @@ impl Lab {
         }
     }
 
-    /// What a look at rest comes to.
+    /// What a pass at rest comes to.
     pub fn plan(&self) -> Plan {
         plan(&self.observed(), &Layers::default(), self.clock())
     }
@@ -312,7 +312,7 @@ impl Lab {
         }
     }
 
-    /// The Job controller ends every Job of the request that may go on.
+    /// The Job controller ends every Job of the request that may continue.
     pub fn complete(&mut self) {
         let (version, at) = (self.next(), self.clock().now.to_string());
         for job in self.jobs.values_mut() {

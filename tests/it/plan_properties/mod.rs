@@ -85,7 +85,7 @@ proptest! {
         }
     }
 
-    /// A plan asks, or changes, or tells: never two of them.
+    /// A plan asks, or changes, or reports: never two of them.
     fn a_plan_does_one_thing((observed, clock) in seen::look()) {
         let plan = plan(&observed, &Layers::default(), clock);
         let parts = [plan.read.is_some(), !plan.changes.is_empty(), plan.status.is_some()];

@@ -89,7 +89,7 @@ pub fn spec() -> BoxedStrategy<Value> {
     prop_oneof![8 => good, 1 => odd, 1 => bad].boxed()
 }
 
-/// What may stand in a door, or in its echo.
+/// What a source of rerun tokens may hold, or what was handled last.
 fn token() -> BoxedStrategy<Option<String>> {
     let usual = select(["", "a", "b"].as_slice()).prop_map(ToOwned::to_owned);
     proptest::option::of(prop_oneof![9 => usual, 1 => text()]).boxed()
@@ -202,7 +202,7 @@ pub enum Owner {
     Stripped,
     /// Of a deleted JobRequest of the same name.
     Predecessor,
-    /// A copy of a Job of ours under another owner.
+    /// A copy of one of our Jobs under another owner.
     Copy,
     Nobody,
 }
@@ -360,8 +360,8 @@ fn conditions() -> BoxedStrategy<Value> {
 
 /// A request with any status: none, wiped, one that cannot be read, or one with runs.
 pub fn request_choice() -> BoxedStrategy<RequestChoice> {
-    let told = (token(), token(), run_policy(), proptest::option::of(select([0, 30].as_slice())));
-    let written = (conditions(), proptest::option::of(select(Phase::ALL)), 0..4_i64, told).prop_map(
+    let handled = (token(), token(), run_policy(), proptest::option::of(select([0, 30].as_slice())));
+    let written = (conditions(), proptest::option::of(select(Phase::ALL)), 0..4_i64, handled).prop_map(
         |(conditions, phase, generation, (spec, annotation, policy, deadline))| {
             json!({"observedGeneration": generation, "phase": phase, "conditions": conditions,
                 "lastHandledRerun": {"spec": spec, "annotation": annotation}, "runPolicy": policy,
@@ -410,7 +410,7 @@ impl RequestChoice {
         &self.spec
     }
 
-    /// The request; `may_record` tells whether a Job of this name could have been recorded.
+    /// The request; `may_record` says whether a Job of this name could have been recorded.
     pub fn stored(&self, may_record: impl Fn(&str) -> bool) -> Value {
         let mut status = self.status.clone();
         if let Some(Value::Object(fields)) = &mut status

@@ -51,7 +51,7 @@ fn pods() -> impl Strategy<Value = Vec<Value>> {
     })
 }
 
-/// A look: what is cached, asked and remembered, each chosen by itself.
+/// What a pass sees: what is cached, asked and remembered, each chosen by itself.
 pub fn look() -> BoxedStrategy<(Observed, Clock)> {
     let jobs = || proptest::collection::vec(parts::job_choice(), 0..5);
     (proptest::option::weighted(0.95, parts::request_choice()), jobs(), pods(), answers(), memory(), clock())
@@ -71,7 +71,7 @@ pub fn look() -> BoxedStrategy<(Observed, Clock)> {
                 );
             };
             let stored: StoredRequest = view(&request.stored(|name| may_record(&cached, name)));
-            // One uid is one Job: whoever shows it shows the same.
+            // One uid is one Job: all that show it show the same.
             let known = stored_jobs(&cached, &request);
             let see = |choice: &JobChoice| -> JobView {
                 view(known.get(choice.name).unwrap_or(&parts::job(choice, request.spec())))

@@ -31,14 +31,14 @@ pub fn agree(status: &Value) -> Result<(), String> {
     if matches!(status["phase"].as_str(), Some("Completed" | "Pending" | "Suspended"))
         && !status["failure"].is_null()
     {
-        return Err(format!("a failure is told of a run that did not fail: {status:#}"));
+        return Err(format!("a failure is shown of a run that did not fail: {status:#}"));
     }
     let phase = status["phase"].as_str().ok_or("no phase")?;
     let word =
         |type_: &str| find(status, type_).map_or("-", |condition| condition["status"].as_str().unwrap());
     let reason =
         |type_: &str| find(status, type_).map_or("-", |condition| condition["reason"].as_str().unwrap());
-    let told = (word("Accepted"), word("Ready"), word("Reconciling"), word("Stalled"), word("Finished"));
+    let shown = (word("Accepted"), word("Ready"), word("Reconciling"), word("Stalled"), word("Finished"));
     let is_queued = reason("Ready") == "Queued";
     let row = match phase {
         "Pending" | "Waiting" | "Updating" | "Running" => ("True", "False", "True", "-", "False"),
@@ -49,8 +49,8 @@ pub fn agree(status: &Value) -> Result<(), String> {
         "Rejected" => ("False", "False", "-", "True", "-"),
         other => return Err(format!("phase {other:?}")),
     };
-    if told != row {
-        return Err(format!("{phase}: {told:?} is told, not {row:?}: {status:#}"));
+    if shown != row {
+        return Err(format!("{phase}: {shown:?} is shown, not {row:?}: {status:#}"));
     }
     for summary in ["Reconciling", "Stalled"] {
         if word(summary) != "-" && reason(summary) != reason("Ready") {

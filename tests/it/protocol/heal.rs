@@ -215,7 +215,7 @@ fn in_place(world: &World) -> Result<(), String> {
     Ok(())
 }
 
-/// At rest: the newest spec has run, or waits for its user; nothing of ours is unrecorded.
+/// At rest: the newest spec has run, or waits for its user; none of our Jobs is unrecorded.
 fn stands(world: &World) -> Result<(), String> {
     let server = &world.server;
     let Some(request) = server.request() else {
@@ -268,7 +268,7 @@ fn is_current(world: &World, pins: &[jobrequest::api::status::TemplatePin]) -> b
     pins.iter().any(|pin| pin.uid == *uid && pin.generation == *generation)
 }
 
-/// Every token that stands in a door was handled with a run: the newest run's own Job says so.
+/// Every token that a source holds was handled with a run: the newest run's own Job says so.
 fn served(
     world: &World,
     request: &jobrequest::reconcile::StoredRequest,

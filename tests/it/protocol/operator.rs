@@ -212,7 +212,7 @@ impl Operator {
             || server.templates.len() - 1 > self.seen_template
             || server.jobs.iter().any(|(name, versions)| {
                 let seen = self.seen_jobs.get(name).copied().unwrap_or(0);
-                // Watches select by label: what happens to a Job without them is not told.
+                // Watches select by label: what happens to a Job without them is not seen.
                 versions[seen..].iter().skip(1).zip(&versions[seen..]).any(|(new, old)| {
                     let cached = |job: &Option<_>| {
                         job.as_ref()

@@ -36,11 +36,11 @@ pub struct Oracle {
     ended: BTreeMap<String, RunResult>,
     results: BTreeMap<String, RunResult>,
     deleted_by_us: BTreeSet<String>,
-    /// What stood in the doors when a run was reserved last, by request.
+    /// What the sources of tokens held when a run was reserved last, by request.
     echoes: BTreeMap<String, [String; 2]>,
     /// Jobs that some status said are to be replaced.
     decided: BTreeSet<String>,
-    /// Jobs which were gone before their pods, by a delete of ours.
+    /// Jobs which were gone before their pods, by our own delete.
     pods_left: BTreeSet<String>,
     /// Requests whose status was wiped: a decision to stop a run is lost with it.
     wiped: BTreeSet<String>,
@@ -176,7 +176,7 @@ impl Oracle {
         });
     }
 
-    /// A delete of ours took a Job before its pods.
+    /// Our own delete took a Job before its pods.
     pub fn leaves_pods(&mut self, job: &JobView) {
         if self.active.contains(job.uid()) {
             self.pods_left.insert(job.uid().to_owned());
@@ -310,7 +310,7 @@ impl Oracle {
         self.reserved.insert(key);
     }
 
-    /// A door of `stored` holds something that no run was reserved for. A wipe may bring a token back.
+    /// A source of `stored` holds something that no run was reserved for. A wipe may bring a token back.
     fn is_token_new(&self, stored: &StoredRequest) -> bool {
         let echo = self.echoes.get(stored.uid()).cloned().unwrap_or_default();
         self.wiped.contains(stored.uid())
@@ -376,7 +376,7 @@ impl Oracle {
         self.keys.len()
     }
 
-    /// A Job of ours which the records do not tell. One that was created while the status was being wiped waits for
+    /// One of our Jobs which no record names. One that was created while the status was being wiped waits for
     /// its number to come round.
     pub fn is_unrecorded(&self, job: &JobView, request: &str, status: &JobRequestStatus) -> bool {
         let newest = status.runs.first().map_or(0, |run| run.number);
@@ -389,7 +389,7 @@ impl Oracle {
     }
 }
 
-/// What stands in the doors: of the spec, and of the annotation.
+/// What the two sources of rerun tokens hold: the spec, and the annotation.
 pub fn doors(stored: &StoredRequest) -> [String; 2] {
     let annotations = stored.metadata.annotations.clone().unwrap_or_default();
     let spec = stored.spec.0.as_ref().ok().and_then(|spec| spec.rerun().map(ToOwned::to_owned));

@@ -151,7 +151,7 @@ pub const SCENARIOS: [Scenario; 38] = [
         None,
         &[Foreign(1), Foreign(2), Foreign(3), Edit(0), Edit(1), Forbid(true), Forbid(false)],
     ),
-    // A door that is emptied and filled again with what it held.
+    // A source that is emptied and filled again with what it held.
     Scenario {
         users: 8,
         runs: 6,
@@ -159,7 +159,7 @@ pub const SCENARIOS: [Scenario; 38] = [
         ..scenario("doors", None, &[Token(1), Token(0), Annotate(1), Annotate(0)])
     },
     with(Policy::Follow, Scenario { users: 3, length: 160, ..scenario("remake", None, &[RemakeTemplate]) }),
-    // Two doors, one run for all that stands in them.
+    // Two sources, one run for all that they hold.
     scenario("tokens", None, &[Token(1), Token(2), Token(0), Annotate(1), Annotate(5), Annotate(0), Edit(1)]),
     scenario(
         "token-and-edit",

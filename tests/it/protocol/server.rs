@@ -102,7 +102,7 @@ pub struct Server {
     pub jobs: BTreeMap<String, Vec<Option<Rc<StoredJob>>>>,
     /// Every version of the default template: uid and generation.
     pub templates: Vec<(String, i64)>,
-    /// What stands in the annotation door of the living JobRequest.
+    /// What the rerun annotation of the living JobRequest holds.
     pub annotation: u8,
     /// What policies of the cluster refuse.
     pub refusing: Refusing,
@@ -188,7 +188,7 @@ impl Server {
         true
     }
 
-    /// The annotation door of the JobRequest.
+    /// The rerun annotation of the JobRequest.
     pub fn annotate(&mut self, number: u8) -> bool {
         let Some(mut request) = self.request().map(|request| (**request).clone()) else { return false };
         if self.annotation == number {
@@ -479,7 +479,7 @@ impl Server {
         }
     }
 
-    /// Somebody else's Job, under a name that a run of ours would have.
+    /// Somebody else's Job, under a name that one of our runs would have.
     pub fn create_foreign(&mut self, run: i32) -> bool {
         let name = format!("{NAME}-{run}");
         if self.job(&name).is_some() {

@@ -53,7 +53,7 @@ impl Policy {
     }
 }
 
-/// A token of a door; 0: the door is empty.
+/// A rerun token; 0: the source is empty.
 pub fn token(number: u8) -> String {
     if number == 0 { String::new() } else { format!("token {number}") }
 }

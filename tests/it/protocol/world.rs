@@ -241,7 +241,7 @@ impl World {
     fn reach(&mut self, operator: usize, call: &Call, uid: &str, answered: &BTreeSet<String>) -> Answer {
         self.calls += 1;
         let known = self.server.recorded();
-        // A decision that is kept in memory only: the server is never told, the operator believes it was.
+        // A decision that is kept in memory only: the server never hears of it, the operator believes it was.
         let decides = |is_it: fn(&Run) -> bool| matches!(call, Call::WriteStatus { status, .. } if status.runs.first().is_some_and(is_it));
         let unwritten = match self.server.mutant {
             Some(Mutant::ReservesInMemory) => decides(|run| run.job_uid.is_none()),

@@ -2,7 +2,7 @@
 //!
 //! Takes the layers and the merged spec; returns what a layer of higher precedence than the policy has changed. A
 //! lock holds the value that the layers up to its own compute, built-in defaults and `containerDefaults` included, for
-//! a container that only a nearer layer names, too. Everything else in a policy is judged on the compiled Job, see
+//! a container that only a higher-precedence layer names, too. Everything else in a policy is judged on the compiled Job, see
 //! [`super`].
 
 mod capture;
@@ -83,7 +83,7 @@ pub(in crate::compile) fn judge(valid: &ValidSpec, layers: &Layers) -> LockVerdi
     locked
 }
 
-/// Judges numbers that policies cut: the policy of a nearer template may not change a locked one either.
+/// Judges numbers that policies cut: the policy of a higher-precedence template may not change a locked one either.
 pub(in crate::compile) fn judge_cuts(cuts: &[Clamp], layers: &Layers) -> LockVerdict {
     let mut locked = LockVerdict::default();
     let level = |name: &str| {
@@ -95,8 +95,8 @@ pub(in crate::compile) fn judge_cuts(cuts: &[Clamp], layers: &Layers) -> LockVer
         let origin = template.reference.to_string();
         let locks = policy.locked.iter().flatten().filter_map(|path| LockPath::parse(path).ok());
         let found = locks.flat_map(|lock| {
-            let nearer = cuts.iter().filter(|cut| level(&cut.by).is_some_and(|by| by > index));
-            let held: Vec<_> = nearer
+            let higher = cuts.iter().filter(|cut| level(&cut.by).is_some_and(|by| by > index));
+            let held: Vec<_> = higher
                 .filter(|cut| lock.covers(cut.path.strip_prefix("spec.").unwrap_or(&cut.path)))
                 .map(|cut| {
                     let kept = cut.from.as_deref().unwrap_or("not set");
@@ -295,7 +295,7 @@ impl Overridden {
         Self((own..=all).map(|count| json(job::spec_of(valid, count))).collect())
     }
 
-    /// What nearer overrides change and `lock` holds.
+    /// What higher-precedence overrides change and `lock` holds.
     fn changes(
         &self,
         lock: &LockPath,
@@ -304,7 +304,7 @@ impl Overridden {
         index: usize,
         origin: &str,
     ) -> Vec<Problem> {
-        let Some((first, nearer)) = self.0.split_first() else { return Vec::new() };
+        let Some((first, higher)) = self.0.split_first() else { return Vec::new() };
         let overrides = valid.merged().overrides.iter().filter(|overrides| overrides.layer > index);
         let text = lock.text();
         let refuse = |field: String, way_out: &str| {
@@ -318,7 +318,7 @@ impl Overridden {
         let kept = in_job::held(lock, first);
         let mut before = (kept.clone(), first);
         let mut found = Vec::new();
-        for (overrides, job) in overrides.zip(nearer) {
+        for (overrides, job) in overrides.zip(higher) {
             let now = in_job::held(lock, job);
             let new = if default.is_null() { Vec::new() } else { in_job::added(lock, first, job) };
             let paths: BTreeSet<&String> = before.0.keys().chain(now.keys()).collect();
