@@ -143,6 +143,10 @@ pub struct TemplateStatus {
     /// How many JobRequests use it, by name or as a default; updated at most once a minute.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub requests: Option<i64>,
+    /// The defaults of its scope, if it is one of several: the one that supplies the values first, at most 16.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "atomic"))]
+    pub defaults: Vec<String>,
     /// Runs that follow an edit of the template (onTemplateChange: Rerun); absent when none is under way or waits. Updated
     /// at most every ten seconds.
     #[serde(skip_serializing_if = "Option::is_none")]

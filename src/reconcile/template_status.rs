@@ -27,6 +27,9 @@ const COUNT_PAUSE: Duration = Duration::from_secs(60);
 /// How far apart writes are that only say how many runs follow an edit by now.
 const RERUNS_PAUSE: Duration = Duration::from_secs(10);
 
+/// Maximum number of defaults of one scope that a status names.
+const MAX_DEFAULTS: usize = 16;
+
 /// A JobTemplate as it is stored.
 #[derive(Clone, Debug, Deserialize, Resource)]
 #[resource(inherit = JobTemplate)]
@@ -210,6 +213,7 @@ pub fn describe(
         set(ConditionType::Ready, false, Reason::InvalidTemplate, &message);
         set(ConditionType::Stalled, true, Reason::InvalidTemplate, &message);
     }
+    let mut several = Vec::new();
     if stored.template.is_default() && stored.template.is_terminating {
         let message = "it is being deleted: its defaults, presets and policy count for no new run";
         set(ConditionType::Effective, false, Reason::TemplateTerminating, message);
@@ -217,6 +221,9 @@ pub fn describe(
         let of_scope = templates.iter().filter(|other| other.namespace == stored.namespace);
         let defaults = defaults_of(of_scope.map(|stored| &stored.template));
         let own = &stored.template.reference;
+        if defaults.len() > 1 {
+            several = defaults.iter().take(MAX_DEFAULTS).map(|one| one.reference.name.clone()).collect();
+        }
         match defaults.split_first() {
             Some((newest, _)) if newest.reference != *own => {
                 let counts = match stored.template.policy() {
@@ -247,21 +254,19 @@ pub fn describe(
         conditions,
         requests: Some(usage.requests),
         reruns: usage.reruns,
+        defaults: several,
     }
 }
 
-/// The event of a template that has become one of several defaults.
+/// The event of a template that has become one of several defaults, or of others than before.
 #[must_use]
 pub fn event(stored: &TemplateStatus, described: &TemplateStatus) -> Option<Event> {
-    let one_of_several = |status: &TemplateStatus| {
-        let several = [Reason::NewestDefault.as_str(), Reason::Superseded.as_str()];
-        let effective =
-            status.conditions.iter().find(|one| one.type_ == ConditionType::Effective.as_str())?;
-        several.contains(&effective.reason.as_str()).then(|| effective.message.clone())
-    };
-    let message = one_of_several(described)?;
-    (one_of_several(stored).as_ref() != Some(&message))
-        .then(|| Event::new(EventReason::MultipleDefaults, &message))
+    if described.defaults.is_empty() || described.defaults == stored.defaults {
+        return None;
+    }
+    let is_effective = |condition: &&Condition| condition.type_ == ConditionType::Effective.as_str();
+    let effective = described.conditions.iter().find(is_effective)?;
+    Some(Event::new(EventReason::MultipleDefaults, &effective.message))
 }
 
 /// The described status is to be written now; `since` the last write of this process.
@@ -280,4 +285,64 @@ pub fn is_due(stored: &TemplateStatus, described: &TemplateStatus, since: Option
     };
     let counts = |status: &TemplateStatus| (status.requests, status.reruns);
     counts(stored) != counts(described) && since.is_none_or(|since| since >= pause)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn default(name: &str, created: &str) -> StoredTemplate {
+        let metadata = json!({"name": name, "uid": name, "generation": 1, "creationTimestamp": created});
+        let view = json!({"metadata": metadata, "spec": {"default": true}});
+        serde_json::from_value::<ClusterJobTemplateView>(view).unwrap().into()
+    }
+
+    fn described(stored: &StoredTemplate, all: &[StoredTemplate]) -> TemplateStatus {
+        describe(stored, all, &[], Usage::default(), "2026-11-23T22:11:42Z".parse().unwrap())
+    }
+
+    #[test]
+    fn an_event_is_sent_when_the_defaults_are_others_than_before_and_no_message_matters() {
+        let [old, new] = [default("old", "2026-01-01T00:00:00Z"), default("new", "2026-02-01T00:00:00Z")];
+        let alone = described(&old, std::slice::from_ref(&old));
+        assert_eq!((alone.defaults.clone(), event(&TemplateStatus::default(), &alone)), (Vec::new(), None));
+        let both = [old.clone(), new];
+        for one in &both {
+            let now = described(one, &both);
+            assert_eq!(now.defaults, ["new", "old"]);
+            assert!(event(&alone, &now).is_some());
+            let mut scrambled = now.clone();
+            for condition in &mut scrambled.conditions {
+                condition.message = "x".to_owned();
+            }
+            assert_eq!(event(&scrambled, &now), None);
+        }
+        let third = [both[0].clone(), both[1].clone(), default("third", "2026-03-01T00:00:00Z")];
+        assert!(event(&described(&old, &both), &described(&old, &third)).is_some());
+        assert_eq!(event(&described(&old, &both), &alone), None, "what has passed is no news");
+    }
+
+    #[test]
+    fn counts_alone_are_written_at_a_pace() {
+        let with = |requests, reruns| TemplateStatus {
+            requests: Some(requests),
+            reruns,
+            ..TemplateStatus::default()
+        };
+        let reruns = |active, waiting| Some(Reruns { active, waiting });
+        let seconds = |seconds| Some(Duration::from_secs(seconds));
+        for (what, stored, now, since, due) in [
+            ("nothing has changed", with(1, None), with(1, None), None, false),
+            ("requests", with(1, None), with(2, None), seconds(59), false),
+            ("requests, a minute later", with(1, None), with(2, None), seconds(60), true),
+            ("the first rerun", with(1, None), with(1, reruns(1, 0)), seconds(0), true),
+            ("more of them", with(1, reruns(1, 0)), with(1, reruns(10, 5)), seconds(9), false),
+            ("more of them, later", with(1, reruns(1, 0)), with(1, reruns(10, 5)), seconds(10), true),
+            ("the last has ended", with(1, reruns(1, 0)), with(1, None), seconds(0), true),
+        ] {
+            assert_eq!(is_due(&stored, &now, since), due, "{what}");
+        }
+    }
 }

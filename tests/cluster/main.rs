@@ -30,10 +30,6 @@ mod outages;
 mod pace;
 mod platform;
 mod policy;
-// The one file that both programs read rows with.
-#[path = "../it/support/policy_rows.rs"]
-#[allow(dead_code)] // the other one judges more of a row
-mod policy_rows;
 mod reading;
 mod reruns;
 mod rights;

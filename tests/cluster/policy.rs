@@ -1,5 +1,7 @@
 //! Policies against the API server: the Pod Security Standards, the order of quantities, and the schema of a policy.
 
+use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 
 use jobrequest::api::pod_security::PodSecurity;
@@ -13,10 +15,10 @@ use k8s_openapi::api::core::v1::{LimitRange, Namespace as CoreNamespace, PodTemp
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, Client, CustomResource, CustomResourceExt, KubeSchema};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::policy_rows::{Row, merge, rows};
 use crate::support::requests::try_create;
 use crate::support::{Cluster, DEADLINE, Test, eventually};
 
@@ -86,6 +88,14 @@ fn pods() -> Vec<(String, Value)> {
     rows::<Try>("pod-security-pods").into_iter().flat_map(each).collect()
 }
 
+/// The rows of tests/policy/`rule`.yaml.
+fn rows<R: DeserializeOwned>(rule: &str) -> Vec<R> {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/policy/{rule}.yaml"));
+    let rows: Vec<R> = serde_saphyr::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
+    assert!(rows.len() > 3, "{} has only {} rows", file.display(), rows.len());
+    rows
+}
+
 async fn pod_security(cx: Arc<Cluster>) {
     let client = cx.client().await;
     let (mut wrong, mut judged, mut admitted) = (Vec::new(), 0, 0);
@@ -121,7 +131,7 @@ async fn pod_security(cx: Arc<Cluster>) {
                     ("sidecar", "/spec/initContainers/1"),
                 ] {
                     if !patch[part].is_null() {
-                        merge(pod.pointer_mut(at).unwrap(), &patch[part]);
+                        json_patch::merge(pod.pointer_mut(at).unwrap(), &patch[part]);
                     }
                 }
                 let template: PodTemplateSpec = serde_json::from_value(pod.clone()).unwrap();
@@ -308,19 +318,37 @@ async fn quantities(cx: Arc<Cluster>) {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// A row of tests/policy/clamp.yaml, as far as the API server is asked about it.
+#[derive(Deserialize)]
+struct Cut {
+    name: String,
+    policy: Policy,
+    #[serde(default = "nothing")]
+    job: Value,
+    #[serde(default = "nothing")]
+    settings: Value,
+}
+
+fn nothing() -> Value {
+    json!({})
+}
+
 /// A Job that the API server takes is still one after its numbers were cut.
 async fn cuts(cx: Arc<Cluster>) {
     let client = cx.client().await;
     let namespace = cx.namespace("cuts").await;
     let collection = format!("/apis/batch/v1/namespaces/{}/jobs", namespace.name());
     let mut wrong = Vec::new();
-    for row in rows::<Row>("clamp") {
-        let (name, job) = (&row.name, row.job());
-        let policies: Vec<(String, Policy)> = (row.policies().into_iter())
-            .map(|(origin, policy)| (origin, serde_json::from_value(policy).unwrap()))
-            .collect();
+    for row in rows::<Cut>("clamp") {
+        let name = &row.name;
+        let mut spec = json!({
+            "parallelism": 1, "completions": 1, "backoffLimit": 6,
+            "template": {"spec": {"restartPolicy": "Never", "containers": [{"name": "main", "image": "perl:5"}]}},
+        });
+        json_patch::merge(&mut spec, &row.job);
+        let job = json!({"metadata": {"name": "judged"}, "spec": spec});
         let mut cut: Job = serde_json::from_value(job.clone()).unwrap();
-        let named: Vec<_> = policies.iter().map(|(origin, policy)| Named { origin, policy }).collect();
+        let named = [Named { origin: "T/a", policy: &row.policy }];
         let mut settings = serde_json::from_value(row.settings.clone()).unwrap();
         let verdict = judge(&mut cut, &mut settings, &named);
         if !verdict.denied.is_empty() || verdict.clamped.is_empty() {

@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 /// A status in which conditions are keyed by type, and runs by number, so that a merge patch names what it changes.
 pub(crate) fn keyed(status: &Value) -> Value {
@@ -43,19 +43,7 @@ pub(crate) fn difference(before: &Value, after: &Value) -> Option<Value> {
 
 /// What a merge patch makes of `before`.
 pub(crate) fn patched(mut before: Value, patch: &Value) -> Value {
-    let Some(changes) = patch.as_object() else { return patch.clone() };
-    if !before.is_object() {
-        before = json!({});
-    }
-    let fields = before.as_object_mut().unwrap();
-    for (key, change) in changes {
-        match (change, fields.remove(key)) {
-            (Value::Null, _) => {}
-            (change, old) => {
-                fields.insert(key.clone(), patched(old.unwrap_or_default(), change));
-            }
-        }
-    }
+    json_patch::merge(&mut before, patch);
     before
 }
 

@@ -1,6 +1,5 @@
 //! Rows of tests/policy: a policy, a Job, and what becomes of it, in the words that users write. One file a rule.
-//!
-//! The tests of the cluster read them with this file, too.
+//! tests/cluster/policy.rs asks the API server about some of them.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -60,7 +59,7 @@ impl Row {
             "parallelism": 1, "completions": 1, "backoffLimit": 6,
             "template": {"spec": {"restartPolicy": "Never", "containers": [{"name": "main", "image": "perl:5"}]}},
         });
-        merge(&mut spec, &self.job);
+        json_patch::merge(&mut spec, &self.job);
         json!({"metadata": {"name": "judged"}, "spec": spec})
     }
 }
@@ -73,22 +72,4 @@ pub(crate) fn rows<R: DeserializeOwned>(rule: &str) -> Vec<R> {
         serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
     assert!(rows.len() > 3, "{} has only {} rows", file.display(), rows.len());
     rows
-}
-
-/// Puts `patch` over `value`: objects by key, null takes away, everything else replaces.
-pub(crate) fn merge(value: &mut Value, patch: &Value) {
-    let Value::Object(patch) = patch else {
-        *value = patch.clone();
-        return;
-    };
-    if !value.is_object() {
-        *value = json!({});
-    }
-    for (key, patch) in patch {
-        if patch.is_null() {
-            value.as_object_mut().unwrap().remove(key);
-        } else {
-            merge(&mut value[key], patch);
-        }
-    }
 }
