@@ -29,6 +29,7 @@ pub(crate) fn tests() -> Vec<Test> {
         forbidden_job_waits,
         refused_deletes_keep_nothing_from_being_recorded,
         refused_patches_are_shown_and_retried,
+        a_denied_job_is_created_once_it_is_allowed,
         foreign_job_is_left_alone,
         predecessor_is_waited_for,
         deleted_before_its_result_is_lost,
@@ -403,10 +404,15 @@ impl<'a> JobPolicy<'a> {
         let probe: Job = serde_json::from_value(json!({"metadata": {"name": "probe"}, "spec": {"suspend": true,
             "template": {"spec": {"restartPolicy": "Never", "containers": [{"name": "a", "image": "a:1"}]}}}}))
         .unwrap();
-        at.jobs().create(&PostParams::default(), &probe).await.unwrap();
+        if operation != "CREATE" {
+            at.jobs().create(&PostParams::default(), &probe).await.unwrap();
+        }
         eventually(DEADLINE, "the policy is in force", async || {
             let dry_run = PatchParams { dry_run: true, ..PatchParams::default() };
-            let tried = if operation == "DELETE" {
+            let tried = if operation == "CREATE" {
+                let dry_run = PostParams { dry_run: true, ..PostParams::default() };
+                at.jobs().create(&dry_run, &probe).await.map(drop)
+            } else if operation == "DELETE" {
                 at.jobs()
                     .delete("probe", &DeleteParams { dry_run: true, ..DeleteParams::default() })
                     .await
@@ -480,6 +486,27 @@ async fn refused_deletes_keep_nothing_from_being_recorded(cx: Arc<Cluster>) {
     assert_eq!(at.api().get("kept").await.unwrap().metadata.resource_version, version);
     policy.lift();
     drop(operator);
+}
+
+/// A policy that gives no reason answers 422, as Kubernetes does for an invalid Job; it is no verdict about the spec.
+async fn a_denied_job_is_created_once_it_is_allowed(cx: Arc<Cluster>) {
+    let at = Requests::new(&cx, "denied").await;
+    let message = "images come from our registry";
+    let expression =
+        "object.spec.template.spec.containers.all(c, c.image.startsWith('registry.example.com/'))";
+    let policy = JobPolicy::refuse(&cx, &at, "CREATE", expression, message).await;
+    let _operator = Operator::start(&cx, &at.namespace, &[]);
+    at.create("denied", spec(&json!({}), &json!({}))).await;
+    let status =
+        at.until("denied", "waits", |status| condition(status, "Ready") == "False JobForbidden").await;
+    assert_eq!(status["phase"], "Waiting");
+    assert_eq!(condition(&status, "Accepted"), "True Valid");
+    let failure = &status["failure"];
+    assert_eq!(failure["category"], "JobForbidden");
+    assert!(failure["message"].as_str().is_some_and(|said| said.contains(message)), "{failure}");
+    policy.lift();
+    let status = at.until_phase("denied", 1, "Completed").await;
+    assert_eq!(status["runs"].as_array().map(Vec::len), Some(1));
 }
 
 /// A change in place that is refused is shown at the generation that asked for it, and made when it is allowed.

@@ -33,6 +33,8 @@ pub struct Refusal {
     pub reason: String,
     /// The API server's own message, at most 4 KiB, without control characters.
     pub message: String,
+    /// It names fields of the object: Kubernetes' own validation does, admission policies and webhooks do not.
+    pub names_fields: bool,
 }
 
 impl Refusal {
@@ -40,13 +42,26 @@ impl Refusal {
     #[must_use]
     pub fn new(code: u16, reason: &str, message: &str) -> Self {
         let reason = bounded_to(&printable(reason), MAX_REASON_BYTES);
-        Self { code, reason, message: bounded(&printable(message)) }
+        Self { code, reason, message: bounded(&printable(message)), names_fields: false }
     }
 
-    /// The Job itself is found invalid; any other refusal may pass, for example when a quota is raised.
+    /// The same, which names fields of the object.
     #[must_use]
-    pub const fn is_invalid(&self) -> bool {
-        matches!(self.code, 400 | 413 | 422)
+    pub fn of_fields(self) -> Self {
+        Self { names_fields: true, ..self }
+    }
+
+    /// The Job itself is found invalid; any other refusal may pass, for example when a quota is raised or a policy is
+    /// removed. A ValidatingAdmissionPolicy answers 422, too, and a webhook 400 with no reason, unless they say otherwise:
+    /// both judge by rules that may change.
+    #[must_use]
+    pub fn is_invalid(&self) -> bool {
+        match self.code {
+            413 => true,
+            400 => self.reason == "BadRequest",
+            422 => self.names_fields,
+            _ => false,
+        }
     }
 }
 

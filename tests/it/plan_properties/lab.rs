@@ -240,7 +240,9 @@ impl Lab {
             Admission::Forbidden(message) => {
                 return Answer::Refused(Refusal::new(403, "Forbidden", message));
             }
-            Admission::Invalid(message) => return Answer::Refused(Refusal::new(422, "Invalid", message)),
+            Admission::Invalid(message) => {
+                return Answer::Refused(Refusal::new(422, "Invalid", message).of_fields());
+            }
         }
         self.writes += 1;
         job["spec"].as_object_mut().unwrap().remove("template");

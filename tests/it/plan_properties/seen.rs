@@ -127,9 +127,13 @@ fn answers() -> BoxedStrategy<AnswerChoice> {
     let creation = prop_oneof![
         parts::job_choice().prop_map(|job| CreationChoice::Created(Box::new(job))),
         Just(CreationChoice::Other(Creation::NameTaken)),
-        (select([400, 403, 413, 422, 429, 500].as_slice()), parts::text()).prop_map(|(code, message)| {
-            CreationChoice::Other(Creation::Refused(Refusal::new(code, &message, &message)))
-        }),
+        (select([400, 403, 413, 422, 429, 500].as_slice()), parts::text(), any::<bool>()).prop_map(
+            |(code, message, names_fields)| {
+                let refusal = Refusal::new(code, &message, &message);
+                let refusal = if names_fields { refusal.of_fields() } else { refusal };
+                CreationChoice::Other(Creation::Refused(refusal))
+            }
+        ),
     ];
     (
         proptest::option::of(uptime()),
