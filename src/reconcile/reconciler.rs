@@ -160,6 +160,14 @@ impl Reconciler {
                 self.next = Next::AwaitChange;
             }
             (Change::Delete { uid, .. }, Answer::Done | Answer::Missing) => {
+                // Nor does the answer of its create stand for it any longer: it would be deleted again and again.
+                let memory = &mut self.observed.memory;
+                memory.created = memory.created.take().filter(|(_, created)| created.uid() != uid);
+                let creation = self.observed.answers.creation.take();
+                self.observed.answers.creation = creation.filter(|(_, creation)| match creation {
+                    Creation::Created(job) => job.uid() != uid,
+                    Creation::NameTaken | Creation::Refused(_) => true,
+                });
                 self.observed.jobs.retain(|job| job.uid() != uid);
             }
             (Change::Patch { .. } | Change::Delete { .. }, Answer::Conflict | Answer::Missing) => {

@@ -23,7 +23,7 @@ pub enum Stage {
 use Stage::{User as Act, Wait, Work};
 
 /// Workloads by name, with a TTL in the spec. They follow templates and replace runs where the name says so.
-pub const WORKLOADS: [(&str, Option<i32>, &[Stage]); 18] = [
+pub const WORKLOADS: [(&str, Option<i32>, &[Stage]); 19] = [
     ("a run", None, &[Work]),
     ("a run with a TTL", Some(0), &[Work]),
     ("an edit of an active run", None, &[Wait, Act(User::Edit(1)), Wait, Work]),
@@ -60,6 +60,7 @@ pub const WORKLOADS: [(&str, Option<i32>, &[Stage]); 18] = [
     ("replace: an edit while active", None, &[Wait, Act(User::Edit(1)), Wait, Work]),
     ("replace: an edit that returns", None, &[Wait, Act(User::Edit(1)), Act(User::Edit(0)), Wait, Work]),
     ("hold: an edit and a rerun", None, &[Work, Act(User::Edit(1)), Work, Act(User::Token(1)), Work]),
+    ("limited: a Job that is stored too large", None, &[Wait, Act(User::Edit(1)), Wait, Work]),
     (
         "follow: an edit of a template",
         None,
@@ -103,6 +104,7 @@ fn policy_of(name: &str) -> Policy {
         Some("replace") => Policy::Replace,
         Some("hold") => Policy::Hold,
         Some("follow") => Policy::Follow,
+        Some("limited") => Policy::Limited,
         _ => Policy::Default,
     }
 }

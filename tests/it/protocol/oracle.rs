@@ -158,8 +158,8 @@ impl Oracle {
         let newest = status.runs.first().map_or(0, |run| run.number);
         let has_ended = self.ended.contains_key(job.uid());
         let is_free = match status.runs.iter().find(|run| run.number == number) {
-            // Rule 14: a run that was decided to be replaced, and has no result that would be lost.
-            Some(run) if run.stop == Some(Stop::Replace) && !has_ended => true,
+            // Rule 14: a run that was decided to be replaced, or exceeds limits, and has no result that would be lost.
+            Some(run) if run.stop.is_some_and(Stop::deletes_the_job) && !has_ended => true,
 
             Some(run) => match &run.job_uid {
                 Some(uid) => uid != job.uid() || run.result.is_some(),
@@ -256,7 +256,7 @@ impl Oracle {
                 continue;
             };
             self.recorded_at.entry(uid.clone()).or_insert(now);
-            if run.stop == Some(Stop::Replace) {
+            if run.stop.is_some_and(Stop::deletes_the_job) {
                 self.decided.insert(uid.clone());
             }
             let is_its_job = self.keys.get(uid) == Some(&key);
@@ -267,7 +267,7 @@ impl Oracle {
                 format!("run {} records digest {}, but {uid} ran {ran}", run.number, run.digest)
             });
             if let Some(result) = run.result {
-                self.judge_result(run.number, uid, result, existing, stored.uid());
+                self.judge_result(run.number, uid, result, run.stop, existing, stored.uid());
             }
         }
         let numbers: Vec<i32> = status.runs.iter().map(|run| run.number).collect();
@@ -289,7 +289,9 @@ impl Oracle {
             let ran = newest.job_uid.as_ref().and_then(|uid| self.ran.get(uid));
             let policy = spec.run_policy.clone().unwrap_or_default();
             let has_changed = ran != Some(&digest(spec)) && !policy.holds();
-            let has_newer_template = policy.follows_templates()
+            // What exceeded limits is tried again when they change.
+            let follows = policy.follows_templates() || newest.stop == Some(Stop::LimitsExceeded);
+            let has_newer_template = follows
                 && newest
                     .templates
                     .first()
@@ -322,6 +324,7 @@ impl Oracle {
         number: i32,
         uid: &str,
         result: RunResult,
+        stop: Option<Stop>,
         existing: &[String],
         request: &str,
     ) {
@@ -341,6 +344,10 @@ impl Oracle {
                 self.check(!(was_ours && is_known && result == RunResult::Lost), || {
                     format!("run {number} is recorded Lost, and we deleted {uid}")
                 });
+            }
+            RunResult::Failed if stop == Some(Stop::LimitsExceeded) => {
+                let is_there = existing.iter().any(|existing| existing == uid);
+                self.check(!is_there, || format!("run {number} exceeds limits, and {uid} exists"));
             }
             RunResult::Succeeded | RunResult::Failed => {
                 let truth = self.ended.get(uid).copied();

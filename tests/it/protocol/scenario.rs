@@ -39,7 +39,7 @@ const fn with(policy: Policy, scenario: Scenario) -> Scenario {
     Scenario { policy, ..scenario }
 }
 
-pub const SCENARIOS: [Scenario; 38] = [
+pub const SCENARIOS: [Scenario; 39] = [
     scenario("edits", None, &[Edit(0), Edit(1), Edit(2)]),
     scenario("ttl", Some(0), &[Edit(0), Edit(1), StripOwner(1), StripOwner(2)]),
     scenario(
@@ -235,6 +235,25 @@ pub const SCENARIOS: [Scenario; 38] = [
     with(
         Policy::NoHistory,
         scenario("history", None, &[Edit(1), Edit(0), Token(1), StripOwner(1), DeleteJob(1, Background)]),
+    ),
+    // Each Job is stored larger than its limits allow.
+    with(
+        Policy::Limited,
+        scenario(
+            "limited",
+            None,
+            &[
+                Edit(1),
+                Edit(0),
+                Token(1),
+                Template,
+                Suspend(true),
+                Suspend(false),
+                DeleteJob(1, Background),
+                StripOwner(1),
+                StripLabels(2),
+            ],
+        ),
     ),
     // A retention policy: Jobs are kept for the auditors.
     with(

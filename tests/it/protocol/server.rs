@@ -171,8 +171,20 @@ impl Server {
             generation,
             created: None,
             is_terminating: false,
-            spec: Ok(JobTemplateSpec { default: Some(true), ..JobTemplateSpec::default() }),
+            spec: Ok(self.template_spec()),
         }
+    }
+
+    fn template_spec(&self) -> JobTemplateSpec {
+        if self.wish.policy != Policy::Limited {
+            return JobTemplateSpec { default: Some(true), ..JobTemplateSpec::default() };
+        }
+        let limited = json!({
+            "default": true,
+            "containerDefaults": {"resources": {"limits": {"cpu": "1"}}},
+            "policy": {"resources": {"runMax": {"cpu": "8"}}},
+        });
+        serde_json::from_value(limited).unwrap()
     }
 
     /// The layers below the request, with that version of the template.

@@ -38,12 +38,14 @@ pub enum Policy {
     NoHistory,
     /// `whileActive: Replace` and `onTemplateChange: Rerun`.
     ReplaceAndFollow,
+    /// Nothing; but the template limits what a run may use, and each Job is stored without its amounts.
+    Limited,
 }
 
 impl Policy {
     fn value(self) -> Value {
         match self {
-            Self::Default => json!({}),
+            Self::Default | Self::Limited => json!({}),
             Self::Replace => json!({"whileActive": "Replace"}),
             Self::Hold => json!({"onSpecChange": "Hold"}),
             Self::Follow => json!({"onTemplateChange": "Rerun"}),
@@ -80,7 +82,7 @@ impl Wish {
         if self.token > 0 {
             spec["rerun"] = token(self.token).into();
         }
-        if self.policy != Policy::Default {
+        if !matches!(self.policy, Policy::Default | Policy::Limited) {
             spec["runPolicy"] = self.policy.value();
         }
         if self.alias > 0 {
