@@ -66,7 +66,7 @@ fn workloads() -> Vec<Workload> {
         deletes("history limit 0", |stage| history(stage).boxed_local()),
         plain("a run", |stage| run(stage).boxed_local()),
         plain("an edit while active", |stage| edit(stage).boxed_local()),
-        plain("two rerun doors at once", |stage| doors(stage).boxed_local()),
+        plain("two sources of reruns at once", |stage| both_sources(stage).boxed_local()),
         plain("suspended and resumed", |stage| pause(stage).boxed_local()),
         collected("deleted and made again", |stage| again(stage).boxed_local()),
         plain("a failing run", |stage| failing(stage).boxed_local()),
@@ -133,7 +133,7 @@ async fn edit(stage: &Stage) {
     stage.until_end(2, "Succeeded").await;
 }
 
-async fn doors(stage: &Stage) {
+async fn both_sources(stage: &Stage) {
     stage.create(json!({}), json!({})).await;
     stage.until_end(1, "Succeeded").await;
     let annotations = json!({"jobrequest.dev/rerun": "now"});

@@ -50,7 +50,7 @@ pub const WORKLOADS: [(&str, Option<i32>, &[Stage]); 19] = [
         ],
     ),
     ("orphaned and created again", None, &[Wait, Act(User::Delete(Orphan)), Wait, Act(User::Create), Work]),
-    ("rejected and mended", None, &[Wait, Act(User::Spoil), Wait, Act(User::Mend(1)), Work]),
+    ("rejected and fixed", None, &[Wait, Act(User::Spoil), Wait, Act(User::Fix(1)), Work]),
     ("a rerun after a run", None, &[Work, Act(User::Token(1)), Work, Act(User::Annotate(1)), Work]),
     (
         "a rerun and an edit while active",

@@ -10,7 +10,7 @@ use jobrequest::api::condition::RunResult;
 use jobrequest::compile::digest::digest;
 
 use super::operator::View;
-use super::oracle::doors;
+use super::oracle::tokens_of;
 use super::server::{NAME, Progress, Refusing, StoredJob};
 use super::spec::Policy;
 use super::world::{Action, User, World};
@@ -138,7 +138,7 @@ pub fn heal(world: &mut World) -> Result<(), String> {
     }
     settle(world, true, faults)?;
     stands(world)?;
-    world.apply(Action::User(User::Mend(0)));
+    world.apply(Action::User(User::Fix(0)));
     world.apply(Action::User(User::Suspend(false)));
     settle(world, true, faults)?;
     stands(world)?;
@@ -276,9 +276,9 @@ fn served(
 ) -> Result<(), String> {
     let Some(uid) = status.runs.first().and_then(|run| run.job_uid.as_deref()) else { return Ok(()) };
     let handled = world.server.oracle.handled_with(uid);
-    for (door, handled) in doors(request).into_iter().zip(handled) {
-        if !door.is_empty() && door != handled {
-            return Err(format!("{door:?} asks for a run, and the newest was made with {handled:?}"));
+    for (token, handled) in tokens_of(request).into_iter().zip(handled) {
+        if !token.is_empty() && token != handled {
+            return Err(format!("{token:?} asks for a run, and the newest was made with {handled:?}"));
         }
     }
     Ok(())

@@ -13,7 +13,7 @@ use jobrequest::reconcile::observed::SpecView;
 use jobrequest::reconcile::{Answer, Call, JobView, Memory, Read, StoredRequest};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 
-use super::oracle::doors;
+use super::oracle::tokens_of;
 use super::server::{NAME, Server};
 
 /// See the module. `(rule, what is taken away)` is in [`Mutant::what`].
@@ -40,8 +40,8 @@ pub enum Mutant {
     DigestOfEverything,
     RunsBeside,
     HidesDeletion,
-    OneEcho,
-    EmptyDoorClears,
+    OneHandledValue,
+    EmptySourceClears,
     AdoptsTokens,
     AdoptsFromCacheOfTemplates,
     FollowsTemplates,
@@ -76,8 +76,8 @@ impl Mutant {
         Self::DigestOfEverything,
         Self::RunsBeside,
         Self::HidesDeletion,
-        Self::OneEcho,
-        Self::EmptyDoorClears,
+        Self::OneHandledValue,
+        Self::EmptySourceClears,
         Self::AdoptsTokens,
         Self::AdoptsFromCacheOfTemplates,
         Self::FollowsTemplates,
@@ -115,8 +115,8 @@ impl Mutant {
             Self::DigestOfEverything => (11, "the digest covers what is changed in place", "patch"),
             Self::RunsBeside => (13, "a change does not wait for the run", "edits"),
             Self::HidesDeletion => (15, "a deletion is not seen", "recreate"),
-            Self::OneEcho => (12, "both doors have one echo", "tokens"),
-            Self::EmptyDoorClears => (12, "an empty door clears its echo", "doors"),
+            Self::OneHandledValue => (12, "both sources have one handled value", "tokens"),
+            Self::EmptySourceClears => (12, "an empty source clears its handled value", "sources"),
             Self::AdoptsTokens => (12, "an adopted Job is taken to have handled all tokens", "wipe-tokens"),
             Self::AdoptsFromCacheOfTemplates => {
                 (11, "the GET of a template with another uid is answered by the cache", "remake")
@@ -168,7 +168,7 @@ impl Mutant {
                     spec.run_policy = None;
                 }
             }
-            Self::OneEcho => {
+            Self::OneHandledValue => {
                 if let Ok(status) = &mut request.status.0
                     && let Some(handled) = &mut status.last_handled_rerun
                 {
@@ -176,8 +176,8 @@ impl Mutant {
                     (handled.spec, handled.annotation) = (last.clone(), last);
                 }
             }
-            Self::EmptyDoorClears => {
-                let is_empty = doors(request).map(|door| door.is_empty());
+            Self::EmptySourceClears => {
+                let is_empty = tokens_of(request).map(|token| token.is_empty());
                 if let Ok(status) = &mut request.status.0
                     && let Some(handled) = &mut status.last_handled_rerun
                 {
@@ -315,7 +315,7 @@ impl Mutant {
             (Self::AdoptsTokens, _, Answer::Job(Some(job))) if adopts => {
                 if let Some(request) = server.request() {
                     let [spec, annotation] =
-                        doors(request).map(|door| Some(door).filter(|door| !door.is_empty()));
+                        tokens_of(request).map(|token| Some(token).filter(|token| !token.is_empty()));
                     let handled = HandledRerun { spec, annotation };
                     let text = serde_json::to_string(&handled).unwrap();
                     job.metadata.annotations.get_or_insert_default().insert(labels::RERUN.to_owned(), text);

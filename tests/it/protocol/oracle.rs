@@ -37,7 +37,7 @@ pub struct Oracle {
     results: BTreeMap<String, RunResult>,
     deleted_by_us: BTreeSet<String>,
     /// What the sources of tokens held when a run was reserved last, by request.
-    echoes: BTreeMap<String, [String; 2]>,
+    last_handled: BTreeMap<String, [String; 2]>,
     /// Jobs that some status said are to be replaced.
     decided: BTreeSet<String>,
     /// Jobs which were gone before their pods, by our own delete.
@@ -110,8 +110,8 @@ impl Oracle {
             .annotation(labels::RERUN)
             .and_then(|text| serde_json::from_str(text).ok())
             .unwrap_or_default();
-        let door = |name: &str| handled[name].as_str().unwrap_or_default().to_owned();
-        self.handled.insert(uid.clone(), [door("spec"), door("annotation")]);
+        let token = |name: &str| handled[name].as_str().unwrap_or_default().to_owned();
+        self.handled.insert(uid.clone(), [token("spec"), token("annotation")]);
         self.keys.insert(uid.clone(), key);
         self.active.insert(uid.clone());
         if let Some(program) = program {
@@ -303,10 +303,10 @@ impl Oracle {
                 || self.is_token_new(stored);
             self.check(is_asked_for, || format!("run {number} was reserved, and nobody asked for it"));
         }
-        let echo = self.echoes.entry(key.0.clone()).or_default();
-        for (echo, door) in echo.iter_mut().zip(doors(stored)) {
-            if !door.is_empty() {
-                *echo = door;
+        let last = self.last_handled.entry(key.0.clone()).or_default();
+        for (last, token) in last.iter_mut().zip(tokens_of(stored)) {
+            if !token.is_empty() {
+                *last = token;
             }
         }
         self.reserved.insert(key);
@@ -314,9 +314,9 @@ impl Oracle {
 
     /// A source of `stored` holds something that no run was reserved for. A wipe may bring a token back.
     fn is_token_new(&self, stored: &StoredRequest) -> bool {
-        let echo = self.echoes.get(stored.uid()).cloned().unwrap_or_default();
+        let last = self.last_handled.get(stored.uid()).cloned().unwrap_or_default();
         self.wiped.contains(stored.uid())
-            || doors(stored).iter().zip(&echo).any(|(door, echo)| !door.is_empty() && door != echo)
+            || tokens_of(stored).iter().zip(&last).any(|(token, last)| !token.is_empty() && token != last)
     }
 
     fn judge_result(
@@ -397,7 +397,7 @@ impl Oracle {
 }
 
 /// What the two sources of rerun tokens hold: the spec, and the annotation.
-pub fn doors(stored: &StoredRequest) -> [String; 2] {
+pub fn tokens_of(stored: &StoredRequest) -> [String; 2] {
     let annotations = stored.metadata.annotations.clone().unwrap_or_default();
     let spec = stored.spec.0.as_ref().ok().and_then(|spec| spec.rerun().map(ToOwned::to_owned));
     [spec.unwrap_or_default(), annotations.get(labels::RERUN).cloned().unwrap_or_default()]

@@ -3,7 +3,7 @@
 use super::server::Propagation::{Background, Foreground, Orphan};
 use super::spec::Policy;
 use super::world::User::{
-    self, Alias, Annotate, Create, Delete, DeleteJob, Edit, EditToken, Forbid, Foreign, Mend, Parallelism,
+    self, Alias, Annotate, Create, Delete, DeleteJob, Edit, EditToken, Fix, Forbid, Foreign, Parallelism,
     Queue, RefuseDeletes, RefusePatches, RemakeTemplate, Spoil, StripLabels, StripOwner, Suspend, Template,
     Token, Wipe,
 };
@@ -130,7 +130,7 @@ pub const SCENARIOS: [Scenario; 39] = [
     scenario(
         "reject",
         None,
-        &[Spoil, Mend(0), Mend(1), Mend(1), Edit(0), Edit(1), Suspend(true), Suspend(false)],
+        &[Spoil, Fix(0), Fix(1), Fix(1), Edit(0), Edit(1), Suspend(true), Suspend(false)],
     ),
     scenario(
         "queue",
@@ -156,7 +156,7 @@ pub const SCENARIOS: [Scenario; 39] = [
         users: 8,
         runs: 6,
         length: 160,
-        ..scenario("doors", None, &[Token(1), Token(0), Annotate(1), Annotate(0)])
+        ..scenario("sources", None, &[Token(1), Token(0), Annotate(1), Annotate(0)])
     },
     with(Policy::Follow, Scenario { users: 3, length: 160, ..scenario("remake", None, &[RemakeTemplate]) }),
     // Two sources, one run for all that they hold.
@@ -305,7 +305,7 @@ pub const SCENARIOS: [Scenario; 39] = [
             Suspend(true),
             Suspend(false),
             Spoil,
-            Mend(1),
+            Fix(1),
             Delete(Background),
             Delete(Foreground),
             Create,

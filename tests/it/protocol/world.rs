@@ -24,7 +24,7 @@ pub enum User {
     Parallelism(i32),
     Suspend(bool),
     Spoil,
-    Mend(u8),
+    Fix(u8),
     Delete(Propagation),
     DeleteJob(i32, Propagation),
     StripOwner(i32),
@@ -317,7 +317,7 @@ impl World {
             User::Parallelism(parallelism) => server.edit(|wish| wish.parallelism = parallelism),
             User::Suspend(suspend) => server.edit(|wish| wish.suspend = suspend),
             User::Spoil => server.edit(|wish| wish.program = None),
-            User::Mend(program) => {
+            User::Fix(program) => {
                 server.wish.program.is_none() && server.edit(|wish| wish.program = Some(program))
             }
             User::Delete(how) => server.delete_request(how),
