@@ -5,6 +5,7 @@
 //! pods, whatever today's templates would make of the request, and a change of its parallelism is judged with them.
 
 use super::Named;
+use super::devices::Bounds;
 use super::pod_amounts::{PodAmounts, Usage};
 use super::run_max::{self, Excess};
 use crate::api::policy::{Enforcement, ResourcesPolicy};
@@ -16,6 +17,9 @@ const PARALLELISM: &str = "spec.settings.parallelism";
 
 /// Where a container uses claims.
 const CLAIMS: &str = "spec.containers[*].resources.claims";
+
+/// Of a policy without such a rule.
+static NO_BOUNDS: Bounds = Bounds::new();
 
 /// The limits of all policies that deny.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -47,11 +51,11 @@ impl LiveLimits {
             let mut add = |field: String, is: &str, allows: &str| {
                 problems.push(Problem::new(field, format!("{is}, but {origin} {allows}")));
             };
-            let bounds = resources.container_max.clone().unwrap_or_default();
-            for (resource, bound) in &bounds {
+            let bounds = resources.container_max.as_ref().unwrap_or(&NO_BOUNDS);
+            for (resource, bound) in bounds {
                 let allows = format!("allows a container at most {} of {resource}", bound.0);
                 let max = Amount::parse(&bound.0).unwrap_or_default();
-                match amounts.of_largest_container(resource, &bounds) {
+                match amounts.of_largest_container(resource, bounds) {
                     Usage::Claimed => add(CLAIMS.to_owned(), run_max::CLAIMED, &allows),
                     Usage::Unlimited => add(limit_of(resource), "is not set, which means no limit", &allows),
                     Usage::AtMost(amount) if amount > max => {
@@ -64,16 +68,13 @@ impl LiveLimits {
             if resources.require_limits == Some(true) {
                 let set = "requires limits for cpu and memory on every container";
                 for resource in ["cpu", "memory"] {
-                    if amounts.of_largest_container(resource, &bounds) == Usage::Unlimited {
+                    if amounts.of_largest_container(resource, bounds) == Usage::Unlimited {
                         add(limit_of(resource), "is not set", set);
                     }
                 }
             }
-            let bounds = resources.run_max.clone().unwrap_or_default();
-            for (resource, bound) in &bounds {
-                let usage = amounts.of_pod(resource, &bounds);
-                let Some(excess) = run_max::excess(resource, usage, parallelism, bound) else { continue };
-                let allows = format!("allows a run at most {} of {resource}", bound.0);
+            for RunExcess { resource, usage, excess, allows } in run_excesses(resources, amounts, parallelism)
+            {
                 let is = match usage {
                     Usage::Claimed => run_max::CLAIMED.to_owned(),
                     Usage::Unlimited => format!("the pods have no limit of {resource}"),
@@ -90,10 +91,8 @@ impl LiveLimits {
     pub fn judge_parallelism(&self, amounts: &PodAmounts, parallelism: i32) -> Vec<Problem> {
         let mut problems = Vec::new();
         for Limit { origin, resources } in &self.0 {
-            let bounds = resources.run_max.clone().unwrap_or_default();
-            for (resource, bound) in &bounds {
-                let usage = amounts.of_pod(resource, &bounds);
-                let Some(excess) = run_max::excess(resource, usage, parallelism, bound) else { continue };
+            for RunExcess { resource, usage, excess, allows } in run_excesses(resources, amounts, parallelism)
+            {
                 let Excess { total, each, fitting } = excess;
                 let is = match usage {
                     Usage::Claimed => run_max::CLAIMED.to_owned(),
@@ -107,7 +106,6 @@ impl LiveLimits {
                 } else {
                     "leave it as it is".to_owned()
                 };
-                let allows = format!("allows a run at most {} of {resource}", bound.0);
                 let message = format!(
                     "{is}, but {origin} {allows}; {way_out}, or ask for a rerun, whose pods have the sizes of today"
                 );
@@ -116,6 +114,31 @@ impl LiveLimits {
         }
         problems
     }
+}
+
+/// A resource of which a run uses more than `runMax` allows.
+struct RunExcess<'a> {
+    resource: &'a str,
+    /// What one pod may use.
+    usage: Usage,
+    excess: Excess,
+    /// What the policy allows, as the end of a sentence.
+    allows: String,
+}
+
+/// What `parallelism` pods that use `amounts` each use beyond `runMax`.
+fn run_excesses<'a>(
+    resources: &'a ResourcesPolicy,
+    amounts: &'a PodAmounts,
+    parallelism: i32,
+) -> impl Iterator<Item = RunExcess<'a>> {
+    let bounds = resources.run_max.as_ref().unwrap_or(&NO_BOUNDS);
+    bounds.iter().filter_map(move |(resource, bound)| {
+        let usage = amounts.of_pod(resource, bounds);
+        let excess = run_max::excess(resource, usage, parallelism, bound)?;
+        let allows = format!("allows a run at most {} of {resource}", bound.0);
+        Some(RunExcess { resource, usage, excess, allows })
+    })
 }
 
 fn limit_of(resource: &str) -> String {
