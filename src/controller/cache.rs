@@ -50,7 +50,7 @@ impl Keep for JobView {
     type Kept = CompactJob;
 
     fn keep(self) -> CompactJob {
-        CompactJob::pack(&self)
+        CompactJob::of(self)
     }
 
     fn show(kept: &CompactJob) -> Self {

@@ -165,8 +165,7 @@ pub(super) struct CompactJob(Box<str>);
 
 impl CompactJob {
     /// The text of `view`. How much its pods use is judged while it lives.
-    pub(super) fn pack(view: &JobView) -> Self {
-        let mut view = view.clone();
+    pub(super) fn of(mut view: JobView) -> Self {
         view.spec.amounts =
             if view.is_terminal() { PodAmounts::default() } else { view.spec.amounts.of_live_job() };
         Self(serde_json::to_string(&view).unwrap_or_default().into_boxed_str())
@@ -286,7 +285,7 @@ mod tests {
             json!({"metadata": {"name": "bare"}}),
         ] {
             let view: JobView = serde_json::from_value(job).unwrap();
-            assert_eq!(CompactJob::pack(&view).expand(), view);
+            assert_eq!(CompactJob::of(view.clone()).expand(), view);
         }
     }
 }
