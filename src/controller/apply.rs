@@ -239,10 +239,10 @@ fn refused(what: &'static str, name: &str, error: kube::Error) -> Result<Answer,
         kube::Error::Api(status) if status.code >= 400 && status.code != 401 => {
             // Without its message, which may quote the Job; the JobRequest's status has it.
             info!(job = name, code = status.code, reason = status.reason, "could not {what}");
+            let mut causes = status.details.iter().flat_map(|details| &details.causes);
+            let names_fields = causes.any(|cause| !cause.field.is_empty());
             let refusal = Refusal::new(status.code, &status.reason, &status.message);
-            let causes = status.details.iter().flat_map(|details| &details.causes);
-            let names_fields = causes.into_iter().any(|cause| !cause.field.is_empty());
-            Ok(Answer::Refused(if names_fields { refusal.of_fields() } else { refusal }))
+            Ok(Answer::Refused(Refusal { names_fields, ..refusal }))
         }
         source => Err(Error::Api { what, source: Box::new(source) }),
     }

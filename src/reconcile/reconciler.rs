@@ -192,8 +192,8 @@ impl Reconciler {
                 // Only an event can say so, and only somebody else can change it.
                 let version = self.observed.request.as_ref().map(StoredRequest::generation);
                 self.queue.clear();
-                if self.observed.memory.told_too_large != version {
-                    self.observed.memory.told_too_large = version;
+                if self.observed.memory.reported_too_large != version {
+                    self.observed.memory.reported_too_large = version;
                     self.queue.push_back(Call::Publish(Event::new(EventReason::StatusTooLarge, TOO_LARGE)));
                 }
                 self.next = Next::After(TOO_LARGE_PAUSE);

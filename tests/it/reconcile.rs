@@ -79,7 +79,9 @@ fn observed(case: &Path) -> (Observed, Clock) {
         let message = of.as_str().unwrap_or_default().to_owned();
         match kind.as_str() {
             "forbidden" => Creation::Refused(Refusal::new(403, "Forbidden", &message)),
-            "invalid" => Creation::Refused(Refusal::new(422, "Invalid", &message).of_fields()),
+            "invalid" => {
+                Creation::Refused(Refusal { names_fields: true, ..Refusal::new(422, "Invalid", &message) })
+            }
             "deniedByPolicy" => Creation::Refused(Refusal::new(422, "Invalid", &message)),
             "deniedByWebhook" => Creation::Refused(Refusal::new(400, "", &message)),
             "nameTaken" => Creation::NameTaken,

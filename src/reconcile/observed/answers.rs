@@ -45,12 +45,6 @@ impl Refusal {
         Self { code, reason, message: bounded(&printable(message)), names_fields: false }
     }
 
-    /// The same, which names fields of the object.
-    #[must_use]
-    pub fn of_fields(self) -> Self {
-        Self { names_fields: true, ..self }
-    }
-
     /// The Job itself is found invalid; any other refusal may pass, for example when a quota is raised or a policy is
     /// removed. A ValidatingAdmissionPolicy answers 422, too, and a webhook 400 with no reason, unless they say otherwise:
     /// both judge by rules that may change.

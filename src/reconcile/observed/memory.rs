@@ -39,7 +39,7 @@ pub struct Memory {
     /// The newest pod failure of a Job, by its uid: the pod may be gone when the Job fails.
     pub pod_failure: Option<(String, Box<Failure>)>,
     /// The generation of which an event has said that no status can be stored with it.
-    pub told_too_large: Option<i64>,
+    pub reported_too_large: Option<i64>,
     /// When this process last wrote the status.
     pub written_at: Option<Duration>,
     /// The JobRequest as that write left it: it stands in for the cache until that has caught up.

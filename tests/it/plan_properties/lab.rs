@@ -241,7 +241,10 @@ impl Lab {
                 return Answer::Refused(Refusal::new(403, "Forbidden", message));
             }
             Admission::Invalid(message) => {
-                return Answer::Refused(Refusal::new(422, "Invalid", message).of_fields());
+                return Answer::Refused(Refusal {
+                    names_fields: true,
+                    ..Refusal::new(422, "Invalid", message)
+                });
             }
         }
         self.writes += 1;

@@ -130,8 +130,7 @@ fn answers() -> BoxedStrategy<AnswerChoice> {
         (select([400, 403, 413, 422, 429, 500].as_slice()), parts::text(), any::<bool>()).prop_map(
             |(code, message, names_fields)| {
                 let refusal = Refusal::new(code, &message, &message);
-                let refusal = if names_fields { refusal.of_fields() } else { refusal };
-                CreationChoice::Other(Creation::Refused(refusal))
+                CreationChoice::Other(Creation::Refused(Refusal { names_fields, ..refusal }))
             }
         ),
     ];
@@ -234,7 +233,7 @@ fn key(name: &str, kind: u8) -> ChangeKey {
 impl MemoryChoice {
     fn seen(self, see: &impl Fn(&JobChoice) -> JobView) -> Memory {
         Memory {
-            told_too_large: None,
+            reported_too_large: None,
             created: self.created.map(|(at, job)| (at, Box::new(see(&job)))),
             recorded_since: self
                 .recorded_since
