@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::{Event, Namespace as CoreNamespace, Pod, ResourceQuota};
+use k8s_openapi::api::core::v1::{Event, Namespace as CoreNamespace, Pod};
 use kube::Api;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
@@ -65,11 +65,7 @@ fn says(status: &Value, words: &str) {
 
 async fn pods_refused_by_a_quota(cx: Arc<Cluster>) {
     let at = Requests::new(&cx, "quota").await;
-    let quotas: Api<ResourceQuota> = at.namespace.api(&at.client);
-    let quota = json!({"metadata": {"name": "no-pods"}, "spec": {"hard": {"pods": "0"}}});
-    quotas.create(&PostParams::default(), &serde_json::from_value(quota).unwrap()).await.unwrap();
-    eventually(DEADLINE, "the quota is in force", async || quotas.get("no-pods").await.unwrap().status?.hard)
-        .await;
+    let quotas = at.limit("no-pods", json!({"pods": "0"})).await;
     let audit = cx.audit().await;
     let mark = audit.mark().await;
     let _operator = Operator::start(&cx, &at.namespace, &[]);

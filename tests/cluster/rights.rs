@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::ResourceQuota;
 use k8s_openapi::api::rbac::v1::{ClusterRole, PolicyRule, Role};
 use kube::api::{DeleteParams, PostParams};
 use kube::{Api, Client};
@@ -122,31 +121,14 @@ async fn everything(cx: &Cluster, at: &Requests) {
     assert_eq!(condition(&lost, "Ready"), "False Lost");
 
     // A run that is forbidden for a while: the request is looked at before the Job is tried again.
-    let quotas: Api<ResourceQuota> = at.namespace.api(&at.client);
-    let full: ResourceQuota = serde_json::from_value(json!({
-        "metadata": {"name": "full"}, "spec": {"hard": {"count/jobs.batch": "0"}}
-    }))
-    .unwrap();
-    quotas.create(&PostParams::default(), &full).await.unwrap();
-    eventually(DEADLINE, "the quota is in force", async || {
-        quotas.get("full").await.unwrap().status.and_then(|status| status.hard)
-    })
-    .await;
+    let quotas = at.limit("full", json!({"count/jobs.batch": "0"})).await;
     at.create("forbidden", spec(&json!({}), &json!({}))).await;
     at.until("forbidden", "waits", |status| status["phase"] == "Waiting").await;
     quotas.delete("full", &DeleteParams::default()).await.unwrap();
     at.until_phase("forbidden", 1, "Completed").await;
 
     // A Job that may not make pods: its events tell why.
-    let none: ResourceQuota = serde_json::from_value(json!({
-        "metadata": {"name": "no-pods"}, "spec": {"hard": {"pods": "0"}}
-    }))
-    .unwrap();
-    quotas.create(&PostParams::default(), &none).await.unwrap();
-    eventually(DEADLINE, "the quota is in force", async || {
-        quotas.get("no-pods").await.unwrap().status.and_then(|status| status.hard)
-    })
-    .await;
+    at.limit("no-pods", json!({"pods": "0"})).await;
     at.create("podless", spec(&json!({}), &json!({}))).await;
     at.until("podless", "says what refuses its pods", |status| {
         condition(status, "Ready") == "False PodsForbidden"

@@ -4,8 +4,6 @@ use std::sync::Arc;
 
 use http::Method;
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::ResourceQuota;
-use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
@@ -229,11 +227,7 @@ async fn message_of_the_api_server_is_shown(cx: Arc<Cluster>) {
 
 async fn forbidden_job_waits(cx: Arc<Cluster>) {
     let at = Requests::new(&cx, "forbidden").await;
-    let quotas: Api<ResourceQuota> = at.namespace.api(&at.client);
-    let quota = json!({"metadata": {"name": "none"}, "spec": {"hard": {"count/jobs.batch": "0"}}});
-    quotas.create(&PostParams::default(), &serde_json::from_value(quota).unwrap()).await.unwrap();
-    eventually(DEADLINE, "the quota is in force", async || quotas.get("none").await.unwrap().status?.hard)
-        .await;
+    let quotas = at.limit("none", json!({"count/jobs.batch": "0"})).await;
     let _operator = Operator::start(&cx, &at.namespace, &[]);
     at.create("waits", spec(&json!({}), &json!({}))).await;
     let status = at.until_phase("waits", 1, "Waiting").await;

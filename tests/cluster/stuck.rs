@@ -3,13 +3,10 @@
 use std::sync::Arc;
 
 use futures::{StreamExt, stream};
-use k8s_openapi::api::core::v1::ResourceQuota;
-use kube::Api;
-use kube::api::PostParams;
 use serde_json::json;
 
 use crate::support::requests::{Requests, condition, spec};
-use crate::support::{Cluster, DEADLINE, Operator, Test, eventually};
+use crate::support::{Cluster, Operator, Test};
 
 pub(crate) fn tests() -> Vec<Test> {
     tests![many_stuck_runs_share_lists_of_events]
@@ -21,11 +18,7 @@ const RUNS: usize = 60;
 /// A quota refuses the pods of all: each says so, and few lists of events were needed.
 async fn many_stuck_runs_share_lists_of_events(cx: Arc<Cluster>) {
     let at = Requests::new(&cx, "stuck").await;
-    let quotas: Api<ResourceQuota> = at.namespace.api(&at.client);
-    let quota = json!({"metadata": {"name": "no-pods"}, "spec": {"hard": {"pods": "0"}}});
-    quotas.create(&PostParams::default(), &serde_json::from_value(quota).unwrap()).await.unwrap();
-    eventually(DEADLINE, "the quota is in force", async || quotas.get("no-pods").await.unwrap().status?.hard)
-        .await;
+    at.limit("no-pods", json!({"pods": "0"})).await;
     let audit = cx.audit().await;
     let mark = audit.mark().await;
     let _operator = Operator::start(&cx, &at.namespace, &[]);

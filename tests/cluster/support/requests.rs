@@ -1,6 +1,7 @@
 //! JobRequests in a test's namespace: what a test applies, and what it waits for.
 
 use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::ResourceQuota;
 use kube::api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use kube::{Api, Client};
@@ -33,6 +34,18 @@ impl Requests {
 
     pub(crate) fn jobs(&self) -> Api<Job> {
         self.namespace.api(&self.client)
+    }
+
+    /// Limits the namespace by a ResourceQuota, and waits until it is in force.
+    pub(crate) async fn limit(&self, name: &str, hard: Value) -> Api<ResourceQuota> {
+        let quotas: Api<ResourceQuota> = self.namespace.api(&self.client);
+        let quota = serde_json::from_value(json!({"metadata": {"name": name}, "spec": {"hard": hard}}));
+        quotas.create(&PostParams::default(), &quota.expect("a quota")).await.expect("create the quota");
+        eventually(DEADLINE, "the quota is in force", async || {
+            quotas.get(name).await.expect("get the quota").status?.hard
+        })
+        .await;
+        quotas
     }
 
     /// Creates one.
