@@ -23,6 +23,7 @@ pub const MAX_DEPTH: usize = 100;
 /// Maximum number of values in a spec or a status, counting maps and lists: many small ones take up to a hundred times
 /// their text when they are read.
 pub const MAX_VALUES: usize = 30_000;
+
 /// See the module. The text is empty when the part is absent or null.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JsonText(Result<Box<str>, Box<Refused>>);

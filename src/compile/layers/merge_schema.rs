@@ -29,7 +29,7 @@ pub(in crate::compile) enum MergeSchema {
     Items {
         /// The fields.
         keys: Vec<String>,
-        /// MergeSchema of each item.
+        /// How each item merges.
         item: Box<Self>,
     },
     /// A list of scalars without duplicates.

@@ -116,7 +116,7 @@ pub(in crate::compile) fn judge_cuts(cuts: &[Clamp], layers: &Layers) -> LockVer
     locked
 }
 
-/// LockVerdict paths that can hold nothing: they must not go unnoticed.
+/// Locked paths that can hold nothing: they must not go unnoticed.
 pub(in crate::compile) fn holding_nothing(policy: &Policy) -> Vec<Problem> {
     let paths = policy.locked.iter().flatten().enumerate();
     paths
