@@ -21,7 +21,7 @@ use super::lease::{Election, Leadership};
 use super::metrics::Metrics;
 use super::rollouts::RerunTurns;
 use super::templates::Templates;
-use super::trigger::Trigger;
+use super::trigger::{Key, Trigger};
 use crate::api::labels;
 use crate::reconcile::{Answers, Clock, JobView, Memory, Observed, PodView, StoredRequest};
 
@@ -185,12 +185,13 @@ impl Context {
         tokio::join!(self.jobs.is_filled(), self.pods.is_filled(), self.templates.are_filled());
     }
 
-    /// Drops, now and then, what is remembered of requests that are gone; never returns.
+    /// Drops, now and then, what is remembered of requests that are gone, and their turns; never returns.
     pub(super) async fn forget_deleted(&self, requests: &Store<CompactRequest>) {
         loop {
             tokio::time::sleep(FORGET).await;
-            let known: HashSet<String> =
-                requests.state().iter().map(|request| request.uid().to_owned()).collect();
+            let existing = requests.state();
+            self.turns.retain(&existing.iter().map(|request| Key::of(request)).collect());
+            let known: HashSet<String> = existing.iter().map(|request| request.uid().to_owned()).collect();
             let mut all = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
             // A standby reconciles nothing, so it cannot know which final Job states are still needed.
             let leads = self.leadership.leads();

@@ -3,6 +3,7 @@
 //! Takes questions of passes and what passes leave behind; wakes the requests whose turn it is. Who has a turn is decided
 //! in [`crate::reconcile::Rollouts`]. A term begins with what the cached statuses show to be under way.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
@@ -81,6 +82,13 @@ impl RerunTurns {
     pub(super) fn forget(&self, key: &Key) {
         let mut state = self.current();
         let begun = state.rollouts.end(key);
+        self.publish(state, begun);
+    }
+
+    /// Only these requests exist: a list may have replaced the deletes of others.
+    pub(super) fn retain(&self, existing: &HashSet<Key>) {
+        let mut state = self.current();
+        let begun = state.rollouts.retain(|key| existing.contains(key));
         self.publish(state, begun);
     }
 

@@ -74,6 +74,14 @@ impl<W: Clone + Eq + Hash> Rollouts<W> {
         self.leave(who).map(|template| self.begin(&template)).unwrap_or_default()
     }
 
+    /// Only those that `exist` keep what they have; returns who has a turn now.
+    pub fn retain(&mut self, exist: impl Fn(&W) -> bool) -> Vec<W> {
+        let gone: Vec<W> = self.of.keys().filter(|who| !exist(who)).cloned().collect();
+        let mut begun: Vec<W> = gone.iter().flat_map(|who| self.end(who)).collect();
+        begun.retain(exist);
+        begun
+    }
+
     /// How many runs follow `template` now, and how many wait; `None`: none.
     #[must_use]
     pub fn reruns(&self, template: &TemplateKey) -> Option<Reruns> {
@@ -186,6 +194,22 @@ mod tests {
         assert_eq!(rollouts.end(&2), [3]);
         assert_eq!(rollouts.end(&3), [0; 0]);
         assert!(rollouts.turns.is_empty() && rollouts.of.is_empty(), "nothing stays");
+    }
+
+    #[test]
+    fn who_does_not_exist_any_more_keeps_no_turn() {
+        let a = Arc::<str>::from("a");
+        let mut rollouts = Rollouts::new(2);
+        for who in 0..6 {
+            rollouts.ask(&who, &a, &key("t"));
+        }
+        // One with a turn, and one that waits, are gone.
+        let mut begun = rollouts.retain(|who| ![0, 2].contains(who));
+        begun.sort_unstable();
+        assert_eq!(begun, [3]);
+        assert_eq!(rollouts.reruns(&key("t")), Some(Reruns { active: 2, waiting: 2 }));
+        assert_eq!(rollouts.retain(|_| false), [0; 0]);
+        assert!(rollouts.is_idle() && rollouts.turns.is_empty());
     }
 
     proptest! {
