@@ -31,6 +31,18 @@ pub(super) fn duration(text: &str) -> Result<Duration, DurationError> {
     if duration.subsec_nanos() == 0 { Ok(duration) } else { Err(DurationError::Fraction) }
 }
 
+/// How long a call may take, as kubectl takes it: also a plain number of seconds; 0 is no limit.
+///
+/// # Errors
+/// The text is no duration.
+pub(super) fn call_deadline(text: &str) -> Result<Option<Duration>, DurationError> {
+    let limit = match text.parse() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => duration(text)?,
+    };
+    Ok((!limit.is_zero()).then_some(limit))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -40,6 +52,15 @@ mod tests {
         for (text, seconds) in [("10s", 10), ("1m30s", 90), ("2h", 7200), ("0s", 0), ("1000ms", 1)] {
             assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text}");
         }
+    }
+
+    #[test]
+    fn a_deadline_of_a_call_may_be_a_number() {
+        let minute = Some(Duration::from_secs(60));
+        for (text, deadline) in [("60", minute), ("1m", minute), ("0", None), ("0s", None)] {
+            assert_eq!(call_deadline(text), Ok(deadline), "{text}");
+        }
+        assert_eq!(call_deadline("-1"), Err(DurationError::Invalid));
     }
 
     #[test]

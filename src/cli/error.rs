@@ -8,6 +8,7 @@ use kube::config::{InferConfigError, KubeconfigError};
 
 use super::files::FileError;
 use crate::error_chain::in_one_line;
+use crate::follow::How;
 use crate::manifest::SchemaError;
 
 /// A command could not do its work. What is wrong with its input is a result, not an error.
@@ -58,7 +59,20 @@ pub(super) enum CliError {
         call: String,
         /// The API server's answer.
         message: String,
+        /// Its HTTP status code.
+        code: u16,
     },
+    /// The API server refuses to store an object, so that nothing runs; the message is its own.
+    #[error("could not {call}: {message}")]
+    Denied {
+        /// What was tried.
+        call: String,
+        /// The API server's answer.
+        message: String,
+    },
+    /// The answer of the API server is not what was asked for.
+    #[error("could not read the answer: {0}")]
+    Unreadable(&'static str, #[source] serde_json::Error),
     /// The API server gave no answer that can be read.
     #[error("could not {call}")]
     Call {
@@ -117,6 +131,16 @@ pub(super) enum CliError {
     Traces(#[source] Box<dyn Error + Send + Sync>),
 }
 
+impl CliError {
+    /// The exit code.
+    pub(super) const fn exit_code(&self) -> u8 {
+        match self {
+            Self::Denied { .. } => How::Rejected.exit_code(),
+            _ => 2,
+        }
+    }
+}
+
 /// An error with its sources in one line.
 pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
     in_one_line(error, &|_| None)
@@ -128,7 +152,8 @@ mod tests {
 
     #[test]
     fn advice_comes_last() {
-        let refused = CliError::Refused { call: "get pi".to_owned(), message: "forbidden".to_owned() };
+        let refused =
+            CliError::Refused { call: "get pi".to_owned(), message: "forbidden".to_owned(), code: 403 };
         let error = CliError::WithAdvice { advice: "write ./pi".to_owned(), source: Box::new(refused) };
         assert_eq!(chain(&error), "could not get pi: forbidden; write ./pi");
     }

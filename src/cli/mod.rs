@@ -1,22 +1,37 @@
 //! The command line: parses arguments and runs the command.
 //!
-//! [`run`] takes parsed [`Arguments`] and returns the exit code: 0 ok, 1 invalid, 2 could not do it. Results go
-//! to stdout, everything else to stderr. `render`, `validate` and `explain` need no cluster: [`files`] reads what
-//! [`input`] names, and [`crate::manifest`] judges it. [`cluster`] reads the same from an API server.
+//! [`run`](run()) takes parsed [`Arguments`] and returns the exit code: 0 ok, 1 invalid, 2 could not do it; what follows a run
+//! ends with the codes of [`crate::follow::How`]. Results go to stdout, everything else to stderr. `render`, `validate` and
+//! `explain` need no cluster: [`files`] reads what [`input`] names, and [`crate::manifest`] judges it. [`cluster`] reads
+//! the same from an API server, and writes to it for the commands that people use every day.
 
 mod cluster;
 mod controller;
 mod crds;
+mod delete;
+mod describe;
 mod duration;
 mod error;
 mod explain;
 mod files;
+mod follow;
+mod history;
 mod input;
+mod invocation;
+mod list;
+mod name;
 mod outcome;
 mod output;
+mod owner;
 mod render;
+mod rerun;
+mod run;
 mod self_test;
+mod suspend;
+mod table;
+mod token;
 mod validate;
+mod wait;
 
 use std::process::ExitCode;
 
@@ -36,6 +51,27 @@ pub struct Arguments {
 enum Command {
     /// Run the operator against the cluster of the kubeconfig, or the one it runs in
     Controller(controller::Arguments),
+    /// Apply a JobRequest, or take one of the cluster; run it and follow the run to its end
+    Run(run::Arguments),
+    /// Wait until the run of the newest spec has ended; the exit code says how
+    Wait(wait::Arguments),
+    /// Print each state of the run of the newest spec until it has ended
+    Watch(wait::Arguments),
+    /// Run the same spec again, and follow that run to its end
+    Rerun(rerun::Arguments),
+    /// Suspend JobRequests: the active run stops its pods, no new one starts
+    Suspend(suspend::Arguments),
+    /// Resume suspended JobRequests
+    Resume(suspend::Arguments),
+    /// Delete JobRequests with their Jobs, pods and records
+    Delete(delete::Arguments),
+    /// List JobRequests
+    #[command(visible_alias = "ls")]
+    List(list::Arguments),
+    /// Show why a JobRequest is in its state, its runs, pods and events
+    Describe(describe::Arguments),
+    /// List the runs of a JobRequest with their results and causes
+    History(history::Arguments),
     /// Print the CustomResourceDefinitions as YAML
     Crds,
     /// Print the Jobs that the controller would create, without a cluster
@@ -71,6 +107,16 @@ pub fn main() -> ExitCode {
 pub fn run(arguments: &Arguments) -> ExitCode {
     let outcome = match &arguments.command {
         Command::Controller(arguments) => controller::run(arguments).map(|()| Verdict::Valid),
+        Command::Run(arguments) => run::run(arguments),
+        Command::Wait(arguments) => wait::wait(arguments),
+        Command::Watch(arguments) => wait::watch(arguments),
+        Command::Rerun(arguments) => rerun::run(arguments),
+        Command::Suspend(arguments) => suspend::run(arguments, true),
+        Command::Resume(arguments) => suspend::run(arguments, false),
+        Command::Delete(arguments) => delete::run(arguments),
+        Command::List(arguments) => list::run(arguments),
+        Command::Describe(arguments) => describe::run(arguments),
+        Command::History(arguments) => history::run(arguments),
         Command::Crds => crds::run().map(|()| Verdict::Valid),
         Command::Render(arguments) => render::run(arguments),
         Command::SelfTest(arguments) => self_test::run(arguments),
@@ -78,11 +124,10 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         Command::Explain(arguments) => explain::run(arguments),
     };
     match outcome {
-        Ok(Verdict::Valid) => ExitCode::SUCCESS,
-        Ok(Verdict::Invalid) => ExitCode::from(1),
+        Ok(verdict) => ExitCode::from(verdict.exit_code()),
         Err(error) => {
             output::say(&format!("error: {}\n", error::chain(&error)));
-            ExitCode::from(2)
+            ExitCode::from(error.exit_code())
         }
     }
 }

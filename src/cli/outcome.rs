@@ -1,8 +1,28 @@
 //! What a command comes to, which decides the exit code.
 
+use crate::follow::How;
+
 /// What came out of a command that could do its work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     Valid,
     Invalid,
+    /// Following a run ended in this way.
+    Followed(How),
+}
+
+impl Verdict {
+    /// The exit code.
+    pub(super) const fn exit_code(self) -> u8 {
+        match self {
+            Self::Valid => 0,
+            Self::Invalid => 1,
+            Self::Followed(how) => how.exit_code(),
+        }
+    }
+
+    /// Of several: the highest code of a following, else invalid if one is.
+    pub(super) fn and(self, other: Self) -> Self {
+        if other.exit_code() > self.exit_code() { other } else { self }
+    }
 }

@@ -13,6 +13,7 @@ mod admission;
 mod both_ways;
 mod campaign;
 mod chart;
+mod cli;
 mod crashes;
 mod diagnosis;
 mod fairness;
@@ -62,6 +63,7 @@ fn modules() -> Vec<(&'static str, Vec<Test>)> {
         ("campaign", campaign::tests()),
         ("ttl", ttl::tests()),
         ("rights", rights::tests()),
+        ("cli", cli::tests()),
         ("hostile", hostile::tests()),
         ("traps", traps::tests()),
         ("both_ways", both_ways::tests()),

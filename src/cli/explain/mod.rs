@@ -13,6 +13,7 @@ use clap::{Args, ValueEnum};
 use super::cluster::Connection;
 use super::error::CliError;
 use super::input::Options;
+use super::name::bare;
 use super::outcome::Verdict;
 use super::output::{count, print, print_json, say};
 use crate::manifest::Diagnostic;
@@ -72,7 +73,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Verdict, CliError> {
 /// everywhere.
 fn subject(arguments: &Arguments) -> Result<Subject, CliError> {
     let Arguments { words, options, .. } = arguments;
-    let names: Vec<_> = words.iter().filter_map(|word| name(word)).collect();
+    let names: Vec<_> = words.iter().filter_map(|word| bare(word)).collect();
     let usage = |message: String| Err(CliError::Usage(message));
     let names_files = names.len() < words.len() || !options.filenames.is_empty();
     match (names.first(), names_files) {
@@ -89,14 +90,6 @@ fn subject(arguments: &Arguments) -> Result<Subject, CliError> {
         ),
         (None, true) => Ok(Subject::Files(words.clone())),
     }
-}
-
-/// The name of a JobRequest, also as kubectl prints it: `jobrequest.jobrequest.dev/pi`.
-fn name(word: &str) -> Option<String> {
-    let kinds =
-        ["jobrequest.jobrequest.dev/", "jobrequests.jobrequest.dev/", "jobrequest/", "jobrequests/", "jr/"];
-    let bare = kinds.iter().find_map(|kind| word.strip_prefix(kind)).unwrap_or(word);
-    (bare != "-" && !bare.contains(['.', '/'])).then(|| bare.to_owned())
 }
 
 fn show(report: &Report, format: Format) -> Result<(), CliError> {

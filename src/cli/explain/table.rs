@@ -7,12 +7,11 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::report::{Explanation, Field, Place};
 use crate::api::status::TemplatePin;
+use crate::cli::table::aligned;
 use crate::printable::excerpt;
 
 /// Maximum width of a value, in columns of a terminal; `-o json` shows all of it.
 const MAX_VALUE_WIDTH: usize = 48;
-/// Spaces between two columns of the table.
-const COLUMN_GAP: usize = 3;
 
 /// The whole of one request, ending in a line break.
 pub(super) fn text(explanation: &Explanation) -> String {
@@ -75,20 +74,11 @@ fn table(fields: &[Field]) -> String {
     let is_shown = [0, 1, 2, 3, 4].map(|column| {
         column < 4 || lines.iter().skip(1).any(|line| line.get(column).is_some_and(|cell| !cell.is_empty()))
     });
-    let widths = [0, 1, 2, 3, 4].map(|column| {
-        lines.iter().filter_map(|line| line.get(column)).map(|cell| cell.width()).max().unwrap_or_default()
+    let shown = lines.into_iter().map(|line| {
+        let cells = line.into_iter().zip(is_shown).filter(|(_, is_shown)| *is_shown);
+        cells.map(|(cell, _)| cell).collect()
     });
-    let mut text = String::new();
-    for line in &lines {
-        let mut shown = String::new();
-        for ((cell, width), _) in line.iter().zip(widths).zip(is_shown).filter(|(_, is_shown)| *is_shown) {
-            shown += cell;
-            shown += &" ".repeat(width.saturating_sub(cell.width()) + COLUMN_GAP);
-        }
-        text += shown.trim_end();
-        text.push('\n');
-    }
-    text
+    aligned(&shown.collect::<Vec<_>>())
 }
 
 fn place(at: &Place) -> String {

@@ -1,0 +1,108 @@
+//! `jobrequest wait` and `jobrequest watch`: until the run of the newest spec has ended; the exit code says how.
+
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+use super::cluster::{Cluster, InNamespace, runtime};
+use super::duration::duration;
+use super::error::CliError;
+use super::follow::{Followed, follow, line, progress};
+use super::name::{RunName, run_name};
+use super::outcome::Verdict;
+use super::output::{print, print_json, say};
+use crate::follow::{Ending, Standing, Target};
+use crate::reconcile::StoredRequest;
+
+/// What every command says that follows a run.
+pub(super) const EXIT_CODES: &str = "Exit codes:\n  \
+    0    the run completed\n  \
+    1    it ended otherwise: it failed, was lost or replaced\n  \
+    2    it could not be followed\n  \
+    3    the API server refused it, or the operator rejected the spec: nothing ran\n  \
+    4    --timeout has passed; the run continues\n  \
+    5    it cannot end by itself: the JobRequest is suspended, held or deleted\n  \
+    130  interrupted (143: terminated); the run continues";
+
+/// Arguments of `wait` and `watch`.
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
+pub(super) struct Arguments {
+    /// Name of a JobRequest, or NAME@N for its run N
+    #[arg(value_parser = run_name)]
+    name: RunName,
+    /// How long to wait; 0s polls once [default: no limit]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    timeout: Option<Duration>,
+    /// Say nothing until it has ended
+    #[arg(short, long)]
+    quiet: bool,
+    /// Output format
+    #[arg(short, long, value_enum, default_value_t = Format::Text)]
+    output: Format,
+    #[command(flatten)]
+    cluster: InNamespace,
+}
+
+/// How the end is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// A line for people
+    Text,
+    /// One JSON object
+    Json,
+}
+
+/// Prints the end to stdout, and every state before it to stderr.
+pub(super) fn wait(arguments: &Arguments) -> Result<Verdict, CliError> {
+    runtime()?.block_on(run(arguments, say))
+}
+
+/// Prints every state to stdout, with the end.
+pub(super) fn watch(arguments: &Arguments) -> Result<Verdict, CliError> {
+    let is_text = arguments.output == Format::Text;
+    runtime()?.block_on(run(arguments, |line| {
+        // What cannot be written is found out when the end is printed.
+        if !is_text || print(line).is_err() {
+            say(line);
+        }
+    }))
+}
+
+async fn run(arguments: &Arguments, show: impl Fn(&str)) -> Result<Verdict, CliError> {
+    let Arguments { name: RunName { name, run }, timeout, quiet, output, cluster } = arguments;
+    let cluster = Cluster::find_in(cluster).await?;
+    let request: StoredRequest = cluster.request(name).await?;
+    let target = match run {
+        Some(run) => Target::numbered(&request, *run),
+        None => Target::newest(&request),
+    };
+    let shown = |standing: &Standing| {
+        if let Some(line) = progress(name, standing).filter(|_| !quiet) {
+            show(&line);
+        }
+    };
+    let ending = follow(&cluster, name, target, *timeout, shown).await?;
+    show_end(&cluster, name, &ending, *output)?;
+    Ok(Verdict::Followed(ending.how))
+}
+
+/// Prints how it ended.
+///
+/// # Errors
+/// It could not be written.
+pub(super) fn show_end(
+    cluster: &Cluster,
+    name: &str,
+    ending: &Ending,
+    format: Format,
+) -> Result<(), CliError> {
+    match format {
+        Format::Text => print(&line(cluster, name, ending)),
+        Format::Json => {
+            let namespace = cluster.namespace.as_str();
+            let exit_code = ending.how.exit_code();
+            print_json("the end", &Followed { namespace, name, exit_code, ending })
+        }
+    }
+}
