@@ -43,7 +43,7 @@ spelled! {
         Reconciling,
         /// It will not make progress without a change; absent when not true.
         Stalled,
-        /// The newest run has ended, whatever its result.
+        /// The newest run has ended, whatever its result, or nothing will run because the spec is rejected.
         Finished,
         /// The Job is suspended.
         Suspended,
@@ -115,6 +115,8 @@ spelled! {
         JobForbidden,
         /// A Job with the run's name is still terminating, such as that of a deleted JobRequest of the same name.
         PredecessorTerminating,
+        /// A Job with the run's name, which a deleted JobRequest of the same name has left behind, has not ended.
+        PredecessorActive,
         /// The Job is not allowed to create pods (quota, Pod Security, a policy or a webhook), or their service account
         /// is missing.
         PodsForbidden,
@@ -142,6 +144,8 @@ spelled! {
         Lost,
         /// The newest run has not ended.
         NotFinished,
+        /// Finished: the spec cannot become a Job, and nothing runs before somebody acts.
+        Rejected,
         /// A template was created, edited or deleted since the newest run; the next run uses it as it is then.
         TemplatesChanged,
         /// TemplateOutdated: a template that the newest run was made with is being deleted. Accepted: so is a default,
@@ -164,7 +168,7 @@ spelled! {
         Replaced,
         /// No container had started when startDeadlineSeconds had passed.
         StartDeadlineExceeded,
-        /// PendingChanges: runPolicy.onSpecChange is Hold.
+        /// PendingChanges: runPolicy.onSpecChange is Hold. Ready: runPolicy.onCreate is, and nothing has run yet.
         Held,
         /// ChangeRefused: the live Job's own pods would exceed a limit of a policy; the message says which. Of a run: its
         /// Job exceeds limits as the API server has stored it, and is stopped.

@@ -13,6 +13,11 @@ pub const DEFAULT_HISTORY_LIMIT: i32 = 3;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RunPolicy {
+    /// What the creation of the JobRequest does: Run (start run 1) or Hold (take the spec as one that has run already: the
+    /// next change of it, or a rerun, starts run 1). For objects that are restored from a backup or moved to another
+    /// cluster. Default: Run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on_create: Option<OnCreate>,
     /// What a change of the spec does when no run is active: Rerun (start a run of the new spec) or Hold (wait
     /// until a rerun is requested; the condition PendingChanges is true meanwhile). Default: Rerun.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -40,12 +45,20 @@ impl RunPolicy {
     #[must_use]
     pub fn with_defaults(&self) -> Self {
         Self {
+            // It matters once, and is no news afterwards.
+            on_create: self.on_create,
             on_spec_change: self.on_spec_change.or(Some(OnSpecChange::Rerun)),
             while_active: self.while_active.or(Some(WhileActive::Wait)),
             on_template_change: self.on_template_change.or(Some(OnTemplateChange::Ignore)),
             successful_runs_history_limit: self.successful_runs_history_limit.or(Some(DEFAULT_HISTORY_LIMIT)),
             failed_runs_history_limit: self.failed_runs_history_limit.or(Some(DEFAULT_HISTORY_LIMIT)),
         }
+    }
+
+    /// The creation starts no run.
+    #[must_use]
+    pub fn holds_creation(&self) -> bool {
+        self.on_create == Some(OnCreate::Hold)
     }
 
     /// Changes of the spec wait for a rerun.
@@ -65,6 +78,16 @@ impl RunPolicy {
     pub fn follows_templates(&self) -> bool {
         self.on_template_change == Some(OnTemplateChange::Rerun)
     }
+}
+
+/// What the creation of a JobRequest does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(transform = rules::undescribed)]
+pub enum OnCreate {
+    /// A run.
+    Run,
+    /// Nothing until the spec changes, or a rerun is requested.
+    Hold,
 }
 
 /// What a change of the spec does when no run is active.

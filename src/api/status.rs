@@ -70,6 +70,10 @@ pub struct JobRequestStatus {
     /// The rerun tokens that were handled last, one for each source.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_handled_rerun: Option<HandledRerun>,
+    /// The spec that counts as having run, because runPolicy.onCreate was Hold when the JobRequest was created; absent once
+    /// there is a run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held: Option<HeldSpec>,
     /// What asked for the run that waits until the active one has ended, or until spec.suspend is false; absent if none
     /// waits.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -104,8 +108,18 @@ impl JobRequestStatus {
     /// True when nothing was ever written, or everything was wiped.
     #[must_use]
     pub fn is_unwritten(&self) -> bool {
-        self.observed_generation < 0 && self.runs.is_empty()
+        self.observed_generation < 0 && self.runs.is_empty() && self.held.is_none()
     }
+}
+
+/// A spec that counts as having run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HeldSpec {
+    /// Digest of its run-relevant fields.
+    pub digest: String,
+    /// metadata.generation that it had.
+    pub generation: i64,
 }
 
 pub(super) const fn unobserved() -> i64 {
@@ -247,6 +261,12 @@ impl Run {
     #[must_use]
     pub const fn is_open(&self) -> bool {
         self.result.is_none()
+    }
+
+    /// The run is reserved, and no Job of it is known.
+    #[must_use]
+    pub const fn is_reserved(&self) -> bool {
+        self.is_open() && self.job_uid.is_none()
     }
 }
 

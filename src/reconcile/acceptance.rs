@@ -3,13 +3,13 @@
 //! Takes what is observed; returns the [`Acceptance`], which nothing else makes, and the effective run policy.
 
 use super::history::RunHistory;
-use super::observed::{Creation, Observed, SpecView, StoredRequest};
+use super::observed::{ChangeKey, Clock, Creation, Observed, SpecView, StoredRequest};
 use super::plan::Read;
 use super::trigger::{Pending, wanted_now};
+use super::{rerun, status};
 use crate::api::JobRequestStatus;
 use crate::api::condition::{ConditionType, Reason};
 use crate::api::run_policy::RunPolicy;
-use crate::api::status::Run;
 use crate::compile::{Compiled, Identity, Layers, compile};
 
 /// Why no run follows the one with the last number.
@@ -54,6 +54,7 @@ pub(super) fn accept<'a>(
     stored: &JobRequestStatus,
     history: &RunHistory,
     layers: &Layers,
+    clock: Clock,
 ) -> Result<Acceptance<'a>, Read> {
     let spec = match &request.spec.0 {
         Ok(spec) => spec,
@@ -64,10 +65,11 @@ pub(super) fn accept<'a>(
     };
     let newest = history.runs.first();
     let wanted = wanted_now(request, spec, stored, history, layers, &observed.answers);
-    let was_accepted = newest.is_some_and(|run| run.job_uid.is_some())
+    let ran = history.ran();
+    let was_accepted = (ran.is_some() || history.held.is_some())
         && matches!(wanted, Pending::Nothing | Pending::HeldBack | Pending::AwaitTurn)
         && was_accepted(request, stored);
-    if was_accepted && newest.is_some_and(|run| !run.is_open()) {
+    if was_accepted && ran.is_none_or(|run| !run.is_open()) {
         return Ok(Ok(AcceptedSpec { spec, compiled: None }));
     }
     let Some(whole) = spec.whole() else {
@@ -95,7 +97,7 @@ pub(super) fn accept<'a>(
             return Ok(Err(Rejection { reason: Reason::InvalidSpec, message: problems.to_string() }));
         }
     };
-    if let Some(message) = refused_by_server(observed, request, stored, newest) {
+    if let Some(message) = found_invalid(observed, request, stored, history, &compiled, clock) {
         return Ok(Err(Rejection { reason: Reason::JobInvalid, message }));
     }
     Ok(Ok(AcceptedSpec { spec, compiled: Some(compiled) }))
@@ -110,22 +112,27 @@ fn was_accepted(request: &StoredRequest, stored: &JobRequestStatus) -> bool {
         })
 }
 
-/// The API server's message about a Job which it found invalid: from this pass, or, until the spec changes, from the
-/// status.
-fn refused_by_server(
+/// The API server's message about a Job of the run that is reserved, which it found invalid: from this pass, or from the
+/// status. That verdict holds until what was judged changes (the spec, its templates), until a rerun is asked for, and in
+/// any case for a while only: a webhook or a policy may have had a part in it, and nobody says when that is gone.
+fn found_invalid(
     observed: &Observed,
     request: &StoredRequest,
     stored: &JobRequestStatus,
-    newest: Option<&Run>,
+    history: &RunHistory,
+    compiled: &Compiled,
+    clock: Clock,
 ) -> Option<String> {
-    let newest = newest.filter(|run| run.is_open() && run.job_uid.is_none())?;
-    if let Some(Creation::Refused(refusal)) = observed.answers.creation_of(&newest.job_name)
+    let reserved = history.reserved()?;
+    if let Some(Creation::Refused(refusal)) = observed.answers.creation_of(&reserved.job_name)
         && refusal.is_invalid()
     {
         return Some(refusal.message.clone());
     }
-    let accepted = stored.condition(ConditionType::Accepted)?;
-    (accepted.reason == Reason::JobInvalid.as_str()
-        && accepted.observed_generation == Some(request.generation()))
-    .then(|| accepted.message.clone())
+    let message = status::found_invalid(stored, request)?;
+    let is_judged_anew =
+        reserved.templates != compiled.templates || rerun::requested(request, &history.handled).is_some();
+    let refused = observed.memory.refused.get(&ChangeKey::Create(reserved.job_name.clone()));
+    let is_due = refused.is_some_and(|refused| refused.until <= clock.uptime);
+    (!is_judged_anew && !is_due).then_some(message)
 }

@@ -10,7 +10,7 @@ use super::observed::{Clock, JobView, Observed, SpecView, StoredRequest};
 use super::plan::Read;
 use super::rerun;
 use crate::api::condition::{Reason, RunResult, Stop, Trigger};
-use crate::api::status::{HandledRerun, MAX_RUNS, Run, TemplatePin};
+use crate::api::status::{HandledRerun, HeldSpec, MAX_RUNS, Run, TemplatePin};
 use crate::api::{JobRequestStatus, labels};
 use crate::compile::names::job_name;
 
@@ -30,6 +30,8 @@ pub(super) struct RunHistory {
     pub runs: Vec<Run>,
     /// The rerun tokens that were handled.
     pub handled: HandledRerun,
+    /// The spec that counts as having run, before there is a run.
+    pub held: Option<HeldSpec>,
 }
 
 /// The history to go by: that of the status, or, when it was wiped, the one that the Jobs themselves show. Rule 10.
@@ -44,7 +46,7 @@ pub(super) fn known(
 ) -> Result<RunHistory, Read> {
     if !stored.is_unwritten() {
         let handled = stored.last_handled_rerun.clone().unwrap_or_default();
-        return Ok(RunHistory { runs: stored.runs.clone(), handled });
+        return Ok(RunHistory { runs: stored.runs.clone(), handled, held: stored.held.clone() });
     }
     let Some(jobs) = &observed.answers.jobs else {
         let age =
@@ -78,7 +80,7 @@ fn rebuild(request: &StoredRequest, jobs: &[JobView]) -> RunHistory {
     runs.truncate(MAX_RUNS);
     let handled = runs.first().map(|(_, handled)| handled.clone()).unwrap_or_default();
     let shortened = |(place, (run, _))| if place == 0 { run } else { shorten(run) };
-    RunHistory { runs: runs.into_iter().enumerate().map(shortened).collect(), handled }.fit()
+    RunHistory { runs: runs.into_iter().enumerate().map(shortened).collect(), handled, held: None }.fit()
 }
 
 /// A run to reserve. Rule 3.
@@ -128,6 +130,29 @@ fn blank(request: &StoredRequest, number: i32, trigger: Trigger) -> Run {
 }
 
 impl RunHistory {
+    /// The newest run that has, or had, a Job: what is wanted is compared with it.
+    pub(super) fn ran(&self) -> Option<&Run> {
+        self.runs.iter().find(|run| run.job_uid.is_some())
+    }
+
+    /// The newest run, if it is reserved and no Job of it is known.
+    pub(super) fn reserved(&self) -> Option<&Run> {
+        self.runs.first().filter(|run| run.is_reserved())
+    }
+
+    /// The history once the `spec` of `request` counts as having run, with the rerun tokens that it holds.
+    pub(super) fn hold(&self, request: &StoredRequest, spec: &SpecView) -> Self {
+        let held = HeldSpec { digest: spec.digest(), generation: request.generation() };
+        Self { held: Some(held), handled: rerun::handle(request, &self.handled), ..self.clone() }
+    }
+
+    /// The history once the reservation of the newest run is renewed on `request`: `run` takes its place, under the same
+    /// number.
+    pub(super) fn renew(&self, request: &StoredRequest, run: Run) -> Self {
+        let history = self.with_newest(|newest| *newest = run);
+        Self { handled: rerun::handle(request, &self.handled), ..history }
+    }
+
     /// The history once `run` is reserved on `request`, in place of the newest one if that is `skipped`. Where there are
     /// too many records, the oldest go first of those whose Job is not among `jobs`: a Job without its record would be
     /// a stray. The history limits keep fewer Jobs than there are records.
@@ -147,7 +172,7 @@ impl RunHistory {
                 runs.iter().skip(1).rposition(|run| !has_job(run)).map_or(MAX_RUNS, |place| place + 1);
             runs.remove(oldest);
         }
-        Self { runs, handled: rerun::handle(request, &self.handled) }.fit()
+        Self { runs, handled: rerun::handle(request, &self.handled), held: self.held.clone() }.fit()
     }
 
     /// The history once `change` is made to the newest run.
@@ -164,6 +189,7 @@ impl RunHistory {
     pub(super) fn with_job(&self, job: &JobView) -> Self {
         let mut history = self.with_newest(|newest| record_uid(newest, job));
         history.handled = rerun::handled_with(job);
+        history.held = None;
         history
     }
 

@@ -31,7 +31,7 @@ pub fn plan(observed: &Observed, layers: &Layers, clock: Clock) -> Plan {
         Ok(history) => history,
         Err(read) => return Plan::ask(read),
     };
-    let acceptance = match accept(observed, request, stored, &history, layers) {
+    let acceptance = match accept(observed, request, stored, &history, layers, clock) {
         Ok(acceptance) => acceptance,
         Err(read) => return Plan::ask(read),
     };
@@ -56,7 +56,8 @@ pub fn plan(observed: &Observed, layers: &Layers, clock: Clock) -> Plan {
     }
 
     let described = status::describe(&facts, &outcome, &clean_up);
-    let mut plan = Plan { next: outcome.next.sooner(clean_up.next), events: outcome.events, ..Plan::rest() };
+    let mut plan =
+        Plan { next: outcome.next.sooner(clean_up.next), events: outcome.events.clone(), ..Plan::rest() };
     if status::differs_in_templates_only(stored, &described) {
         plan.events.clear();
         return plan;
@@ -71,7 +72,7 @@ pub fn plan(observed: &Observed, layers: &Layers, clock: Clock) -> Plan {
             return plan;
         }
     }
-    let newest = outcome.history.runs.first();
+    let newest = outcome.newest();
     plan.events.extend(verdict_event(stored, &acceptance, request.generation(), newest));
     plan.events.extend(status::rerun_event(stored, &described));
     plan.events.extend(status::refusal_events(stored, &described));

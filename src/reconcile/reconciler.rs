@@ -3,7 +3,7 @@
 //! A [`Reconciler`] plans, hands out the calls of the plan one by one, takes in each answer, and plans again until there is
 //! nothing to do at once. Its driver needs no rule of the domain: it performs the [`Call`] and hands in the [`Answer`].
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use k8s_openapi::api::batch::v1::Job;
@@ -15,6 +15,7 @@ use super::observed::{Answers, ChangeKey, Clock, Creation, JobView, Memory, Obse
 use super::plan::{Change, Next, Propagation, Read};
 use super::planner::plan;
 use crate::api::condition::EventReason;
+use crate::api::status::Run;
 use crate::compile::Layers;
 
 /// Maximum number of rounds, more than any case needs: a pass that has not ended by then continues later.
@@ -142,10 +143,7 @@ impl Reconciler {
             }
             (Change::Create { job, .. }, Answer::NameTaken) => self.saw_creation(job, Creation::NameTaken),
             (Change::Create { job, .. }, Answer::Refused(refusal)) => {
-                // What is found invalid is not tried again before it changes.
-                if !refusal.is_invalid() {
-                    self.observed.memory.refuse(change.key(), refusal.clone(), clock);
-                }
+                self.observed.memory.refuse(change.key(), refusal.clone(), clock);
                 self.saw_creation(job, Creation::Refused(refusal));
             }
             (Change::Create { .. }, Answer::Late) => self.observed.answers.request_at = None,
@@ -236,6 +234,12 @@ impl Reconciler {
             self.observed.request = None;
             return;
         }
+        // A refusal is about the Job that was compiled: of another spec, or of another reservation, it says nothing.
+        if self.observed.request.as_ref().map(judged_by) != found.as_ref().map(judged_by) {
+            let creation = self.observed.answers.creation.take();
+            self.observed.answers.creation =
+                creation.filter(|(_, creation)| !matches!(creation, Creation::Refused(_)));
+        }
         self.observed.request = found;
         self.observed.answers.request_at = Some(clock.uptime);
         self.observed.memory.observe(self.observed.request.as_ref(), &self.observed.jobs, clock);
@@ -243,8 +247,7 @@ impl Reconciler {
 
     fn saw_creation(&mut self, job: &Job, creation: Creation) {
         let name = job.metadata.name.clone().unwrap_or_default();
-        let is_refused = matches!(&creation, Creation::Refused(refusal) if !refusal.is_invalid());
-        if !is_refused {
+        if !matches!(&creation, Creation::Refused(_)) {
             self.observed.memory.refused.remove(&ChangeKey::Create(name.clone()));
         }
         self.observed.answers.creation = Some((name, creation));
@@ -259,4 +262,11 @@ impl Reconciler {
         self.observed.jobs.retain(|other| other.uid() != job.uid());
         self.observed.jobs.push(job);
     }
+}
+
+/// What the Job of a request is compiled from, as far as the request itself says: its spec and rerun tokens, and the newest
+/// run.
+fn judged_by(request: &StoredRequest) -> (i64, Option<&BTreeMap<String, String>>, Option<&Run>) {
+    let newest = request.status.0.as_ref().ok().and_then(|status| status.runs.first());
+    (request.generation(), request.metadata.annotations.as_ref(), newest)
 }

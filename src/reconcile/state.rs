@@ -13,6 +13,7 @@ use crate::api::JobRequestStatus;
 use crate::api::condition::{Phase, Reason};
 use crate::api::failure::Failure;
 use crate::api::run_policy::RunPolicy;
+use crate::api::status::Run;
 use crate::compile::Layers;
 
 /// Everything that a decision about the newest run is derived from.
@@ -67,6 +68,19 @@ pub(super) enum RunState {
     },
     /// The newest run has ended, and no other is due.
     Ended,
+    /// There is no run, and none is due: the spec counts as having run.
+    OnHold,
+}
+
+impl RunState {
+    /// Nothing is due after what `history` shows.
+    pub(super) fn at_rest(history: &RunHistory) -> Self {
+        match (history.ran(), &history.held) {
+            (Some(_), _) => Self::Ended,
+            (None, Some(_)) => Self::OnHold,
+            (None, None) => Self::NoRun,
+        }
+    }
 }
 
 /// The visible progress of a run whose Job is active.
@@ -107,6 +121,17 @@ pub(super) enum Decision {
     Act(Plan),
     /// Describe the state.
     Describe(Box<RunOutcome>),
+}
+
+impl RunOutcome {
+    /// The run that `state` is of. One that was reserved, and is not asked for any more, has no state of its own.
+    pub(super) fn newest(&self) -> Option<&Run> {
+        match self.state {
+            RunState::Ended => self.history.ran(),
+            RunState::OnHold => None,
+            _ => self.history.runs.first(),
+        }
+    }
 }
 
 impl Decision {

@@ -15,7 +15,7 @@ use crate::api::template_ref::TemplateRef;
 use crate::compile::digest::same_scheme;
 use crate::compile::{Fate, Layers};
 
-/// What a request asks for beyond its newest run.
+/// What a request asks for beyond its newest run that has, or had, a Job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Pending {
     /// Nothing.
@@ -43,7 +43,8 @@ pub(super) fn wanted_now(
     wanted(request, spec, history, &policy, layers, answers)
 }
 
-/// What `request` asks for after the newest run of `history`. `layers` apply to it as the cache shows them.
+/// What `request` asks for after the newest run of `history` that has, or had, a Job: also while another is reserved for
+/// it. `layers` apply to it as the cache shows them.
 pub(super) fn wanted(
     request: &StoredRequest,
     spec: &SpecView,
@@ -52,15 +53,30 @@ pub(super) fn wanted(
     layers: &Layers,
     answers: &Answers,
 ) -> Pending {
+    let reserved = history.reserved();
+    if history.runs.is_empty() && history.held.is_none() && policy.holds_creation() {
+        return Pending::HeldBack;
+    }
     let token = rerun::requested(request, &history.handled);
-    let Some(newest) = history.runs.first() else {
-        return Pending::Run(Trigger::Created, token);
+    // A run that is reserved and has no Job is nobody's newest run.
+    let Some(before) = Before::of(history) else {
+        return Pending::Run(Trigger::Created, token.or_else(|| reserved.and_then(|run| run.token.clone())));
     };
     // Rule 12: both sources, or a source and an edit, make one run.
     if token.is_some() {
         return Pending::Run(Trigger::Rerun, token);
     }
-    let has_changed = spec_differs(newest, request, spec);
+    // A change of the spec can be taken back; a token that was handled, or a template's turn, stands for one run.
+    if let Some(reserved) = reserved.filter(|run| run.trigger != Trigger::SpecChange) {
+        return Pending::Run(reserved.trigger, reserved.token.clone());
+    }
+    let has_changed = before.differs_from(request, spec);
+    let changed = || {
+        if policy.holds() { Pending::HeldBack } else { Pending::Run(Trigger::SpecChange, None) }
+    };
+    let Some(newest) = history.ran() else {
+        return if has_changed { changed() } else { Pending::Nothing };
+    };
     // Rule 14: what was stopped for a newer run asks for it, even if the spec has returned since.
     if newest.result == Some(RunResult::Replaced) {
         let templates = if has_changed || !policy.follows_templates() {
@@ -74,27 +90,51 @@ pub(super) fn wanted(
         };
     }
     if has_changed {
-        return if policy.holds() { Pending::HeldBack } else { Pending::Run(Trigger::SpecChange, None) };
+        return changed();
     }
     // What exceeded their limits is tried again when they change.
-    let follows = policy.follows_templates() || newest.stop == Some(Stop::LimitsExceeded);
-    if follows && newest.job_uid.is_some() {
+    if policy.follows_templates() || newest.stop == Some(Stop::LimitsExceeded) {
         let wanted = templates_differ(&newest.templates, layers, answers);
         return in_turn(wanted, request, newest, policy, answers);
     }
     Pending::Nothing
 }
 
-/// Whether the spec differs from the one `newest` ran with. Rule 11.
-///
-/// Digests of the request's own fields are compared, never Jobs. A digest of another scheme, at the same generation,
-/// is the same spec as another release saw it. A request older than the run it is compared with is a stale view.
-fn spec_differs(newest: &Run, request: &StoredRequest, spec: &SpecView) -> bool {
-    let generation = request.generation();
-    if generation < newest.generation {
-        return false;
+/// The spec that a request had when its newest run was created, or that counts as having run.
+#[derive(Clone, Copy, Debug)]
+struct Before<'a> {
+    digest: &'a str,
+    generation: i64,
+}
+
+impl<'a> Before<'a> {
+    fn of(history: &'a RunHistory) -> Option<Self> {
+        let ran = history.ran().map(|run| Self { digest: &run.digest, generation: run.generation });
+        let held = history.held.as_ref();
+        ran.or_else(|| held.map(|held| Self { digest: &held.digest, generation: held.generation }))
     }
-    newest.digest != spec.digest() && (same_scheme(&newest.digest) || generation > newest.generation)
+
+    /// The spec of `request` is another. Rule 11.
+    ///
+    /// Digests of the request's own fields are compared, never Jobs. A digest of another scheme, at the same generation,
+    /// is the same spec as another release saw it. A request older than the run it is compared with is a stale view;
+    /// unless its own status records that run: then it was restored with its status, and its generations count anew.
+    fn differs_from(self, request: &StoredRequest, spec: &SpecView) -> bool {
+        let generation = request.generation();
+        if generation < self.generation && !is_restored(request) {
+            return false;
+        }
+        self.digest != spec.digest() && (same_scheme(self.digest) || generation > self.generation)
+    }
+}
+
+/// The status records a generation that the object itself has not reached: it was written for another object of this name,
+/// and came with it out of a backup, or from another cluster.
+fn is_restored(request: &StoredRequest) -> bool {
+    let Ok(status) = &request.status.0 else { return false };
+    let recorded = status.runs.iter().filter(|run| run.job_uid.is_some()).map(|run| run.generation);
+    let held = status.held.iter().map(|held| held.generation);
+    recorded.chain(held).any(|generation| generation > request.generation())
 }
 
 /// What templates ask for.

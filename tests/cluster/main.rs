@@ -33,6 +33,7 @@ mod platform;
 mod policy;
 mod reading;
 mod reruns;
+mod restores;
 mod rights;
 mod runs;
 mod scale;
@@ -40,6 +41,7 @@ mod schema;
 mod sizes;
 mod stolen_token;
 mod stuck;
+mod taken_back;
 mod templates;
 mod terminating;
 mod traps;
@@ -80,6 +82,8 @@ fn modules() -> Vec<(&'static str, Vec<Test>)> {
         ("platform", platform::tests()),
         ("runs", runs::tests()),
         ("reruns", reruns::tests()),
+        ("restores", restores::tests()),
+        ("taken_back", taken_back::tests()),
         ("schema", schema::tests()),
         ("golden", golden::tests()),
         ("policy", policy::tests()),

@@ -24,7 +24,7 @@ pub(crate) fn tests() -> Vec<Test> {
         no_retry_storm_in_a_terminating_namespace,
         deleting_a_template_in_use_stops_no_run,
         recreated_request_waits_for_the_terminating_job,
-        recreated_request_ignores_an_orphaned_job,
+        recreated_request_waits_for_an_orphaned_job,
         status_wiped_while_suspended,
         status_wiped_while_replacing,
         status_wiped_with_pending_rerun_tokens,
@@ -251,22 +251,38 @@ async fn recreated_request_waits_for_the_terminating_job(cx: Arc<Cluster>) {
     assert_eq!(names.into_values().collect::<Vec<_>>(), [2, 2], "the old one and the new one each");
 }
 
-async fn recreated_request_ignores_an_orphaned_job(cx: Arc<Cluster>) {
+async fn recreated_request_waits_for_an_orphaned_job(cx: Arc<Cluster>) {
     let at = Requests::new(&cx, "orphan").await;
     let witness = Witness::of(&at).await;
     let _operator = Operator::start(&cx, &at.namespace, &[]);
-    at.create("left", spec(&json!({"run-seconds": "8"}), &json!({}))).await;
-    at.until_phase("left", 1, "Running").await;
-    at.delete("left", &DeleteParams::orphan()).await;
-    eventually(DEADLINE, "the request is gone", async || (!at.exists("left").await).then_some(())).await;
-    at.create("left", spec(&json!({}), &json!({}))).await;
-    // It belongs to nobody now: it continues, and the next number is taken.
-    let status = at.until_phase("left", 2, "Completed").await;
-    assert_eq!(status["runs"].as_array().unwrap().len(), 1, "{status:#}");
-    witness.sees("left-1", has_ended).await;
-    let orphan = at.jobs().get("left-1").await.unwrap();
-    assert!(orphan.metadata.owner_references.is_none(), "never re-adopted");
-    witness.saw_exactly(["left-1", "left-2"].map(str::to_owned));
+    // The orphan is run 1, whose name the first run needs, or run 2, which has a name of its own.
+    for (name, orphan) in [("first", 1), ("second", 2)] {
+        at.create(name, spec(&json!({"run-seconds": "forever"}), &json!({"suspend": false}))).await;
+        at.until_phase(name, 1, "Running").await;
+        if orphan == 2 {
+            at.jobs().delete(&format!("{name}-1"), &DeleteParams::background()).await.unwrap();
+            at.until(name, "run 1 is lost", |status| status["runs"][0]["result"] == "Lost").await;
+            at.change(name, json!({"rerun": "again"})).await;
+            at.until_phase(name, 2, "Running").await;
+        }
+        at.delete(name, &DeleteParams::orphan()).await;
+        eventually(DEADLINE, "the request is gone", async || (!at.exists(name).await).then_some(())).await;
+        at.create(name, spec(&json!({}), &json!({}))).await;
+        let status = at.until_phase(name, 1, "Waiting").await;
+        assert_eq!(condition(&status, "Ready"), "False PredecessorActive");
+        let orphan = format!("{name}-{orphan}");
+        assert!(status["conditions"].to_string().contains(&orphan), "{status:#}");
+        tokio::time::sleep(SETTLE).await;
+        assert_eq!(at.job_names().await.iter().filter(|job| job.starts_with(name)).count(), 1);
+        // It belongs to nobody now: it continues until somebody ends it.
+        let job = at.jobs().get(&orphan).await.unwrap();
+        assert!(job.metadata.owner_references.is_none(), "never re-adopted");
+        merge_into_job(&at, &orphan, json!({"spec": {"activeDeadlineSeconds": 1}})).await;
+        witness.sees(&orphan, has_ended).await;
+        let status = at.until(name, "runs at last", |status| status["phase"] == "Completed").await;
+        assert_eq!(status["runs"].as_array().unwrap().len(), 1, "{status:#}");
+        assert_eq!(uid(&at.jobs().get(&orphan).await.unwrap()), uid(&job), "it stays");
+    }
 }
 
 async fn status_wiped_while_suspended(cx: Arc<Cluster>) {

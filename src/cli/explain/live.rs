@@ -68,7 +68,8 @@ fn one(request: &StoredRequest, templates: &[Arc<Template>]) -> Explanation {
         (Some(unread), _) => (None, vec![unread]),
         (None, Err(problems)) => (None, problems.as_slice().to_vec()),
         (None, Ok(compiled)) => {
-            let found = found_invalid(request).map(|words| Problem::new("Job", words));
+            let found =
+                found_invalid(&request.known_status(), request).map(|words| Problem::new("Job", words));
             (Some(compiled), found.into_iter().collect())
         }
     };
@@ -82,8 +83,12 @@ fn one(request: &StoredRequest, templates: &[Arc<Template>]) -> Explanation {
         });
     explanation.namespace = Some(request.namespace().to_owned());
     explanation.valid = problems.is_empty();
-    explanation.template_outdated =
-        status.runs.first().and_then(|run| outdated(run, &layers)).map(|(_, words)| words);
+    explanation.template_outdated = status
+        .runs
+        .iter()
+        .find(|run| run.job_uid.is_some())
+        .and_then(|run| outdated(run, &layers))
+        .map(|(_, words)| words);
     explanation.problems = problems;
     explanation
 }

@@ -192,6 +192,12 @@ impl JobView {
         })
     }
 
+    /// The Job says that it was created for a request with another uid.
+    #[must_use]
+    pub fn is_of_another(&self, request_uid: &str) -> bool {
+        self.annotation(labels::REQUEST_UID).is_some_and(|uid| uid != request_uid)
+    }
+
     /// The condition of this type, if it is true.
     #[must_use]
     pub fn true_condition(&self, type_: &str) -> Option<&JobConditionView> {

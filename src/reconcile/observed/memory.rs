@@ -14,6 +14,7 @@ use super::job::JobView;
 use super::request::StoredRequest;
 use crate::api::failure::Failure;
 use crate::api::labels;
+use crate::reconcile::status::found_invalid;
 
 /// First and longest pause after a refused change; it doubles.
 const REFUSED_PAUSE: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(300));
@@ -111,11 +112,22 @@ impl Memory {
         let count = self.refused.get(&change).map_or(1, |before| before.count.saturating_add(1));
         self.refused.retain(|other, _| !change.replaces(other));
         let (first, longest) = REFUSED_PAUSE;
-        let pause = first.saturating_mul(2_u32.saturating_pow(count.saturating_sub(1))).min(longest);
+        // What is invalid stays so until something changes of which there is no event.
+        let pause = if refusal.is_invalid() {
+            longest
+        } else {
+            first.saturating_mul(2_u32.saturating_pow(count.saturating_sub(1))).min(longest)
+        };
         self.refused.insert(change, Refused { refusal, count, until: clock.uptime.saturating_add(pause) });
     }
 
-    /// Our own status write was answered: it may have reserved a run.
+    /// How the create of the Job of this name was refused last.
+    pub(in crate::reconcile) fn refused_create(&self, name: &str) -> Option<&Refused> {
+        self.refused.get(&ChangeKey::Create(name.to_owned()))
+    }
+
+    /// Our own status write was answered: it may have reserved a run, or renewed its reservation. What was refused before
+    /// was another Job then.
     pub(in crate::reconcile) fn reserved(
         &mut self,
         before: Option<&StoredRequest>,
@@ -123,8 +135,12 @@ impl Memory {
         clock: Clock,
     ) {
         let newest = |request: &StoredRequest| request.known_status().runs.first().cloned();
-        let before = before.and_then(newest).map(|run| run.number);
-        if let Some(run) = newest(after).filter(|run| run.job_uid.is_none() && Some(run.number) != before) {
+        let before = before.and_then(newest);
+        let Some(run) = newest(after).filter(|run| run.is_reserved() && before.as_ref() != Some(run)) else {
+            return;
+        };
+        self.refused.remove(&ChangeKey::Create(run.job_name.clone()));
+        if before.is_none_or(|before| before.number != run.number) {
             self.own_run = Some(OwnRun { number: run.number, reserved_at: clock.uptime, creates: 0 });
         }
     }
@@ -159,13 +175,19 @@ impl Memory {
         }
         let newest = status.runs.first();
         self.refused.retain(|change, _| match change {
-            ChangeKey::Create(name) => {
-                newest.is_some_and(|run| run.job_uid.is_none() && run.job_name == *name)
-            }
+            ChangeKey::Create(name) => newest.is_some_and(|run| run.is_reserved() && run.job_name == *name),
             ChangeKey::Patch { uid, .. } | ChangeKey::Delete(uid) => {
                 recorded().any(|recorded| recorded == uid) || jobs.iter().any(|job| job.uid() == uid)
             }
         });
+        // Of a Job that another process tried to create.
+        let found_invalid = request.and_then(|request| found_invalid(&status, request));
+        if let (Some(run), Some(message)) = (newest.filter(|run| run.is_reserved()), found_invalid)
+            && self.refused_create(&run.job_name).is_none()
+        {
+            let refusal = Refusal { names_fields: true, ..Refusal::new(422, "Invalid", &message) };
+            self.refuse(ChangeKey::Create(run.job_name.clone()), refusal, clock);
+        }
         if request.is_some_and(|request| request.status.0.is_ok()) && !status.is_unwritten() {
             self.recorded_since.retain(|uid, _| recorded().any(|recorded| recorded == uid));
             let created = self.created.as_ref().map(|(_, created)| created.uid());

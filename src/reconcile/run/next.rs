@@ -10,9 +10,18 @@ use crate::reconcile::trigger::Pending;
 pub(super) fn decide(facts: &Facts<'_>) -> Decision {
     let wanted = facts.wanted_next(facts.history);
     start(facts, facts.history, &wanted).unwrap_or_else(|| {
-        let at_rest = if facts.history.runs.is_empty() { RunState::NoRun } else { RunState::Ended };
-        Decision::describe(facts.history.clone(), at_rest, wanted, Next::AwaitChange)
+        let history = hold(facts).unwrap_or_else(|| facts.history.clone());
+        let at_rest = RunState::at_rest(&history);
+        let wanted = facts.wanted_next(&history);
+        Decision::describe(history, at_rest, wanted, Next::AwaitChange)
     })
+}
+
+/// The history of a request whose creation is to start no run; `None`: there is nothing to note.
+fn hold(facts: &Facts<'_>) -> Option<RunHistory> {
+    let AcceptedSpec { spec, .. } = facts.acceptance.as_ref().ok()?;
+    let is_new = facts.history.runs.is_empty() && facts.history.held.is_none();
+    (is_new && facts.policy.holds_creation()).then(|| facts.history.hold(facts.request, spec))
 }
 
 /// Starts the run after the newest of `history`, which has ended, if that is `wanted`; `None`: it is not.

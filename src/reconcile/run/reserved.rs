@@ -10,9 +10,10 @@ use crate::reconcile::acceptance::{AcceptedSpec, NO_NUMBER_LEFT};
 use crate::reconcile::diagnosis;
 use crate::reconcile::event::Event;
 use crate::reconcile::history::Reservation;
-use crate::reconcile::observed::{ChangeKey, Creation, JobView, StoredRequest};
+use crate::reconcile::observed::{Creation, JobView, Refused, StoredRequest};
 use crate::reconcile::plan::{Change, Next, Plan, Read};
 use crate::reconcile::state::{Decision, Facts, RunState};
+use crate::reconcile::trigger::Pending;
 
 /// Maximum age of an answer when a create that rests on it is sent. Rule 6.
 const MAX_ANSWER_AGE: Duration = Duration::from_secs(10);
@@ -32,7 +33,21 @@ pub(super) fn decide(facts: &Facts<'_>, newest: &Run) -> Decision {
     if let Some(decision) = unrecorded(facts, newest) {
         return decision;
     }
-    let Ok(AcceptedSpec { compiled: Some(compiled), .. }) = acceptance else {
+    let Ok(AcceptedSpec { spec, compiled }) = acceptance else {
+        return Decision::stay(facts, RunState::NoRun, judged_again(facts, newest));
+    };
+    let wanted = facts.wanted_next(facts.history);
+    let (trigger, token) = match (&wanted, compiled) {
+        (Pending::Run(trigger, token), Some(_)) => (*trigger, token.clone()),
+        (Pending::Ask(read), _) => return Decision::Act(Plan::ask(read.clone())),
+        // What it was reserved for was taken back, or is held back. The record stays: a create may still be in flight,
+        // and has to find its name taken.
+        (Pending::Nothing | Pending::HeldBack | Pending::AwaitTurn | Pending::Run(..), _) => {
+            let at_rest = RunState::at_rest(facts.history);
+            return Decision::describe(facts.history.clone(), at_rest, wanted, Next::AwaitChange);
+        }
+    };
+    let Some(compiled) = compiled else {
         return Decision::stay(facts, RunState::NoRun, Next::AwaitChange);
     };
     if request.is_suspended() {
@@ -41,10 +56,22 @@ pub(super) fn decide(facts: &Facts<'_>, newest: &Run) -> Decision {
     if is_older(&compiled.templates, &newest.templates) {
         return Decision::stay(facts, RunState::Due, Next::After(TEMPLATE_LAG));
     }
-    let refused = observed.memory.refused.get(&ChangeKey::Create(newest.job_name.clone()));
-    if let Some(refused) = refused.filter(|refused| clock.uptime < refused.until) {
+    // Rule 3: the record says what the Job is created for, and which tokens are handled with it.
+    let reservation =
+        Reservation { number: newest.number, trigger, token, templates: compiled.templates.clone() };
+    let renewed = facts.history.renew(request, reservation.on(request, spec));
+    if renewed != *facts.history {
+        return Decision::describe(renewed, RunState::Due, Pending::Nothing, Next::Again);
+    }
+    let refused = observed.memory.refused_create(&newest.job_name);
+    let waits = |refused: &&Refused| !refused.refusal.is_invalid() && clock.uptime < refused.until;
+    if let Some(refused) = refused.filter(waits) {
         let state = forbidden(diagnosis::job_forbidden(&refused.refusal));
         return Decision::stay(facts, state, Next::After(refused.until.saturating_sub(clock.uptime)));
+    }
+    let active = |job: &&JobView| job.is_of_another(request.uid()) && !job.is_terminal();
+    if let Some(job) = observed.jobs.iter().find(active) {
+        return Decision::stay(facts, predecessor(job, request), Next::AwaitChange);
     }
     match observed.answers.request_at.map(|at| at.saturating_add(MAX_ANSWER_AGE)) {
         Some(before) if clock.uptime < before => {
@@ -52,6 +79,14 @@ pub(super) fn decide(facts: &Facts<'_>, newest: &Run) -> Decision {
         }
         _ => Decision::Act(Plan::ask(Read::Request)),
     }
+}
+
+/// When the Job of `newest`, which was found invalid, is judged again.
+fn judged_again(facts: &Facts<'_>, newest: &Run) -> Next {
+    let refused = facts.observed.memory.refused_create(&newest.job_name);
+    refused
+        .filter(|refused| refused.refusal.is_invalid())
+        .map_or(Next::AwaitChange, |refused| Next::After(refused.until.saturating_sub(facts.clock.uptime)))
 }
 
 /// The API server refuses the Job; the run waits, and it is tried again.
@@ -104,10 +139,10 @@ fn name_taken(facts: &Facts<'_>, newest: &Run) -> Decision {
     if is_of_run(job, request, newest) {
         return record(facts, job, None);
     }
-    if job.is_of_predecessor(request.name(), request.uid()) {
-        return held(format!(
-            "Job {name} of a deleted JobRequest of this name is still terminating; the run starts when it is gone"
-        ));
+    if job.is_of_predecessor(request.name(), request.uid())
+        || (job.is_of_another(request.uid()) && !job.is_terminal())
+    {
+        return Decision::stay(facts, predecessor(job, request), Next::After(NAME_HELD_PAUSE));
     }
     if job.is_terminating() {
         return held(format!(
@@ -140,6 +175,23 @@ fn name_taken(facts: &Facts<'_>, newest: &Run) -> Decision {
     let wanted = facts.wanted_next(&history);
     Decision::describe(history, RunState::Due, wanted, Next::Again)
         .with_events(|events| events.push(Event::new(EventReason::NameTaken, &note)))
+}
+
+/// A deleted JobRequest of this name has left `job`, which has not ended: two would do the same work at once.
+fn predecessor(job: &JobView, request: &StoredRequest) -> RunState {
+    let name = job.name();
+    let (reason, message) = if job.is_terminating() || job.is_of_predecessor(request.name(), request.uid()) {
+        let message = format!(
+            "Job {name} of a deleted JobRequest of this name is still terminating; the run starts when it is gone"
+        );
+        (Reason::PredecessorTerminating, message)
+    } else {
+        let message = format!(
+            "Job {name} of a JobRequest of this name, which was deleted without its Jobs, has not ended; the run starts when it has ended or is deleted"
+        );
+        (Reason::PredecessorActive, message)
+    };
+    RunState::Waiting { reason, message, failure: None }
 }
 
 fn created_event(run: &Run, job: &JobView) -> Event {

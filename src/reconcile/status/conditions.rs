@@ -5,18 +5,21 @@ use k8s_openapi::jiff::Timestamp;
 
 use super::verdict::Verdict;
 use crate::api::JobRequestStatus;
-use crate::api::condition::{ConditionType, Reason, Stop};
+use crate::api::condition::{ConditionType, Reason, RunResult, Stop, Trigger};
 use crate::api::status::{Run, TemplatePin};
 use crate::compile::{Compiled, Fate, Layers};
 use crate::reconcile::acceptance::AcceptedSpec;
 use crate::reconcile::clean_up::CleanUp;
 use crate::reconcile::format::{bounded, bounded_to, whole_seconds};
-use crate::reconcile::observed::{JobConditionView, StoredRequest};
+use crate::reconcile::observed::{JobConditionView, JobView, StoredRequest};
 use crate::reconcile::state::{Facts, RunOutcome, RunState};
 use crate::reconcile::trigger::Pending;
 
 /// Maximum length of the reason of a condition, in bytes, as the schema has it.
 const MAX_REASON_BYTES: usize = 1024;
+
+/// Why there is no run, and how to get one.
+const ON_HOLD: &str = "runPolicy.onCreate is Hold: the spec counts as having run; the next change of it, or a rerun, starts run 1";
 
 /// Conditions which the Job has under the same name, mirrored unchanged.
 const MIRRORED: [ConditionType; 5] = [
@@ -35,11 +38,17 @@ pub(super) fn conditions(
     verdict: &Verdict<'_>,
 ) -> Vec<Condition> {
     let generation = facts.request.generation();
-    let mut writer = Writer { generation, stored: facts.stored, now: facts.clock.now, written: Vec::new() };
+    let mut writer = Writer {
+        generation,
+        of_run: generation_of_run(facts, outcome),
+        stored: facts.stored,
+        now: facts.clock.now,
+        written: Vec::new(),
+    };
     match facts.acceptance {
         Ok(AcceptedSpec { compiled: None, .. }) => writer.keep(&[ConditionType::Accepted]),
         Ok(AcceptedSpec { compiled: Some(compiled), .. }) => {
-            let (reason, message) = accepted(compiled, outcome.history.runs.first());
+            let (reason, message) = accepted(compiled, outcome.newest());
             writer.set(ConditionType::Accepted, true, reason.as_str(), &message);
         }
         Err(rejection) => {
@@ -53,6 +62,11 @@ pub(super) fn conditions(
             let reason = rejection.reason.as_str();
             writer.set(ConditionType::Ready, false, reason, &rejection.message);
             writer.set(stalled, true, reason, &rejection.message);
+            // A tool that waits for an end waits no longer, unless a run is still active.
+            let is_active = matches!(outcome.state, RunState::Live { .. });
+            let (is_finished, why) =
+                if is_active { (false, Reason::NotFinished) } else { (true, Reason::Rejected) };
+            writer.set(finished, is_finished, why.as_str(), &rejection.message);
         }
         Verdict::Failed { reason, message } => {
             writer.set(ConditionType::Ready, false, reason, message);
@@ -72,6 +86,10 @@ pub(super) fn conditions(
             writer.set(ConditionType::Ready, true, Reason::Suspended.as_str(), message);
             writer.set(finished, false, Reason::NotFinished.as_str(), message);
         }
+        Verdict::OnHold => {
+            writer.set(ConditionType::Ready, true, Reason::Held.as_str(), ON_HOLD);
+            writer.set(finished, false, Reason::NotFinished.as_str(), ON_HOLD);
+        }
         Verdict::Working { reason, message, .. } => {
             writer.set(ConditionType::Ready, false, reason.as_str(), message);
             writer.set(reconciling, true, reason.as_str(), message);
@@ -83,8 +101,7 @@ pub(super) fn conditions(
         let message = "the spec has changed since the newest run, and runPolicy.onSpecChange is Hold; ask for a rerun to run it";
         writer.set(ConditionType::PendingChanges, true, Reason::Held.as_str(), message);
     }
-    if let Some((reason, message)) = outcome.history.runs.first().and_then(|run| outdated(run, facts.layers))
-    {
+    if let Some((reason, message)) = outcome.newest().and_then(|run| outdated(run, facts.layers)) {
         writer.set(ConditionType::TemplateOutdated, true, reason.as_str(), &message);
     }
     refused(&mut writer, outcome, clean_up);
@@ -111,11 +128,8 @@ fn refused(writer: &mut Writer<'_>, outcome: &RunOutcome, clean_up: &CleanUp) {
         writer.set(ConditionType::ChangeRefused, true, reason, &messages.join("; "));
         return;
     }
-    let is_replaced = outcome
-        .history
-        .runs
-        .first()
-        .is_some_and(|run| run.is_open() && run.stop.is_some_and(Stop::deletes_the_job));
+    let is_replaced =
+        outcome.newest().is_some_and(|run| run.is_open() && run.stop.is_some_and(Stop::deletes_the_job));
     let was_delete = stored.is_some_and(|stored| stored.reason == Reason::DeleteRefused.as_str());
     if was_delete && (clean_up.is_in_grace || is_replaced) {
         writer.keep(&[ConditionType::ChangeRefused]);
@@ -200,26 +214,46 @@ pub fn outdated(run: &Run, layers: &Layers) -> Option<(Reason, String)> {
     Some((reason, lost.join("; ")))
 }
 
-/// The Job's own conditions: from the Job while it lives, from the status once the run has a result.
+/// The Job's own conditions: from the Job while it lives, from the status once the run has a result. What is rejected shows
+/// the end of no older run.
 fn mirror(writer: &mut Writer<'_>, outcome: &RunOutcome, verdict: &Verdict<'_>) {
-    match &outcome.state {
-        RunState::Live { job, .. } => job.status.conditions.iter().for_each(|native| writer.mirror(native)),
-        RunState::Ended => match outcome.ended_as.as_ref() {
-            Some(job) => job.status.conditions.iter().for_each(|native| writer.mirror(native)),
-            None => writer.keep(&MIRRORED),
-        },
-        RunState::Held => {
-            if let Verdict::Suspended { message } = verdict {
-                writer.set(ConditionType::Suspended, true, Reason::Suspended.as_str(), message);
+    match (&outcome.state, verdict) {
+        (RunState::Live { job, .. }, _) => writer.mirror_all(job),
+        (RunState::Ended, Verdict::Rejected(_)) => {}
+        (RunState::Ended, _) => {
+            if let Some(job) = outcome.ended_as.as_ref() {
+                writer.mirror_all(job);
+            } else {
+                writer.keep(&MIRRORED);
+                outcome.newest().into_iter().for_each(|run| writer.recall(run));
             }
         }
-        RunState::NoRun | RunState::Due | RunState::Waiting { .. } => {}
+        (RunState::Held, Verdict::Suspended { message }) => {
+            writer.set(ConditionType::Suspended, true, Reason::Suspended.as_str(), message);
+        }
+        (
+            RunState::Held | RunState::NoRun | RunState::Due | RunState::Waiting { .. } | RunState::OnHold,
+            _,
+        ) => {}
     }
+}
+
+/// The generation that the newest run speaks for: the request's own, unless a newer spec waits for its run or is held back.
+/// A tool that waits for Complete of a newer spec must not take the end of an older run for it.
+fn generation_of_run(facts: &Facts<'_>, outcome: &RunOutcome) -> i64 {
+    let generation = facts.request.generation();
+    let has_job = matches!(outcome.state, RunState::Live { .. } | RunState::Ended);
+    let is_behind = facts.acceptance.is_err()
+        || matches!(outcome.wanted, Pending::HeldBack | Pending::Run(Trigger::SpecChange, _));
+    let run = outcome.newest().filter(|_| has_job && is_behind);
+    run.map_or(generation, |run| run.generation.min(generation))
 }
 
 /// Writes conditions; a transition time moves only with its status.
 struct Writer<'a> {
     generation: i64,
+    /// Of what is mirrored.
+    of_run: i64,
     stored: &'a JobRequestStatus,
     now: Timestamp,
     written: Vec<(ConditionType, Condition)>,
@@ -228,6 +262,14 @@ struct Writer<'a> {
 impl Writer<'_> {
     fn set(&mut self, type_: ConditionType, status: bool, reason: &str, message: &str) {
         self.push(type_, if status { "True" } else { "False" }, reason, message, None);
+    }
+
+    fn generation_of(&self, type_: ConditionType) -> i64 {
+        if MIRRORED.contains(&type_) { self.of_run } else { self.generation }
+    }
+
+    fn mirror_all(&mut self, job: &JobView) {
+        job.status.conditions.iter().for_each(|native| self.mirror(native));
     }
 
     fn mirror(&mut self, native: &JobConditionView) {
@@ -247,10 +289,30 @@ impl Writer<'_> {
     fn keep(&mut self, types: &[ConditionType]) {
         for type_ in types {
             if let Some(old) = self.stored.condition(*type_) {
-                let kept = Condition { observed_generation: Some(self.generation), ..old.clone() };
+                let kept = Condition { observed_generation: Some(self.generation_of(*type_)), ..old.clone() };
                 self.written.push((*type_, kept));
             }
         }
+    }
+
+    /// The condition by which the Job of `run` ended, from the record, if the status does not show it any more: another run
+    /// was reserved since, and is not asked for any longer.
+    fn recall(&mut self, run: &Run) {
+        let type_ = match run.result {
+            Some(RunResult::Succeeded) => ConditionType::Complete,
+            Some(RunResult::Failed) if run.stop != Some(Stop::LimitsExceeded) => ConditionType::Failed,
+            _ => return,
+        };
+        let is_shown = |type_: ConditionType| self.written.iter().any(|(written, _)| *written == type_);
+        if is_shown(ConditionType::Complete) || is_shown(ConditionType::Failed) {
+            return;
+        }
+        let reason = match run.stop {
+            Some(Stop::StartDeadline) => "DeadlineExceeded",
+            _ => run.reason.as_deref().unwrap_or(type_.as_str()),
+        };
+        let message = run.message.as_deref().unwrap_or_default();
+        self.push(type_, "True", reason, message, run.end_time.as_ref().map(|end| end.0));
     }
 
     fn push(
@@ -268,7 +330,7 @@ impl Writer<'_> {
             status: status.to_owned(),
             reason: bounded_to(reason, MAX_REASON_BYTES),
             message: bounded(message),
-            observed_generation: Some(self.generation),
+            observed_generation: Some(self.generation_of(type_)),
             last_transition_time: Time(whole_seconds(since)),
         };
         self.written.push((type_, condition));
@@ -281,11 +343,10 @@ impl Writer<'_> {
     }
 }
 
-/// The API server's message when it found the Job of this very spec invalid.
+/// The API server's message, if `stored` says that it found the Job of this very spec invalid.
 #[must_use]
-pub fn found_invalid(request: &StoredRequest) -> Option<String> {
-    let status = request.known_status();
-    let accepted = status.condition(ConditionType::Accepted)?;
+pub fn found_invalid(stored: &JobRequestStatus, request: &StoredRequest) -> Option<String> {
+    let accepted = stored.condition(ConditionType::Accepted)?;
     (accepted.status == "False"
         && accepted.reason == Reason::JobInvalid.as_str()
         && accepted.observed_generation == Some(request.generation()))

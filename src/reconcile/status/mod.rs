@@ -22,13 +22,15 @@ pub use conditions::{found_invalid, outdated};
 /// Describes the state of the request.
 pub(super) fn describe(facts: &Facts<'_>, outcome: &RunOutcome, clean_up: &CleanUp) -> JobRequestStatus {
     let stored = facts.stored;
-    let newest = outcome.history.runs.first();
+    let newest = outcome.newest();
     // What a run was created with stays with it: a template edited since is for the next one.
     let compiled =
         facts.acceptance.as_ref().ok().and_then(|accepted| accepted.compiled.as_ref()).filter(|compiled| {
             newest.is_none_or(|run| run.job_uid.is_none() || run.templates == compiled.templates)
         });
     let verdict = Verdict::of(facts, outcome);
+    // Of a rejected spec nothing has run: figures of an older run would look like its own, unless that is still active.
+    let ran = newest.filter(|_| !is_only_rejected(&verdict, outcome));
     let handled = &outcome.history.handled;
     let mut status = JobRequestStatus {
         observed_generation: facts.request.generation(),
@@ -36,12 +38,13 @@ pub(super) fn describe(facts: &Facts<'_>, outcome: &RunOutcome, clean_up: &Clean
         conditions: conditions::conditions(facts, outcome, clean_up, &verdict),
         run: newest.map(|run| run.number),
         job_name: newest.map(|run| run.job_name.clone()),
-        start_time: newest.and_then(|run| run.start_time.clone()),
-        end_time: newest.and_then(|run| run.end_time.clone()),
-        duration: newest.and_then(|run| run.duration.clone()),
+        start_time: ran.and_then(|run| run.start_time.clone()),
+        end_time: ran.and_then(|run| run.end_time.clone()),
+        duration: ran.and_then(|run| run.duration.clone()),
         settings: compiled.map(|compiled| compiled.settings.clone()).or(stored.settings.clone()),
         run_policy: compiled.map(|compiled| compiled.run_policy.clone()).or(stored.run_policy.clone()),
         last_handled_rerun: (*handled != HandledRerun::default()).then(|| handled.clone()),
+        held: outcome.history.held.clone(),
         pending_trigger: pending_trigger(outcome),
         failure: match &outcome.state {
             RunState::Ended => newest.and_then(|run| run.failure.clone()),
@@ -49,14 +52,21 @@ pub(super) fn describe(facts: &Facts<'_>, outcome: &RunOutcome, clean_up: &Clean
             RunState::Live { progress, .. } => {
                 progress.as_ref().and_then(|progress| progress.failure.clone())
             }
-            RunState::NoRun | RunState::Due | RunState::Held => None,
+            RunState::NoRun | RunState::Due | RunState::Held | RunState::OnHold => None,
         },
         defaulted: compiled.map_or_else(|| stored.defaulted.clone(), Compiled::defaulted),
         runs: outcome.history.runs.clone(),
         ..JobRequestStatus::default()
     };
-    count(&mut status, facts, outcome);
+    if !is_only_rejected(&verdict, outcome) {
+        count(&mut status, facts, outcome);
+    }
     status
+}
+
+/// The spec is rejected, and no older run is active.
+const fn is_only_rejected(verdict: &Verdict<'_>, outcome: &RunOutcome) -> bool {
+    matches!(verdict, Verdict::Rejected(_)) && !matches!(outcome.state, RunState::Live { .. })
 }
 
 /// The two statuses differ at most in what templates, edited since, would do to the next run. That is shown by the next
@@ -94,8 +104,10 @@ fn without_progress(status: &JobRequestStatus) -> JobRequestStatus {
 fn pending_trigger(outcome: &RunOutcome) -> Option<Trigger> {
     let is_next = match outcome.state {
         RunState::Live { .. } => true,
-        RunState::Held => outcome.history.runs.first().is_none_or(|newest| !newest.is_open()),
-        RunState::NoRun | RunState::Due | RunState::Waiting { .. } | RunState::Ended => false,
+        RunState::Held => outcome.newest().is_none_or(|newest| !newest.is_open()),
+        RunState::NoRun | RunState::Due | RunState::Waiting { .. } | RunState::Ended | RunState::OnHold => {
+            false
+        }
     };
     match outcome.wanted {
         Pending::Run(trigger, _) if is_next => Some(trigger),
@@ -134,7 +146,7 @@ pub(super) fn refusal_events(
 fn count(status: &mut JobRequestStatus, facts: &Facts<'_>, outcome: &RunOutcome) {
     let compiled = facts.acceptance.as_ref().ok().and_then(|accepted| accepted.compiled.as_ref());
     let of_spec = compiled.and_then(|compiled| compiled.settings.completions);
-    match (&outcome.state, outcome.history.runs.first()) {
+    match (&outcome.state, outcome.newest()) {
         (RunState::Live { job, .. }, _) => {
             status.desired = job.spec.completions;
             status.active = Some(job.status.active.unwrap_or_default());
@@ -148,6 +160,10 @@ fn count(status: &mut JobRequestStatus, facts: &Facts<'_>, outcome: &RunOutcome)
             (status.active, status.ready) = (Some(0), Some(0));
             status.succeeded = run.succeeded;
             status.failed = run.failed;
+        }
+        // It is not compiled again at rest.
+        (RunState::OnHold, _) => {
+            status.desired = status.settings.as_ref().and_then(|settings| settings.completions);
         }
         (
             RunState::Ended | RunState::NoRun | RunState::Due | RunState::Held | RunState::Waiting { .. },

@@ -23,6 +23,8 @@ pub(super) enum Verdict<'a> {
     Queued { message: String },
     /// Suspended in the spec.
     Suspended { message: String },
+    /// There is no run, and the spec counts as having run.
+    OnHold,
     /// Everything that is in progress.
     Working { phase: Phase, reason: Reason, message: String },
 }
@@ -35,9 +37,10 @@ impl<'a> Verdict<'a> {
             Ok(AcceptedSpec { spec, .. }) => spec,
         };
         let wanted = &outcome.wanted;
-        let Some(newest) = outcome.history.runs.first() else {
+        let Some(newest) = outcome.newest() else {
             return match outcome.state {
                 RunState::Held => held(1, wanted),
+                RunState::OnHold => Self::OnHold,
                 _ => working(Phase::Pending, Reason::Pending, "a run is due".to_owned()),
             };
         };
@@ -45,7 +48,7 @@ impl<'a> Verdict<'a> {
         match &outcome.state {
             RunState::Held if newest.is_open() => held(number, &Pending::Nothing),
             RunState::Held => held(number.saturating_add(1), wanted),
-            RunState::Due | RunState::NoRun => working(
+            RunState::Due | RunState::NoRun | RunState::OnHold => working(
                 Phase::Pending,
                 Reason::Creating,
                 format!("run {number} is reserved, Job {} is being created", newest.job_name),
@@ -67,7 +70,7 @@ impl<'a> Verdict<'a> {
             Self::Rejected(_) => Phase::Rejected,
             Self::Failed { .. } => Phase::Failed,
             Self::Completed { .. } => Phase::Completed,
-            Self::Queued { .. } | Self::Suspended { .. } => Phase::Suspended,
+            Self::Queued { .. } | Self::Suspended { .. } | Self::OnHold => Phase::Suspended,
             Self::Working { phase, .. } => *phase,
         }
     }

@@ -46,7 +46,9 @@ pub fn agree(status: &Value) -> Result<(), String> {
         "Suspended" => ("True", "True", "-", "-", "False"),
         "Completed" => ("True", "True", "-", "-", "True"),
         "Failed" => ("True", "False", "-", "True", "True"),
-        "Rejected" => ("False", "False", "-", "True", "-"),
+        // An older run may still be active.
+        "Rejected" if reason("Finished") == "NotFinished" => ("False", "False", "-", "True", "False"),
+        "Rejected" => ("False", "False", "-", "True", "True"),
         other => return Err(format!("phase {other:?}")),
     };
     if shown != row {
@@ -58,7 +60,15 @@ pub fn agree(status: &Value) -> Result<(), String> {
         }
     }
     let is_ended = matches!(phase, "Completed" | "Failed");
-    let newest = &status["runs"][0];
+    let shown = |run: &&Value| run["number"] == status["run"];
+    let newest = status["runs"].as_array().and_then(|runs| runs.iter().find(shown)).unwrap_or(&Value::Null);
+    let is_active = !newest["jobUid"].is_null() && newest["result"].is_null();
+    if phase == "Rejected" && (reason("Finished") == "NotFinished") != is_active {
+        return Err(format!("Rejected, and Finished does not say whether a run is active: {status:#}"));
+    }
+    if phase == "Rejected" && !is_active && !(status["completions"].is_null() && word("Complete") == "-") {
+        return Err(format!("Rejected, with the end of an older run: {status:#}"));
+    }
     if is_ended && newest["result"].is_null() {
         return Err(format!("{phase}, and the newest run has no result: {status:#}"));
     }
@@ -81,7 +91,7 @@ pub fn fits_schema(status: &Value) -> Result<(), String> {
         let is_valid = ["True", "False", "Unknown"].contains(&text("status"))
             && (1..=1024).contains(&text("reason").chars().count())
             && text("message").chars().count() <= 32_768
-            && condition["observedGeneration"] == status["observedGeneration"]
+            && is_judged(condition, status)
             && !text("lastTransitionTime").contains('.');
         if !is_valid || !types.insert(text("type")) {
             return Err(format!("the API server refuses {condition:#}"));
@@ -104,6 +114,16 @@ pub fn fits_schema(status: &Value) -> Result<(), String> {
         return Err(format!("the records have {bytes} bytes"));
     }
     is_bounded(&status["failure"])
+}
+
+/// A condition is of the generation that the status is of; what is mirrored from a Job may be of the one which its run was
+/// created from.
+fn is_judged(condition: &Value, status: &Value) -> bool {
+    let (judged, observed) =
+        (condition["observedGeneration"].as_i64(), status["observedGeneration"].as_i64());
+    let mirrored = ["Suspended", "SuccessCriteriaMet", "FailureTarget", "Complete", "Failed"];
+    let is_mirrored = condition["type"].as_str().is_some_and(|type_| mirrored.contains(&type_));
+    judged == observed || (is_mirrored && judged < observed)
 }
 
 /// Nothing of a failure is longer than the contract has it, and no control character of a program gets through.

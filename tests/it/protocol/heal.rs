@@ -241,7 +241,8 @@ fn stands(world: &World) -> Result<(), String> {
     let policy = spec.run_policy.clone().unwrap_or_default();
     served(world, request, &status)?;
     history(world, &status)?;
-    match status.runs.first() {
+    // A run that is reserved, and not asked for any more, is nobody's newest run.
+    match status.runs.iter().find(|run| run.job_uid.is_some()) {
         Some(run) if run.result == Some(RunResult::Replaced) => {
             Err(format!("run {} was replaced, and nothing came after it", run.number))
         }
@@ -274,7 +275,7 @@ fn served(
     request: &jobrequest::reconcile::StoredRequest,
     status: &jobrequest::api::JobRequestStatus,
 ) -> Result<(), String> {
-    let Some(uid) = status.runs.first().and_then(|run| run.job_uid.as_deref()) else { return Ok(()) };
+    let Some(uid) = status.runs.iter().find_map(|run| run.job_uid.as_deref()) else { return Ok(()) };
     let handled = world.server.oracle.handled_with(uid);
     for (token, handled) in tokens_of(request).into_iter().zip(handled) {
         if !token.is_empty() && token != handled {

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use jobrequest::api::condition::RunResult;
+use jobrequest::api::condition::{RunResult, Trigger};
 use jobrequest::api::run_policy::OnTemplateChange;
 use jobrequest::api::status::{HandledRerun, TemplatePin};
 use jobrequest::api::{JobRequestStatus, labels};
@@ -51,10 +51,13 @@ pub enum Mutant {
     ReplacedIsEnough,
     HidesLimits,
     RefusalEndsThePass,
+    NothingIsTakenBack,
+    TokensOfReservation,
+    HidesPredecessors,
 }
 
 impl Mutant {
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 35] = [
         Self::StatusIgnoresVersion,
         Self::DeleteIgnoresVersion,
         Self::PatchIgnoresUid,
@@ -87,6 +90,9 @@ impl Mutant {
         Self::ReplacedIsEnough,
         Self::HidesLimits,
         Self::RefusalEndsThePass,
+        Self::NothingIsTakenBack,
+        Self::TokensOfReservation,
+        Self::HidesPredecessors,
     ];
 
     /// The rule, what is taken away, and the scenario that shows it soonest.
@@ -130,6 +136,11 @@ impl Mutant {
             Self::ReplacedIsEnough => (14, "a replaced run asks for no successor", "replace-held"),
             Self::HidesLimits => (9, "history limits are not seen", "history"),
             Self::RefusalEndsThePass => (7, "a refused change ends the pass", "refused-deletes"),
+            Self::NothingIsTakenBack => (11, "a reserved run counts as the newest", "taken-back"),
+            Self::TokensOfReservation => {
+                (3, "a Job carries the tokens of the first reservation", "taken-back-tokens")
+            }
+            Self::HidesPredecessors => (5, "Jobs of predecessors are not seen", "orphans"),
         }
     }
 
@@ -197,6 +208,14 @@ impl Mutant {
                     run.result = Some(RunResult::Lost);
                 }
             }
+            Self::NothingIsTakenBack => {
+                if let Ok(status) = &mut request.status.0
+                    && let Some(run) = status.runs.first_mut().filter(|run| run.is_reserved())
+                    && run.trigger == Trigger::SpecChange
+                {
+                    run.trigger = Trigger::Rerun;
+                }
+            }
             Self::RunsBeside => {
                 if let (Ok(spec), Ok(status)) = (&request.spec.0, &mut request.status.0) {
                     let wanted = spec.digest();
@@ -216,6 +235,12 @@ impl Mutant {
             for run in &mut status.runs {
                 let truth = stored.runs.iter().find(|stored| stored.number == run.number);
                 run.result = truth.and_then(|truth| truth.result).or(run.result);
+            }
+        }
+        if self == Self::NothingIsTakenBack {
+            for run in &mut status.runs {
+                let truth = stored.runs.iter().find(|stored| stored.number == run.number);
+                run.trigger = truth.map_or(run.trigger, |truth| truth.trigger);
             }
         }
         if self != Self::RunsBeside {
@@ -253,6 +278,9 @@ impl Mutant {
 
     /// The Job is not shown in the cache.
     pub fn hides(self, job: &JobView, request: &StoredRequest) -> bool {
+        if self == Self::HidesPredecessors {
+            return job.is_of_another(request.uid());
+        }
         if self != Self::HidesStrays {
             return false;
         }
@@ -295,6 +323,7 @@ impl Mutant {
                 });
                 if !job.is_of(uid) {
                     job.metadata.deletion_timestamp = None;
+                    job.metadata.annotations = None;
                 }
             }
             (Self::DigestOfReservation, _, Answer::Job(Some(job)) | Answer::Created(job)) => {

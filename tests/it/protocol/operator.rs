@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jobrequest::api::labels;
+use jobrequest::api::status::HandledRerun;
 use jobrequest::reconcile::{
     Answer, Answers, Call, Change, Clock, JobView, Memory, Next, Observed, Reconciler, Step, StoredRequest,
 };
@@ -34,8 +35,18 @@ pub struct Running {
     /// The call was sent, under this number, and its answer is awaited.
     pub sent: Option<usize>,
     seen: (StoredRequest, Vec<JobView>),
+    /// The Jobs that its cache showed, before any sabotage.
+    pub shown: Vec<JobView>,
     /// uids of Jobs which the server has answered in this pass.
     pub answered: BTreeSet<String>,
+}
+
+/// What a pass is about, and rests on.
+struct Under {
+    uid: String,
+    seen: (StoredRequest, Vec<JobView>),
+    shown: Vec<JobView>,
+    answered: BTreeSet<String>,
 }
 
 /// See the module.
@@ -122,6 +133,7 @@ impl Operator {
             jobs.extend(versions[index].as_ref().filter(|job| job.is_cached()).map(|job| job.view.clone()));
         }
         let mut request = (*request).clone();
+        let shown = jobs.clone();
         let mut memory = self.memory.get(&uid).cloned().unwrap_or_default();
         if let Some(mutant) = server.mutant {
             jobs.retain(|job| !mutant.hides(job, &request));
@@ -145,22 +157,16 @@ impl Operator {
         self.seen_template = newest.saturating_sub(view.template).max(floor);
         let layers = server.layers(self.seen_template);
         let pass = Reconciler::new(observed, layers, self.clock(server));
-        self.go_on(uid, pass, seen, BTreeSet::new(), server);
+        self.proceed(Under { uid, seen, shown, answered: BTreeSet::new() }, pass, server);
         true
     }
 
-    fn go_on(
-        &mut self,
-        uid: String,
-        mut pass: Reconciler,
-        seen: (StoredRequest, Vec<JobView>),
-        answered: BTreeSet<String>,
-        server: &Server,
-    ) {
+    fn proceed(&mut self, under: Under, mut pass: Reconciler, server: &Server) {
+        let Under { uid, seen, shown, answered } = under;
         match pass.step(self.clock(server)) {
             Step::Call(mut call) => {
                 alter(&mut call, server);
-                self.running = Some(Running { uid, pass, call, sent: None, seen, answered });
+                self.running = Some(Running { uid, pass, call, sent: None, seen, shown, answered });
             }
             Step::Rest(rest) => {
                 self.remember(&uid, pass);
@@ -191,7 +197,8 @@ impl Operator {
             mutant.answer(&running.call, &mut answer, &running.uid, seen, server);
         }
         running.pass.answer(&running.call, answer, self.clock(server));
-        self.go_on(running.uid, running.pass, running.seen, running.answered, server);
+        let Running { uid, pass, seen, shown, answered, .. } = running;
+        self.proceed(Under { uid, seen, shown, answered }, pass, server);
     }
 
     /// The call was not answered: the pass is dropped, and another begins after a pause.
@@ -226,9 +233,22 @@ impl Operator {
 
 /// What a mutant changes in a call before it is sent.
 fn alter(call: &mut Call, server: &Server) {
-    if let (Some(mutant), Call::WriteStatus { status, .. }) = (server.mutant, call) {
-        let stored = server.request().map(|request| request.known_status()).unwrap_or_default();
-        mutant.status(status, &stored);
+    let Some(mutant) = server.mutant else { return };
+    match call {
+        Call::WriteStatus { status, .. } => {
+            let stored = server.request().map(|request| request.known_status()).unwrap_or_default();
+            mutant.status(status, &stored);
+        }
+        Call::Change(Change::Create { job, .. }) if mutant == Mutant::TokensOfReservation => {
+            let annotations = job.metadata.annotations.get_or_insert_default();
+            let run = annotations.get(labels::RUN).and_then(|run| run.parse().ok()).unwrap_or_default();
+            if let Some([spec, annotation]) = server.oracle.first_reserved(run) {
+                let of = |token: String| Some(token).filter(|token| !token.is_empty());
+                let handled = HandledRerun { spec: of(spec), annotation: of(annotation) };
+                annotations.insert(labels::RERUN.to_owned(), serde_json::to_string(&handled).unwrap());
+            }
+        }
+        _ => {}
     }
 }
 

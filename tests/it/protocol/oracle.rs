@@ -9,6 +9,7 @@ use jobrequest::api::condition::{RunResult, Stop};
 use jobrequest::api::{JobRequestStatus, labels};
 use jobrequest::compile::digest::digest;
 use jobrequest::reconcile::{JobView, StoredRequest};
+use k8s_openapi::api::batch::v1::Job;
 
 use super::spec::Wish;
 
@@ -27,6 +28,8 @@ pub struct Oracle {
     pub writes: usize,
     /// The digest is made of something else on purpose.
     pub ignores_digests: bool,
+    /// Runs are tried again when limits of their template change.
+    limited: bool,
     created: BTreeSet<Key>,
     reserved: BTreeSet<Key>,
     keys: BTreeMap<String, Key>,
@@ -38,6 +41,8 @@ pub struct Oracle {
     deleted_by_us: BTreeSet<String>,
     /// What the sources of tokens held when a run was reserved last, by request.
     last_handled: BTreeMap<String, [String; 2]>,
+    /// What they held when each run was first reserved.
+    first_reserved: BTreeMap<Key, [String; 2]>,
     /// Jobs that some status said are to be replaced.
     decided: BTreeSet<String>,
     /// Jobs which were gone before their pods, by our own delete.
@@ -52,6 +57,10 @@ pub struct Oracle {
 }
 
 impl Oracle {
+    pub fn new(limited: bool) -> Self {
+        Self { limited, ..Self::default() }
+    }
+
     pub fn violate(&mut self, what: impl FnOnce() -> String) {
         if self.violation.is_none() {
             self.violation = Some(what());
@@ -111,11 +120,67 @@ impl Oracle {
             .and_then(|text| serde_json::from_str(text).ok())
             .unwrap_or_default();
         let token = |name: &str| handled[name].as_str().unwrap_or_default().to_owned();
-        self.handled.insert(uid.clone(), [token("spec"), token("annotation")]);
+        let tokens = [token("spec"), token("annotation")];
+        if let (Some(request), Some(program), true) = (request, program, is_promised) {
+            self.judge_repeat(request, &key, &Wish::digest_of(program), &tokens);
+        }
+        self.handled.insert(uid.clone(), tokens);
         self.keys.insert(uid.clone(), key);
         self.active.insert(uid.clone());
         if let Some(program) = program {
             self.ran.insert(uid, Wish::digest_of(program));
+        }
+    }
+
+    /// Two runs of one program, one after the other: somebody must have asked for the second.
+    fn judge_repeat(&mut self, request: &StoredRequest, key: &Key, digest: &str, tokens: &[String; 2]) {
+        let before = self.keys.iter().filter(|(_, other)| other.0 == key.0 && other.1 < key.1);
+        let Some((uid, number)) =
+            before.max_by_key(|(_, other)| other.1).map(|(uid, other)| (uid.clone(), other.1))
+        else {
+            return;
+        };
+        let policy = request.whole_spec().and_then(|spec| spec.run_policy.clone()).unwrap_or_default();
+        let is_asked_for = self.ran.get(&uid).is_none_or(|ran| ran != digest)
+            || self.handled_with(&uid) != *tokens
+            || self.results.get(&uid) == Some(&RunResult::Replaced)
+            || policy.follows_templates()
+            || self.limited
+            || self.ignores_digests
+            || self.wiped.contains(&key.0)
+            || self.unpromised.contains(&(key.0.clone(), number));
+        self.check(is_asked_for, || {
+            format!("run {} does again what run {number} has done, and nobody asked for it", key.1)
+        });
+    }
+
+    /// An operator is about to create `job` for `request`; its caches show `jobs`, and answers showed the Jobs with these
+    /// uids.
+    pub fn sent(
+        &mut self,
+        job: &Job,
+        request: &StoredRequest,
+        jobs: &[JobView],
+        answered: &BTreeSet<String>,
+    ) {
+        let name = job.metadata.name.as_deref().unwrap_or_default();
+        let annotations = job.metadata.annotations.as_ref();
+        let handled: serde_json::Value = annotations
+            .and_then(|all| serde_json::from_str(all.get(labels::RERUN)?).ok())
+            .unwrap_or_default();
+        for (source, token) in ["spec", "annotation"].into_iter().zip(tokens_of(request)) {
+            let has_it = token.is_empty() || handled[source].as_str() == Some(&token);
+            self.check(has_it, || {
+                format!("{name} is created without the token {token:?}, which asks for it")
+            });
+        }
+        if let Some(other) = jobs.iter().find(|job| job.is_of_another(request.uid()) && !job.is_terminal()) {
+            self.violate(|| format!("{name} is created beside {}, which a predecessor left", other.name()));
+        }
+        let is_of_another = |uid: &&String| self.keys.get(*uid).is_some_and(|key| key.0 != request.uid());
+        let active = answered.iter().filter(|uid| self.active.contains(*uid)).find(is_of_another).cloned();
+        if let Some(uid) = active {
+            self.violate(|| format!("{name} is created beside {uid}, which is a predecessor's"));
         }
     }
 
@@ -248,6 +313,9 @@ impl Oracle {
             let key = (stored.uid().to_owned(), run.number);
             let Some(uid) = &run.job_uid else {
                 self.check(run.result.is_none(), || format!("run {} has a result and no Job", run.number));
+                if old.is_some_and(|old| old != run) {
+                    self.handles(stored);
+                }
                 if old.is_none() {
                     let replaced =
                         status.runs.get(1).is_some_and(|run| run.result == Some(RunResult::Replaced));
@@ -256,6 +324,11 @@ impl Oracle {
                 continue;
             };
             self.recorded_at.entry(uid.clone()).or_insert(now);
+            if old.is_none_or(|old| old.job_uid.is_none()) {
+                // What a later reservation stood for is still asked for: the Job says what it was created for.
+                let handled = self.handled_with(uid);
+                self.last_handled.insert(stored.uid().to_owned(), handled);
+            }
             if run.stop.is_some_and(Stop::deletes_the_job) {
                 self.decided.insert(uid.clone());
             }
@@ -303,13 +376,24 @@ impl Oracle {
                 || self.is_token_new(stored);
             self.check(is_asked_for, || format!("run {number} was reserved, and nobody asked for it"));
         }
-        let last = self.last_handled.entry(key.0.clone()).or_default();
+        self.handles(stored);
+        self.first_reserved.entry(key.clone()).or_insert_with(|| tokens_of(stored));
+        self.reserved.insert(key);
+    }
+
+    /// A reservation stands for what the sources of `stored` hold.
+    fn handles(&mut self, stored: &StoredRequest) {
+        let last = self.last_handled.entry(stored.uid().to_owned()).or_default();
         for (last, token) in last.iter_mut().zip(tokens_of(stored)) {
             if !token.is_empty() {
                 *last = token;
             }
         }
-        self.reserved.insert(key);
+    }
+
+    /// What the sources held when the run with this number was first reserved.
+    pub fn first_reserved(&self, number: i32) -> Option<[String; 2]> {
+        self.first_reserved.iter().find(|(key, _)| key.1 == number).map(|(_, tokens)| tokens.clone())
     }
 
     /// A source of `stored` holds something that no run was reserved for. A wipe may bring a token back.

@@ -39,7 +39,7 @@ const fn with(policy: Policy, scenario: Scenario) -> Scenario {
     Scenario { policy, ..scenario }
 }
 
-pub const SCENARIOS: [Scenario; 39] = [
+pub const SCENARIOS: [Scenario; 44] = [
     scenario("edits", None, &[Edit(0), Edit(1), Edit(2)]),
     scenario("ttl", Some(0), &[Edit(0), Edit(1), StripOwner(1), StripOwner(2)]),
     scenario(
@@ -294,6 +294,57 @@ pub const SCENARIOS: [Scenario; 39] = [
                 RefusePatches(true),
             ],
         ),
+    ),
+    // A change whose Job is refused, and which is taken back, or fixed together with a token.
+    Scenario {
+        users: 6,
+        ..scenario("taken-back", None, &[Forbid(true), Edit(1), Edit(0), Edit(1), Edit(0)])
+    },
+    scenario(
+        "taken-back-tokens",
+        None,
+        &[
+            Forbid(true),
+            Forbid(false),
+            Edit(1),
+            Edit(0),
+            Edit(0),
+            EditToken(0, 1),
+            Annotate(1),
+            Suspend(true),
+            Suspend(false),
+        ],
+    ),
+    with(
+        Policy::Follow,
+        scenario(
+            "taken-back-follow",
+            None,
+            &[Forbid(true), Forbid(false), Edit(1), Edit(0), Template, RemakeTemplate, Token(1)],
+        ),
+    ),
+    with(
+        Policy::Replace,
+        scenario(
+            "taken-back-replace",
+            None,
+            &[Forbid(true), Forbid(false), Edit(1), Edit(0), Edit(0), Token(1), Wipe],
+        ),
+    ),
+    // Jobs that outlive their JobRequest.
+    scenario(
+        "orphans",
+        None,
+        &[
+            Delete(Orphan),
+            Delete(Orphan),
+            Delete(Background),
+            Create,
+            Create,
+            Edit(1),
+            StripOwner(1),
+            Foreign(2),
+        ],
     ),
     scenario(
         "all",

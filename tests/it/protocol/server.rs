@@ -126,7 +126,7 @@ impl Server {
             annotation: 0,
             refusing: Refusing::default(),
             refused: 0,
-            oracle: Oracle::default(),
+            oracle: Oracle::new(policy == Policy::Limited),
             last: 100,
             propagation: Propagation::Background,
         }

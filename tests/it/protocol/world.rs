@@ -231,11 +231,22 @@ impl World {
         let running = self.operators[operator].running.as_ref()?;
         let (call, uid) = (running.call.clone(), running.uid.clone());
         let answered = running.answered.clone();
+        self.judge(operator);
         if !may_send(&call, clock, self.server.mutant) {
             self.say(|| format!("operator {operator}: too late to send"));
             return Some(Answer::Late);
         }
         Some(self.reach(operator, &call, &uid, &answered))
+    }
+
+    /// What an operator is about to create, judged by what it knows itself.
+    fn judge(&mut self, operator: usize) {
+        let Some(running) = self.operators[operator].running.as_ref() else { return };
+        if let (Call::Change(Change::Create { job, .. }), Some(request)) =
+            (&running.call, running.pass.request())
+        {
+            self.server.oracle.sent(job, request, &running.shown, &running.answered);
+        }
     }
 
     fn reach(&mut self, operator: usize, call: &Call, uid: &str, answered: &BTreeSet<String>) -> Answer {
@@ -283,6 +294,8 @@ impl World {
             return false;
         }
         running.sent = Some(number);
+        self.judge(operator);
+        let Some(running) = self.operators[operator].running.as_ref() else { return false };
         let (call, uid, answered) = (running.call.clone(), running.uid.clone(), running.answered.clone());
         let asked = words(&call);
         self.say(|| format!("operator {operator}: sends {asked}"));
