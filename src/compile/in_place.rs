@@ -20,6 +20,9 @@ pub struct InPlace {
     /// `spec.suspend`.
     #[serde(default)]
     pub suspend: bool,
+    /// Someone else, for example a queue, had suspended the Job before `suspend` was set: it is theirs to resume.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub queued: bool,
     /// `spec.parallelism`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parallelism: Option<i32>,
@@ -52,6 +55,7 @@ impl InPlace {
         let fields = job.spec.as_ref();
         Self {
             suspend: false,
+            queued: false,
             parallelism: fields.and_then(|fields| fields.parallelism),
             backoff_limit: fields.and_then(|fields| fields.backoff_limit),
             active_deadline_seconds: fields.and_then(|fields| fields.active_deadline_seconds),
@@ -65,14 +69,14 @@ impl InPlace {
 
     /// The desired values of a live Job on which `last` was written: `self`, except that a field which the request
     /// itself does not set keeps its value if the templates have changed since, and all keep theirs while the request
-    /// sets the same as before.
+    /// sets the same as before. `suspend` keeps its value in any case: it is decided apart.
     #[must_use]
     pub fn for_live(&self, last: Option<&Self>, spec: &JobRequestSpec, same_templates: bool) -> Self {
         let Some(last) = last else {
             return self.clone();
         };
         if self.asked == last.asked {
-            return Self { suspend: self.suspend, note: self.note.clone(), ..last.clone() };
+            return Self { note: self.note.clone(), ..last.clone() };
         }
         if last.stopped {
             let live = Self { stopped: false, ..last.clone() };
@@ -80,11 +84,12 @@ impl InPlace {
             return Self { stopped: true, active_deadline_seconds: last.active_deadline_seconds, ..rest };
         }
         if same_templates {
-            return self.clone();
+            return Self { suspend: last.suspend, queued: last.queued, ..self.clone() };
         }
         let said = spec.settings.clone().unwrap_or_default();
         Self {
-            suspend: self.suspend,
+            suspend: last.suspend,
+            queued: last.queued,
             note: self.note.clone(),
             stopped: false,
             asked: self.asked.clone(),
@@ -101,6 +106,29 @@ impl InPlace {
                 None => last.pod_replacement_policy.clone(),
             },
         }
+    }
+
+    /// `last` with this field as `self` has it.
+    #[must_use]
+    pub fn step(&self, last: &Self, field: Field) -> Self {
+        let mut step = last.clone();
+        match field {
+            Field::Suspend => step.suspend = self.suspend,
+            Field::Parallelism => step.parallelism = self.parallelism,
+            Field::BackoffLimit => step.backoff_limit = self.backoff_limit,
+            Field::ActiveDeadlineSeconds => step.active_deadline_seconds = self.active_deadline_seconds,
+            Field::MaxFailedIndexes => step.max_failed_indexes = self.max_failed_indexes,
+            Field::PodReplacementPolicy => {
+                step.pod_replacement_policy.clone_from(&self.pod_replacement_policy);
+            }
+        }
+        step
+    }
+
+    /// The fields in which `self` differs from `last`.
+    #[must_use]
+    pub fn differing(&self, last: &Self) -> Vec<Field> {
+        Field::ALL.into_iter().filter(|field| field.of(last) != field.of(self)).collect()
     }
 
     /// As the annotation stores it.
@@ -124,26 +152,9 @@ impl InPlace {
         if last == Some(self) {
             return None;
         }
-        let mut fields = Map::new();
-        let mut differ = |name: &str, old: Value, new: Value| {
-            if old != new {
-                fields.insert(name.to_owned(), new);
-            }
-        };
-        differ("suspend", json!(before.suspend), json!(self.suspend));
-        differ("parallelism", json!(before.parallelism), json!(self.parallelism));
-        differ("backoffLimit", json!(before.backoff_limit), json!(self.backoff_limit));
-        differ(
-            "activeDeadlineSeconds",
-            json!(before.active_deadline_seconds),
-            json!(self.active_deadline_seconds),
-        );
-        differ("maxFailedIndexes", json!(before.max_failed_indexes), json!(self.max_failed_indexes));
-        differ(
-            "podReplacementPolicy",
-            json!(before.pod_replacement_policy),
-            json!(self.pod_replacement_policy),
-        );
+        let differing = Field::ALL.into_iter().filter(|field| field.of(before) != field.of(self));
+        let fields: Map<String, Value> =
+            differing.map(|field| (field.name().to_owned(), field.of(self))).collect();
         let mut annotations = Map::from_iter([(labels::IN_PLACE.to_owned(), json!(self.to_annotation()))]);
         if before.note != self.note {
             annotations.insert(labels::ALIAS.to_owned(), json!(spec.alias));
@@ -154,6 +165,59 @@ impl InPlace {
             patch.insert("spec".to_owned(), Value::Object(fields));
         }
         Some(patch)
+    }
+}
+
+/// A field of a Job that may change while the Job exists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Field {
+    /// `spec.suspend`.
+    Suspend,
+    /// `spec.parallelism`.
+    Parallelism,
+    /// `spec.backoffLimit`.
+    BackoffLimit,
+    /// `spec.activeDeadlineSeconds`.
+    ActiveDeadlineSeconds,
+    /// `spec.maxFailedIndexes`.
+    MaxFailedIndexes,
+    /// `spec.podReplacementPolicy`.
+    PodReplacementPolicy,
+}
+
+impl Field {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::Suspend,
+        Self::Parallelism,
+        Self::BackoffLimit,
+        Self::ActiveDeadlineSeconds,
+        Self::MaxFailedIndexes,
+        Self::PodReplacementPolicy,
+    ];
+
+    /// As it is called in `spec` of a Job.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Suspend => "suspend",
+            Self::Parallelism => "parallelism",
+            Self::BackoffLimit => "backoffLimit",
+            Self::ActiveDeadlineSeconds => "activeDeadlineSeconds",
+            Self::MaxFailedIndexes => "maxFailedIndexes",
+            Self::PodReplacementPolicy => "podReplacementPolicy",
+        }
+    }
+
+    fn of(self, values: &InPlace) -> Value {
+        match self {
+            Self::Suspend => json!(values.suspend),
+            Self::Parallelism => json!(values.parallelism),
+            Self::BackoffLimit => json!(values.backoff_limit),
+            Self::ActiveDeadlineSeconds => json!(values.active_deadline_seconds),
+            Self::MaxFailedIndexes => json!(values.max_failed_indexes),
+            Self::PodReplacementPolicy => json!(values.pod_replacement_policy),
+        }
     }
 }
 

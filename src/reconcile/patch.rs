@@ -1,6 +1,6 @@
 //! Patches of a live Job: what may change while it lives, and the deadline that ends it.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::observed::JobView;
 use super::state::Blocked;
@@ -8,34 +8,70 @@ use crate::api::condition::Reason;
 use crate::api::status::Run;
 use crate::api::{JobRequestSpec, labels};
 use crate::compile::Compiled;
-use crate::compile::digest::digest;
 use crate::compile::in_place::InPlace;
 
-/// The merge patch which the live `job` of `run` needs, if any, and what policies do not allow.
+/// The merge patch by which the live `job` is suspended or resumed, if `suspend` is another than was written last: alone, so
+/// that nothing else can keep it from being stored.
 ///
-/// While a newer spec waits for its own run, only `suspend` and what people read still concern the present Job.
-pub(super) fn in_place_patch(
+/// What someone else had suspended before stays suspended when `suspend` goes, and is suspended by the operator itself once
+/// they resume it.
+pub(super) fn suspend_patch(job: &JobView, suspend: bool) -> Option<Value> {
+    let last = last_written(job).unwrap_or_default();
+    let is_live_suspended = job.spec.suspend == Some(true);
+    let desired = match (suspend, last.suspend) {
+        (true, false) => InPlace { suspend, queued: is_live_suspended, ..last.clone() },
+        (true, true) if last.queued && !is_live_suspended => InPlace { queued: false, ..last.clone() },
+        (false, true) => InPlace { suspend, queued: false, ..last.clone() },
+        (true, true) | (false, false) => return None,
+    };
+    let mut patch = desired.patch(Some(&last), &JobRequestSpec::default())?;
+    if suspend && !desired.queued {
+        patch.insert("spec".to_owned(), json!({"suspend": true}));
+    } else if desired.queued || last.queued {
+        // Theirs: only who asked for what is noted.
+        patch.remove("spec");
+    }
+    Some(with_preconditions(job, patch))
+}
+
+/// What a live Job needs beside `suspend`.
+pub(super) struct InPlacePatches {
+    /// The merge patch of everything that is due.
+    pub joint: Option<Value>,
+    /// The same field by field, with their names: one that is refused keeps no other from being changed. Empty if there is
+    /// one field only.
+    pub single: Vec<(&'static str, Value)>,
+    /// What policies do not allow.
+    pub exceeded: Option<Blocked>,
+}
+
+/// The patches which the live `job` of `run` needs, also while a newer spec waits for its own run: fewer pods and a deadline
+/// are the brake.
+pub(super) fn in_place_patches(
     job: &JobView,
     run: &Run,
     spec: &JobRequestSpec,
     compiled: &Compiled,
-) -> (Option<Value>, Option<Blocked>) {
+) -> InPlacePatches {
     let last = last_written(job);
     let same_templates = run.templates == compiled.templates;
     let mut desired = compiled.in_place.for_live(last.as_ref(), spec, same_templates);
-    desired.suspend = spec.suspend == Some(true);
-    if run.digest != digest(spec) {
-        let Some(last) = last.clone() else { return (None, None) };
-        desired = InPlace { suspend: desired.suspend, note: desired.note, ..last };
-    }
-    let blocked = exceeds_limits(job, last.as_ref(), &desired, compiled);
-    if blocked.is_some() {
+    let exceeded = exceeds_limits(job, last.as_ref(), &desired, compiled);
+    if exceeded.is_some() {
         // As long as it is not written, it stays due; everything else is patched.
         desired.parallelism = last.as_ref().map_or(job.spec.parallelism, |last| last.parallelism);
         desired.asked = last.as_ref().map(|last| last.asked.clone()).unwrap_or_default();
     }
-    let patch = desired.patch(last.as_ref(), spec).map(|patch| with_preconditions(job, patch));
-    (patch, blocked)
+    let joint = desired.patch(last.as_ref(), spec).map(|patch| with_preconditions(job, patch));
+    let fields = last.as_ref().map(|last| desired.differing(last)).unwrap_or_default();
+    let single = last.iter().filter(|_| fields.len() > 1).flat_map(|last| {
+        let desired = &desired;
+        fields.iter().filter_map(move |field| {
+            let patch = desired.step(last, *field).patch(Some(last), spec)?;
+            Some((field.name(), with_preconditions(job, patch)))
+        })
+    });
+    InPlacePatches { joint, single: single.collect(), exceeded }
 }
 
 /// Why the live `job` cannot have as many pods as are `desired`: its pods are as large as they were created, whatever the
@@ -57,6 +93,7 @@ fn exceeds_limits(
         reason: Reason::LimitsExceeded,
         job: job.name().to_owned(),
         message: messages.join("; "),
+        field: None,
         pause: None,
     })
 }
@@ -93,6 +130,7 @@ mod tests {
 
     use super::*;
     use crate::api::template_ref::{TemplateKind, TemplateRef};
+    use crate::compile::digest::digest;
     use crate::compile::{Builtin, Identity, Template, compile, select};
 
     /// The only default of the namespace, with one size preset.
@@ -161,7 +199,7 @@ mod tests {
                 1,
                 settings(json!({"parallelism": 30, "backoffLimit": 2}), true),
                 "8",
-                json!({"backoffLimit": 2, "suspend": true}),
+                json!({"backoffLimit": 2}),
                 "30 pods",
             ),
             (
@@ -183,7 +221,8 @@ mod tests {
         ] {
             let (mut job, run) = live(before);
             let now = compiled(&spec, "10m", max, 2);
-            let (patch, blocked) = in_place_patch(&job, &run, &spec, &now);
+            let InPlacePatches { joint: patch, exceeded: blocked, .. } =
+                in_place_patches(&job, &run, &spec, &now);
             let fields = patch.as_ref().map(|patch| patch["spec"].clone()).unwrap_or_default();
             assert_eq!(fields, patched, "{what}");
             let message = blocked.as_ref().map(ToString::to_string).unwrap_or_default();
@@ -193,8 +232,70 @@ mod tests {
                 patch["metadata"]["annotations"][labels::IN_PLACE].as_str().map(ToOwned::to_owned)
             }) {
                 job.metadata.annotations.get_or_insert_default().insert(labels::IN_PLACE.to_owned(), record);
-                assert_eq!(in_place_patch(&job, &run, &spec, &now), (None, blocked), "{what}");
+                let again = in_place_patches(&job, &run, &spec, &now);
+                assert_eq!((again.joint, again.exceeded), (None, blocked), "{what}");
             }
+        }
+    }
+
+    /// The Job once a patch is stored.
+    fn stored(job: &JobView, patch: &Value) -> JobView {
+        let mut value = json!(job);
+        json_patch::merge(&mut value, patch);
+        serde_json::from_value(value).unwrap()
+    }
+
+    #[test]
+    fn what_someone_else_suspended_is_theirs_to_resume() {
+        let (job, _) = live(1);
+        let by_them = |job: &JobView, suspend: bool| stored(job, &json!({"spec": {"suspend": suspend}}));
+        let is_suspended = |job: &JobView| job.spec.suspend == Some(true);
+        // Our own suspension, and its end.
+        let ours = stored(&job, &suspend_patch(&job, true).unwrap());
+        assert!(is_suspended(&ours) && suspend_patch(&ours, true).is_none());
+        assert!(!is_suspended(&stored(&ours, &suspend_patch(&ours, false).unwrap())));
+        // A queue that undoes it is not fought.
+        assert_eq!(suspend_patch(&by_them(&ours, false), true), None);
+        // Theirs stays, whatever the spec says meanwhile.
+        let queued = by_them(&job, true);
+        let both = stored(&queued, &suspend_patch(&queued, true).unwrap());
+        assert!(last_written(&both).unwrap().queued && suspend_patch(&both, true).is_none());
+        let theirs = stored(&both, &suspend_patch(&both, false).unwrap());
+        assert!(is_suspended(&theirs) && !last_written(&theirs).unwrap().suspend);
+        // Once they resume it, what the spec says counts.
+        let resumed = by_them(&both, false);
+        let ours = stored(&resumed, &suspend_patch(&resumed, true).unwrap());
+        assert!(is_suspended(&ours) && !last_written(&ours).unwrap().queued);
+        assert_eq!(suspend_patch(&ours, true), None);
+    }
+
+    #[test]
+    fn what_is_patched_together_can_be_patched_one_by_one() {
+        let (job, run) = live(3);
+        let more = json!({"settings": {"parallelism": 2, "backoffLimit": 1, "activeDeadlineSeconds": 60}, "alias": "a"});
+        let spec = request(&more);
+        let now = compiled(&spec, "4", "100", 1);
+        let patches = in_place_patches(&job, &run, &spec, &now);
+        let fields = |patch: &Value| patch["spec"].clone();
+        let joint = patches.joint.unwrap();
+        assert_eq!(fields(&joint), json!({"parallelism": 2, "backoffLimit": 1, "activeDeadlineSeconds": 60}));
+        let single: Vec<Value> = patches.single.iter().map(|(_, patch)| fields(patch)).collect();
+        let one_by_one =
+            [json!({"parallelism": 2}), json!({"backoffLimit": 1}), json!({"activeDeadlineSeconds": 60})];
+        assert_eq!(single, one_by_one);
+        // In whatever order, they come to the same.
+        for order in [[0, 1, 2], [2, 0, 1], [1, 2, 0]] {
+            let mut live = job.clone();
+            for place in order {
+                let name = patches.single[place].0;
+                let due = in_place_patches(&live, &run, &spec, &now);
+                let patch = due.single.iter().find(|(field, _)| *field == name).map(|(_, patch)| patch);
+                live = stored(&live, patch.or(due.joint.as_ref()).unwrap());
+            }
+            let last = in_place_patches(&live, &run, &spec, &now);
+            let live = last.joint.map_or(live.clone(), |patch| stored(&live, &patch));
+            assert_eq!(last_written(&live), last_written(&stored(&job, &joint)));
+            assert!(in_place_patches(&live, &run, &spec, &now).joint.is_none());
         }
     }
 
@@ -203,9 +304,9 @@ mod tests {
         let (mut job, run) = live(1);
         job.spec.amounts = crate::compile::policy::PodAmounts::default();
         let spec = request(&json!({"settings": {"parallelism": 2}}));
-        let (patch, blocked) = in_place_patch(&job, &run, &spec, &compiled(&spec, "10m", "8", 2));
-        assert_eq!(patch, None);
-        let message = blocked.unwrap().to_string();
+        let patches = in_place_patches(&job, &run, &spec, &compiled(&spec, "10m", "8", 2));
+        assert_eq!(patches.joint, None);
+        let message = patches.exceeded.unwrap().to_string();
         assert!(
             message.contains("spec.settings.parallelism: the pods of the live Job have no limit of cpu"),
             "{message}"

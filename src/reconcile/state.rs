@@ -182,14 +182,22 @@ pub(super) struct Blocked {
     pub job: String,
     /// The API server's message, or what the policy does not allow.
     pub message: String,
+    /// The only field of the Job that would have changed.
+    pub field: Option<&'static str>,
     /// Until it is tried again; absent: when something changes.
     pub pause: Option<Duration>,
 }
 
 impl fmt::Display for Blocked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let verb = if self.reason == Reason::DeleteRefused { "deleted" } else { "patched" };
-        write!(f, "Job {} cannot be {verb}: {}", self.job, self.message)
+        let Self { job, message, .. } = self;
+        match self.field {
+            Some(field) => write!(f, "{field} of Job {job} cannot be changed: {message}"),
+            None if self.reason == Reason::DeleteRefused => {
+                write!(f, "Job {job} cannot be deleted: {message}")
+            }
+            None => write!(f, "Job {job} cannot be patched: {message}"),
+        }
     }
 }
 
@@ -208,6 +216,7 @@ pub(super) fn attempt(observed: &Observed, change: Change, clock: Clock) -> Resu
             reason,
             job: job.clone(),
             message: refused.refusal.message.clone(),
+            field: None,
             pause: Some(refused.until.saturating_sub(clock.uptime)),
         }),
         None => Ok(Plan::change(change)),

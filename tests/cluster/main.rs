@@ -23,6 +23,7 @@ mod golden;
 mod hostile;
 #[cfg(target_os = "linux")]
 mod image;
+mod in_place;
 mod leadership;
 mod limits;
 mod metrics;
@@ -82,6 +83,7 @@ fn modules() -> Vec<(&'static str, Vec<Test>)> {
         ("platform", platform::tests()),
         ("runs", runs::tests()),
         ("reruns", reruns::tests()),
+        ("in_place", in_place::tests()),
         ("restores", restores::tests()),
         ("taken_back", taken_back::tests()),
         ("schema", schema::tests()),

@@ -130,7 +130,7 @@ async fn a_fix_is_tried_at_once(cx: Arc<Cluster>) {
         at.change("fix", image(&format!("perl:5.{run}"))).await;
         eventually(DEADLINE, "the new Job is tried", async || {
             let calls = audit.since(mark).await.namespace(at.namespace.name()).user_agent("jobrequest/");
-            (calls.resource("jobs").verb("create").count() > 0).then_some(())
+            (calls.resource("jobs.batch").verb("create").count() > 0).then_some(())
         })
         .await;
     }
@@ -181,6 +181,6 @@ async fn an_invalid_job_is_judged_again_when_a_rerun_asks(cx: Arc<Cluster>) {
         .await;
         tokio::time::sleep(SETTLE).await;
         let calls = audit.since(mark).await.namespace(at.namespace.name()).user_agent("jobrequest/");
-        assert_eq!(calls.resource("jobs").verb("create").count(), 1, "once for each token");
+        assert_eq!(calls.resource("jobs.batch").verb("create").count(), 1, "once for each token");
     }
 }

@@ -19,6 +19,9 @@ use crate::reconcile::status::found_invalid;
 /// First and longest pause after a refused change; it doubles.
 const REFUSED_PAUSE: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(300));
 
+/// Maximum number of changes whose refusal is remembered: more than are due at once.
+const MAX_REFUSED: usize = 64;
+
 /// What this process remembers of one JobRequest. Losing it is safe; it saves calls and keeps grace periods.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Memory {
@@ -63,16 +66,6 @@ pub enum ChangeKey {
     Delete(String),
 }
 
-impl ChangeKey {
-    /// Another version of the same change: it takes the place of the former one.
-    fn replaces(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Patch { uid, .. }, Self::Patch { uid: of, .. }) => uid == of,
-            _ => self == other,
-        }
-    }
-}
-
 /// A change was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
@@ -110,7 +103,6 @@ impl Memory {
     /// `change` was refused: it is tried again after a pause that grows.
     pub(in crate::reconcile) fn refuse(&mut self, change: ChangeKey, refusal: Refusal, clock: Clock) {
         let count = self.refused.get(&change).map_or(1, |before| before.count.saturating_add(1));
-        self.refused.retain(|other, _| !change.replaces(other));
         let (first, longest) = REFUSED_PAUSE;
         // What is invalid stays so until something changes of which there is no event.
         let pause = if refusal.is_invalid() {
@@ -119,6 +111,12 @@ impl Memory {
             first.saturating_mul(2_u32.saturating_pow(count.saturating_sub(1))).min(longest)
         };
         self.refused.insert(change, Refused { refusal, count, until: clock.uptime.saturating_add(pause) });
+        // Of patches that are not wanted any more: the ones that are wanted are tried, and so refused, again and again.
+        while self.refused.len() > MAX_REFUSED {
+            let oldest = self.refused.iter().min_by_key(|(_, refused)| refused.until);
+            let Some(oldest) = oldest.map(|(change, _)| change.clone()) else { return };
+            self.refused.remove(&oldest);
+        }
     }
 
     /// How the create of the Job of this name was refused last.

@@ -4,20 +4,22 @@
 use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
+use serde_json::Value;
 
 use super::next;
 use super::stop::{StopDecision, stop};
 use crate::api::condition::{EventReason, RunResult, Stop};
 use crate::api::status::Run;
+use crate::compile::in_place::Field;
 use crate::reconcile::acceptance::AcceptedSpec;
 use crate::reconcile::clean_up::is_ours_to_change;
 use crate::reconcile::diagnosis::{self, Diagnosis, QueryDecision};
 use crate::reconcile::event::Event;
 use crate::reconcile::history::{self, RunHistory, record_progress};
-use crate::reconcile::observed::{Clock, Creation, JobView, Observed};
+use crate::reconcile::observed::{Clock, Creation, JobView, Observed, SpecView};
 use crate::reconcile::patch;
 use crate::reconcile::plan::{Change, Next, Plan, Read};
-use crate::reconcile::state::{Decision, Facts, RunOutcome, RunState, attempt};
+use crate::reconcile::state::{Blocked, Decision, Facts, RunOutcome, RunState, attempt};
 use crate::reconcile::trigger::Pending;
 
 /// How long the answer of a create stands in for the cache: a silent watch is noticed within this time.
@@ -27,7 +29,7 @@ const UNCACHED_PAUSE: Duration = Duration::from_secs(30);
 
 /// Decides what to do about `newest`, whose Job has this uid.
 pub(super) fn decide(facts: &Facts<'_>, newest: &Run, uid: &str) -> Decision {
-    let Facts { observed, request, acceptance, clock, .. } = *facts;
+    let Facts { observed, request, clock, .. } = *facts;
     let (job, mut next) = match find(observed, newest, uid, clock) {
         Found::Job(job, next) => (job, next),
         Found::Ask(read) => return Decision::Act(Plan::ask(read)),
@@ -51,20 +53,51 @@ pub(super) fn decide(facts: &Facts<'_>, newest: &Run, uid: &str) -> Decision {
             StopDecision::Blocked(refused) => blocked.push(refused),
             StopDecision::Continue(due) => next = next.sooner(due),
         }
-        if let Ok(AcceptedSpec { spec, compiled: Some(compiled) }) = acceptance
-            && let Some(spec) = spec.whole()
-        {
-            let (patch, exceeded) = patch::in_place_patch(job, newest, spec, compiled);
-            let patch = patch.map(|patch| Change::Patch { name: newest.job_name.clone(), patch });
-            match patch.map(|patch| attempt(observed, patch, clock)) {
-                Some(Ok(plan)) => return Decision::Act(plan),
-                Some(Err(refused)) => blocked.push(refused),
-                None => {}
-            }
-            blocked.extend(exceeded);
+        match patch_in_place(facts, newest, job) {
+            Ok(plan) => return Decision::Act(plan),
+            Err(refused) => blocked.extend(refused),
         }
     }
     live(facts.history, wanted, job, &diagnosis, next).with_blocked(blocked)
+}
+
+/// The next patch of the live `job`: `suspend` first, also of a request that is rejected, then everything else at once, and
+/// field by field what is refused together.
+///
+/// # Errors
+/// What is refused for now; nothing else is due.
+fn patch_in_place(facts: &Facts<'_>, newest: &Run, job: &JobView) -> Result<Plan, Vec<Blocked>> {
+    let Facts { observed, request, acceptance, clock, .. } = *facts;
+    let mut blocked = Vec::new();
+    let attempt = |patch: Value, field: Option<&'static str>| {
+        let change = Change::Patch { name: newest.job_name.clone(), patch };
+        attempt(observed, change, clock).map_err(|refused| Blocked { field, ..refused })
+    };
+    let suspend = request.spec.0.as_ref().ok().map(SpecView::is_suspended);
+    if let Some(patch) = suspend.and_then(|suspend| patch::suspend_patch(job, suspend)) {
+        match attempt(patch, Some(Field::Suspend.name())) {
+            Ok(plan) => return Ok(plan),
+            Err(refused) => blocked.push(refused),
+        }
+    }
+    let Ok(AcceptedSpec { spec, compiled: Some(compiled) }) = acceptance else { return Err(blocked) };
+    let Some(spec) = spec.whole() else { return Err(blocked) };
+    let patches = patch::in_place_patches(job, newest, spec, compiled);
+    if let Some(joint) = patches.joint {
+        match attempt(joint, None) {
+            Ok(plan) => return Ok(plan),
+            Err(refused) if patches.single.is_empty() => blocked.push(refused),
+            Err(_) => {}
+        }
+        for (field, patch) in patches.single {
+            match attempt(patch, Some(field)) {
+                Ok(plan) => return Ok(plan),
+                Err(refused) => blocked.push(refused),
+            }
+        }
+    }
+    blocked.extend(patches.exceeded);
+    Err(blocked)
 }
 
 /// The Job exists and has not ended; nothing is to be done about it. The `diagnosis` is of the newest run of `history`.

@@ -11,6 +11,9 @@ use crate::reconcile::patch;
 use crate::reconcile::state::{Facts, Progress, RunOutcome, RunState};
 use crate::reconcile::trigger::Pending;
 
+/// Said of a run that goes on although it is suspended in the spec.
+const RESUMED: &str = "; spec.suspend is true, but someone else, for example a queue, has resumed the Job: take it out of their queue to suspend it";
+
 /// What decides Ready, Reconciling, Stalled and the phase.
 pub(super) enum Verdict<'a> {
     /// The spec cannot become a Job.
@@ -60,7 +63,9 @@ impl<'a> Verdict<'a> {
             RunState::Live { job, progress: None } if !newest.stop.is_some_and(Stop::deletes_the_job) => {
                 suspended(newest, job, wanted, spec.is_suspended())
             }
-            RunState::Live { job, progress } => live(newest, job, wanted, progress.as_ref()),
+            RunState::Live { job, progress } => {
+                live(newest, job, wanted, progress.as_ref(), spec.is_suspended())
+            }
         }
     }
 
@@ -80,24 +85,33 @@ impl<'a> Verdict<'a> {
 fn suspended<'a>(newest: &Run, job: &JobView, wanted: &Pending, is_asked_for: bool) -> Verdict<'a> {
     let number = newest.number;
     let waits = waits(wanted);
-    if is_asked_for {
-        return Verdict::Suspended {
+    let last = patch::last_written(job);
+    let is_ours = last.as_ref().is_some_and(|last| last.suspend && !last.queued);
+    match (is_ours, is_asked_for) {
+        (true, true) => Verdict::Suspended {
             message: format!("run {number} is suspended by spec.suspend; set it to false to continue{waits}"),
-        };
-    }
-    if patch::last_written(job).is_some_and(|last| last.suspend) {
-        let message = format!("run {number} is being resumed{waits}");
-        return working(Phase::Updating, Reason::Starting, message);
-    }
-    Verdict::Queued {
-        message: format!(
-            "run {number}: Job {} is suspended by someone else, for example a queue; it starts when they resume it{waits}",
-            newest.job_name
-        ),
+        },
+        (true, false) => {
+            working(Phase::Updating, Reason::Starting, format!("run {number} is being resumed{waits}"))
+        }
+        (false, _) => {
+            let too = if is_asked_for { "; spec.suspend is true, too" } else { "" };
+            let message = format!(
+                "run {number}: Job {} is suspended by someone else, for example a queue; it starts when they resume it{too}{waits}",
+                newest.job_name
+            );
+            Verdict::Queued { message }
+        }
     }
 }
 
-fn live<'a>(newest: &Run, job: &JobView, wanted: &Pending, progress: Option<&Progress>) -> Verdict<'a> {
+fn live<'a>(
+    newest: &Run,
+    job: &JobView,
+    wanted: &Pending,
+    progress: Option<&Progress>,
+    is_suspended: bool,
+) -> Verdict<'a> {
     let number = newest.number;
     let (phase, reason) =
         progress.map_or((Phase::Updating, Reason::Starting), |progress| (progress.phase, progress.reason));
@@ -112,7 +126,10 @@ fn live<'a>(newest: &Run, job: &JobView, wanted: &Pending, progress: Option<&Pro
         let message = format!("run {number} is being stopped: {why}");
         return working(phase, Reason::LimitsExceeded, message);
     }
-    let waits = waits(wanted);
+    // What is suspended in the spec, and was written so, has been resumed by someone else.
+    let was_written = patch::last_written(job).is_some_and(|last| last.suspend && !last.queued);
+    let resumed = if is_suspended && was_written { RESUMED } else { "" };
+    let waits = format!("{}{resumed}", waits(wanted));
     let message = match job.true_condition("FailureTarget") {
         Some(target) if !progress.is_empty() => {
             format!("run {number} is failing: {}: {progress}{waits}", target.reason)

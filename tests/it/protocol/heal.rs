@@ -201,15 +201,16 @@ fn in_place(world: &World) -> Result<(), String> {
         return Ok(());
     };
     let is_ours = job.view.is_controlled_by(request.uid()) && !job.view.is_terminating();
-    if !is_ours || job.view.is_terminal() || server.wish.program.is_none() {
+    if !is_ours || job.view.is_terminal() {
         return Ok(());
     }
+    // Also when the spec is rejected.
     if job.is_suspended() != server.wish.suspend && !server.oracle.is_queued(job.view.uid()) {
         return Err(format!("{NAME} is to be suspended: {}, its Job is not so", server.wish.suspend));
     }
-    let is_of_this_spec = request.spec.0.as_ref().is_ok_and(|spec| spec.digest() == run.digest);
+    // Also while a newer spec waits.
     let parallelism = &job.value["spec"]["parallelism"];
-    if is_of_this_spec && *parallelism != server.wish.parallelism {
+    if server.wish.program.is_some() && *parallelism != server.wish.parallelism {
         return Err(format!("parallelism is to be {}, the Job's is {parallelism}", server.wish.parallelism));
     }
     Ok(())

@@ -54,10 +54,11 @@ pub enum Mutant {
     NothingIsTakenBack,
     TokensOfReservation,
     HidesPredecessors,
+    ForgetsQueues,
 }
 
 impl Mutant {
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 36] = [
         Self::StatusIgnoresVersion,
         Self::DeleteIgnoresVersion,
         Self::PatchIgnoresUid,
@@ -93,6 +94,7 @@ impl Mutant {
         Self::NothingIsTakenBack,
         Self::TokensOfReservation,
         Self::HidesPredecessors,
+        Self::ForgetsQueues,
     ];
 
     /// The rule, what is taken away, and the scenario that shows it soonest.
@@ -140,6 +142,7 @@ impl Mutant {
             Self::TokensOfReservation => {
                 (3, "a Job carries the tokens of the first reservation", "taken-back-tokens")
             }
+            Self::ForgetsQueues => (2, "whose suspension it is, is not noted", "queue"),
             Self::HidesPredecessors => (5, "Jobs of predecessors are not seen", "orphans"),
         }
     }
@@ -261,6 +264,13 @@ impl Mutant {
         match self {
             Self::IdentityByOwner if !job.is_controlled_by(uid) => {
                 job.metadata.annotations.get_or_insert_default().remove(labels::REQUEST_UID);
+            }
+            Self::ForgetsQueues => {
+                if let Some(record) =
+                    job.metadata.annotations.as_mut().and_then(|all| all.get_mut(labels::IN_PLACE))
+                {
+                    *record = record.replace("\"queued\":true,", "");
+                }
             }
             Self::OwnerByAnnotation if job.is_of(uid) && !job.is_controlled_by(uid) => {
                 job.metadata.owner_references = Some(vec![OwnerReference {

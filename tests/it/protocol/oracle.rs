@@ -54,6 +54,8 @@ pub struct Oracle {
     /// wiped after it had gone.
     unpromised: BTreeSet<Key>,
     queued: BTreeSet<String>,
+    /// Jobs that somebody else has suspended, and not resumed.
+    held: BTreeSet<String>,
 }
 
 impl Oracle {
@@ -73,9 +75,20 @@ impl Oracle {
         }
     }
 
-    /// A queue has a hand in this Job's `suspend`.
-    pub fn queued(&mut self, uid: &str) {
+    /// A queue has a hand in this Job's `suspend`: it suspends the Job, or resumes it.
+    pub fn queued(&mut self, uid: &str, suspend: bool) {
         self.queued.insert(uid.to_owned());
+        if suspend {
+            self.held.insert(uid.to_owned());
+        } else {
+            self.held.remove(uid);
+        }
+    }
+
+    /// An operator sets `suspend` of a Job.
+    pub fn suspended(&mut self, uid: &str, suspend: bool) {
+        let is_theirs = self.held.contains(uid);
+        self.check(suspend || !is_theirs, || format!("an operator resumes {uid}, which a queue holds back"));
     }
 
     pub fn is_queued(&self, uid: &str) -> bool {

@@ -39,7 +39,7 @@ const fn with(policy: Policy, scenario: Scenario) -> Scenario {
     Scenario { policy, ..scenario }
 }
 
-pub const SCENARIOS: [Scenario; 44] = [
+pub const SCENARIOS: [Scenario; 45] = [
     scenario("edits", None, &[Edit(0), Edit(1), Edit(2)]),
     scenario("ttl", Some(0), &[Edit(0), Edit(1), StripOwner(1), StripOwner(2)]),
     scenario(
@@ -145,6 +145,12 @@ pub const SCENARIOS: [Scenario; 44] = [
             Edit(1),
             Parallelism(2),
         ],
+    ),
+    // A spec that is rejected is suspended nevertheless.
+    scenario(
+        "suspend-rejected",
+        None,
+        &[Spoil, Suspend(true), Suspend(false), Fix(1), Queue(1, true), RefusePatches(true), Parallelism(2)],
     ),
     scenario(
         "foreign",

@@ -307,6 +307,9 @@ impl Server {
             return Answer::Conflict;
         }
         self.oracle.touched(&job.view, request, "patches");
+        if let Some(suspend) = patch["spec"]["suspend"].as_bool() {
+            self.oracle.suspended(job.view.uid(), suspend);
+        }
         let mut patch = patch.clone();
         let metadata = patch["metadata"].as_object_mut().unwrap();
         metadata.remove("uid");
@@ -571,7 +574,7 @@ impl Server {
         if job.view.is_terminal() || job.is_suspended() == suspend {
             return false;
         }
-        self.oracle.queued(job.view.uid());
+        self.oracle.queued(job.view.uid(), suspend);
         self.change_job(name, |value| value["spec"]["suspend"] = suspend.into());
         true
     }

@@ -1,0 +1,170 @@
+//! What reaches a live Job, whatever else is refused, rejected or due: the brake works.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::api::batch::v1::JobSpec;
+use kube::Api;
+use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
+use kube::core::{ApiResource, GroupVersionKind};
+use serde_json::{Value, json};
+
+use crate::support::requests::{Requests, condition, spec};
+use crate::support::{Cluster, DEADLINE, Operator, Test, eventually};
+
+pub(crate) fn tests() -> Vec<Test> {
+    tests![
+        one_refused_field_keeps_no_other_from_being_changed,
+        a_rejected_request_is_suspended_and_resumed,
+        what_a_queue_suspended_stays_suspended,
+        a_queue_that_undoes_a_suspension_is_reported,
+        the_live_job_is_changed_while_a_newer_spec_waits,
+    ]
+}
+
+/// Long enough for an operator that would do more.
+const SETTLE: Duration = Duration::from_secs(2);
+
+/// Waits until the Job's spec is so.
+async fn until_job(at: &Requests, name: &str, what: &str, is: impl Fn(&JobSpec) -> bool) -> JobSpec {
+    eventually(DEADLINE, &format!("{name}: {what}"), async || {
+        let spec = at.jobs().get(name).await.expect("get the Job").spec.expect("a spec");
+        if is(&spec) { Ok(spec) } else { Err(format!("{:?} {:?}", spec.suspend, spec.parallelism)) }
+    })
+    .await
+}
+
+/// As a queue does.
+async fn set_suspend(at: &Requests, name: &str, suspend: bool) {
+    let patch = Patch::Merge(json!({"spec": {"suspend": suspend}}));
+    at.jobs().patch(name, &PatchParams::default(), &patch).await.expect("change the Job");
+}
+
+fn message(status: &Value, type_: &str) -> String {
+    let conditions = status["conditions"].as_array().expect("conditions");
+    let found = conditions.iter().find(|condition| condition["type"] == type_);
+    found.and_then(|found| found["message"].as_str()).unwrap_or_default().to_owned()
+}
+
+async fn one_refused_field_keeps_no_other_from_being_changed(cx: Arc<Cluster>) {
+    let at = Requests::new(&cx, "one-refused").await;
+    let _operator = Operator::start(&cx, &at.namespace, &[]);
+    let settings = json!({
+        "completions": 3, "parallelism": 3, "completionMode": "Indexed", "backoffLimitPerIndex": 1,
+        "maxFailedIndexes": 1
+    });
+    at.create("brake", spec(&json!({"run-seconds": "forever"}), &json!({"settings": settings}))).await;
+    at.until_phase("brake", 1, "Running").await;
+    // Kubernetes refuses more failed indexes than completions.
+    let settings = json!({"maxFailedIndexes": 20, "parallelism": 1, "activeDeadlineSeconds": 3600});
+    at.change("brake", json!({"suspend": true, "settings": settings})).await;
+    let job = until_job(&at, "brake-1", "is suspended, and has what is not refused", |job| {
+        job.suspend == Some(true) && job.parallelism == Some(1) && job.active_deadline_seconds == Some(3600)
+    })
+    .await;
+    assert_eq!(job.max_failed_indexes, Some(1));
+    let status = at
+        .until("brake", "says what is refused", |status| {
+            condition(status, "ChangeRefused") == "True PatchRefused" && status["phase"] == "Suspended"
+        })
+        .await;
+    let refused = message(&status, "ChangeRefused");
+    assert!(refused.contains("maxFailedIndexes of Job brake-1 cannot be changed"), "{refused}");
+    assert!(!refused.contains("parallelism"), "{refused}");
+    // A value that fits ends it.
+    at.change("brake", json!({"suspend": false, "settings": {"maxFailedIndexes": 2}})).await;
+    until_job(&at, "brake-1", "runs with it", |job| {
+        job.suspend != Some(true) && job.max_failed_indexes == Some(2)
+    })
+    .await;
+    at.until("brake", "nothing is refused", |status| condition(status, "ChangeRefused") == "-").await;
+}
+
+async fn a_rejected_request_is_suspended_and_resumed(cx: Arc<Cluster>) {
+    let at = Requests::new(&cx, "brake-rejected").await;
+    let kind = GroupVersionKind::gvk("jobrequest.dev", "v1alpha1", "JobTemplate");
+    let resource = ApiResource::from_gvk_with_plural(&kind, "jobtemplates");
+    let templates: Api<DynamicObject> =
+        Api::namespaced_with(at.client.clone(), at.namespace.name(), &resource);
+    let template: DynamicObject = serde_json::from_value(json!({
+        "apiVersion": "jobrequest.dev/v1alpha1", "kind": "JobTemplate", "metadata": {"name": "base"},
+        "spec": {"description": "goes"}
+    }))
+    .unwrap();
+    templates.create(&PostParams::default(), &template).await.unwrap();
+    let _operator = Operator::start(&cx, &at.namespace, &[]);
+    let more = json!({"templateRef": {"name": "base"}});
+    at.create("brake", spec(&json!({"run-seconds": "forever"}), &more)).await;
+    at.until_phase("brake", 1, "Running").await;
+    templates.delete("base", &DeleteParams::default()).await.unwrap();
+    for suspend in [true, false] {
+        at.change("brake", json!({"suspend": suspend})).await;
+        let status = at.until("brake", "is rejected", |status| status["phase"] == "Rejected").await;
+        assert_eq!(condition(&status, "Finished"), "False NotFinished", "its run is active");
+        until_job(&at, "brake-1", "follows", |job| job.suspend.unwrap_or_default() == suspend).await;
+    }
+}
+
+async fn what_a_queue_suspended_stays_suspended(cx: Arc<Cluster>) {
+    let at = Requests::new(&cx, "queue-holds").await;
+    let operator = Operator::start(&cx, &at.namespace, &[]);
+    at.create("held", spec(&json!({"run-seconds": "forever"}), &json!({}))).await;
+    at.until_phase("held", 1, "Running").await;
+    set_suspend(&at, "held-1", true).await;
+    at.until("held", "is queued", |status| condition(status, "Ready") == "False Queued").await;
+    at.change("held", json!({"suspend": true})).await;
+    at.until("held", "says both", |status| message(status, "Ready").contains("spec.suspend is true, too"))
+        .await;
+    operator.kill();
+    let _operator = Operator::start(&cx, &at.namespace, &[]);
+    at.change("held", json!({"suspend": false})).await;
+    let status = at
+        .until("held", "is queued again", |status| {
+            condition(status, "Ready") == "False Queued" && !message(status, "Ready").contains("too")
+        })
+        .await;
+    assert_eq!(status["phase"], "Suspended");
+    tokio::time::sleep(SETTLE).await;
+    assert_eq!(
+        at.jobs().get("held-1").await.unwrap().spec.unwrap().suspend,
+        Some(true),
+        "nobody admitted it"
+    );
+    set_suspend(&at, "held-1", false).await;
+    at.until_phase("held", 1, "Running").await;
+}
+
+async fn a_queue_that_undoes_a_suspension_is_reported(cx: Arc<Cluster>) {
+    let at = Requests::new(&cx, "queue-undoes").await;
+    let _operator = Operator::start(&cx, &at.namespace, &[]);
+    at.create("undone", spec(&json!({"run-seconds": "forever"}), &json!({}))).await;
+    at.until_phase("undone", 1, "Running").await;
+    at.change("undone", json!({"suspend": true})).await;
+    at.until_phase("undone", 1, "Suspended").await;
+    set_suspend(&at, "undone-1", false).await;
+    let status = at.until_phase("undone", 1, "Running").await;
+    let ready = message(&status, "Ready");
+    assert!(ready.contains("spec.suspend is true, but someone else"), "{ready}");
+    tokio::time::sleep(SETTLE).await;
+    assert_ne!(at.jobs().get("undone-1").await.unwrap().spec.unwrap().suspend, Some(true), "not fought");
+}
+
+async fn the_live_job_is_changed_while_a_newer_spec_waits(cx: Arc<Cluster>) {
+    let at = Requests::new(&cx, "brake-waits").await;
+    let _operator = Operator::start(&cx, &at.namespace, &[]);
+    let settings = json!({"settings": {"completions": 4, "parallelism": 4}});
+    at.create("brake", spec(&json!({"run-seconds": "forever"}), &settings)).await;
+    at.until_phase("brake", 1, "Running").await;
+    at.change("brake", json!({"containers": [{"name": "main", "image": "perl:5.40"}]})).await;
+    at.until("brake", "a newer spec waits", |status| message(status, "Ready").contains("a newer spec waits"))
+        .await;
+    at.change("brake", json!({"settings": {"parallelism": 1, "backoffLimit": 2}})).await;
+    until_job(&at, "brake-1", "has one pod", |job| {
+        job.parallelism == Some(1) && job.backoff_limit == Some(2)
+    })
+    .await;
+    at.change("brake", json!({"settings": {"activeDeadlineSeconds": 1}})).await;
+    // The deadline ends it, and the newer spec runs.
+    let status = at.until("brake", "run 2 is there", |status| status["run"] == 2).await;
+    assert_eq!(status["runs"][1]["reason"], "DeadlineExceeded");
+}
