@@ -38,6 +38,8 @@ pub(super) fn suspend_patch(job: &JobView, suspend: bool) -> Option<Value> {
 pub(super) struct InPlacePatches {
     /// The merge patch of everything that is due.
     pub joint: Option<Value>,
+    /// The only field in it, if it changes one.
+    pub only: Option<&'static str>,
     /// The same field by field, with their names: one that is refused keeps no other from being changed. Empty if there is
     /// one field only.
     pub single: Vec<(&'static str, Value)>,
@@ -71,7 +73,11 @@ pub(super) fn in_place_patches(
             Some((field.name(), with_preconditions(job, patch)))
         })
     });
-    InPlacePatches { joint, single: single.collect(), exceeded }
+    let only = match fields.as_slice() {
+        [field] => Some(field.name()),
+        _ => None,
+    };
+    InPlacePatches { joint, only, single: single.collect(), exceeded }
 }
 
 /// Why the live `job` cannot have as many pods as are `desired`: its pods are as large as they were created, whatever the

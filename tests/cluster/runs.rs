@@ -521,7 +521,10 @@ async fn refused_patches_are_shown_and_retried(cx: Arc<Cluster>) {
         .await;
     assert_eq!((&status["observedGeneration"], &status["phase"]), (&json!(2), &json!("Running")));
     let shown = status["conditions"].to_string();
-    assert!(shown.contains(message) && shown.contains("Job fixed-1 cannot be patched"), "{shown}");
+    assert!(
+        shown.contains(message) && shown.contains("parallelism of Job fixed-1 cannot be changed"),
+        "{shown}"
+    );
     policy.lift();
     let status =
         at.until("fixed", "is no longer refused", |status| condition(status, "ChangeRefused") == "-").await;

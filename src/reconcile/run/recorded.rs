@@ -84,7 +84,7 @@ fn patch_in_place(facts: &Facts<'_>, newest: &Run, job: &JobView) -> Result<Plan
     let Some(spec) = spec.whole() else { return Err(blocked) };
     let patches = patch::in_place_patches(job, newest, spec, compiled);
     if let Some(joint) = patches.joint {
-        match attempt(joint, None) {
+        match attempt(joint, patches.only) {
             Ok(plan) => return Ok(plan),
             Err(refused) if patches.single.is_empty() => blocked.push(refused),
             Err(_) => {}
