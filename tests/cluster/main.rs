@@ -50,6 +50,7 @@ mod ttl;
 mod two_operators;
 mod upgrade;
 mod verdicts;
+mod waits;
 
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
@@ -84,6 +85,7 @@ fn modules() -> Vec<(&'static str, Vec<Test>)> {
         ("runs", runs::tests()),
         ("reruns", reruns::tests()),
         ("in_place", in_place::tests()),
+        ("waits", waits::tests()),
         ("restores", restores::tests()),
         ("taken_back", taken_back::tests()),
         ("schema", schema::tests()),
