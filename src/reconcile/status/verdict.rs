@@ -11,7 +11,7 @@ use crate::reconcile::patch;
 use crate::reconcile::state::{Facts, Progress, RunOutcome, RunState};
 use crate::reconcile::trigger::Pending;
 
-/// Said of a run that goes on although it is suspended in the spec.
+/// Said of a run that continues although it is suspended in the spec.
 const RESUMED: &str = "; spec.suspend is true, but someone else, for example a queue, has resumed the Job: take it out of their queue to suspend it";
 
 /// What decides Ready, Reconciling, Stalled and the phase.
