@@ -118,8 +118,10 @@ impl Target {
         if let Some(run) = created.clone().find(is_answer) {
             return Some(run.number);
         }
-        // An edit that asks for no run of its own: what is active was patched, or what has ended stays the answer.
-        let newest = status.runs.first().filter(|run| run.number >= at_least)?;
+        // An edit that asks for no run of its own: what is active was patched, or what has ended stays the answer. A run
+        // that was reserved for a change which was taken back since has no Job, and is not the one that the status shows.
+        let shown = status.runs.iter().find(|run| Some(run.number) == status.run).or(status.runs.first());
+        let newest = shown.filter(|run| run.number >= at_least)?;
         let is_at_rest = status.observed_generation >= self.generation
             && status.pending_trigger.is_none()
             && !is_true(status, ConditionType::PendingChanges, self.generation)
@@ -231,7 +233,8 @@ fn ready(status: &JobRequestStatus) -> Option<&Condition> {
 
 /// The request rests because its spec says so.
 fn is_suspended(ready: &Condition) -> bool {
-    ready.status == "True" && ready.reason == Reason::Suspended.as_str()
+    ready.status == "True"
+        && [Reason::Suspended.as_str(), Reason::Held.as_str()].contains(&ready.reason.as_str())
 }
 
 fn is_true(status: &JobRequestStatus, type_: ConditionType, generation: i64) -> bool {

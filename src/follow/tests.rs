@@ -80,6 +80,19 @@ fn a_spec_is_followed_to_the_end_of_its_own_run() {
             "open",
         ),
         (
+            "a change whose run never got a Job was taken back",
+            json!({"run": 1, "conditions": finished(2), "runs": [
+                {"number": 2, "jobName": "a-2", "trigger": "SpecChange", "digest": "d", "generation": 1},
+                run(1, 1, Some("Succeeded")),
+            ]}),
+            "0: run 1",
+        ),
+        (
+            "created on hold",
+            json!({"conditions": [condition("Ready", "True", "Held", 2)], "held": {"digest": "d", "generation": 2}}),
+            "5",
+        ),
+        (
             "its run",
             json!({"run": 2, "conditions": working(), "runs": [run(2, 2, None), run(1, 1, Some("Failed"))]}),
             "open: run 2",
