@@ -26,6 +26,9 @@ pub struct Target {
     token: Option<String>,
     /// The run, once it is known.
     run: Option<i32>,
+    /// Runs up to this number are of another object, with whose status this one was restored: their generations say nothing
+    /// about it.
+    restored: i32,
 }
 
 /// Where it stands.
@@ -48,9 +51,13 @@ impl Target {
     /// What `request` asks for as it is stored: its newest spec, and a rerun that is not handled yet.
     #[must_use]
     pub fn newest(request: &StoredRequest) -> Self {
-        let handled = request.known_status().last_handled_rerun.and_then(|handled| handled.annotation);
+        let status = request.known_status();
+        let is_of_another = |run: &&Run| run.generation > request.generation();
+        let restored = status.runs.iter().find(is_of_another).map_or(0, |run| run.number);
+        let handled = status.last_handled_rerun.and_then(|handled| handled.annotation);
         let token = annotation(request).filter(|token| Some(*token) != handled.as_deref());
         Self {
+            restored,
             uid: request.uid().to_owned(),
             generation: request.generation(),
             token: token.map(ToOwned::to_owned),
@@ -113,7 +120,9 @@ impl Target {
                 with_it.or(newest)?.number
             }
         };
-        let is_answer = |run: &&Run| run.number >= at_least && run.generation >= self.generation;
+        let is_answer = |run: &&Run| {
+            run.number >= at_least && run.number > self.restored && run.generation >= self.generation
+        };
         let created = status.runs.iter().rev().filter(|run| !run.is_open() || run.job_uid.is_some());
         if let Some(run) = created.clone().find(is_answer) {
             return Some(run.number);

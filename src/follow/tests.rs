@@ -318,3 +318,16 @@ fn an_end_says_why_and_what_to_do() {
     assert_eq!(ending.message, "run 2 has failed after 14s: Why: words");
     assert_eq!(ending.hint.as_deref(), Some("raise the limit"));
 }
+
+#[test]
+fn records_of_a_restored_object_are_no_answer() {
+    let old = |number: i32| run(number, 7, Some("Failed"));
+    let before = request(json!({"run": 2, "conditions": finished(1), "runs": [old(2), old(1)]}));
+    let mut target = Target::newest(&before);
+    assert_eq!(of(&target.judge(Some(&before))), "open");
+    let after = request(json!({"runs": [run(3, 2, Some("Succeeded")), old(2), old(1)]}));
+    assert_eq!(of(&target.judge(Some(&after))), "0: run 3");
+    // An edit that asks for no run: what the status shows is the answer.
+    let same = request(json!({"run": 2, "conditions": finished(2), "runs": [old(2), old(1)]}));
+    assert_eq!(of(&Target::newest(&same).judge(Some(&same))), "1: run 2");
+}

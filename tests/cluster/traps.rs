@@ -290,7 +290,7 @@ async fn status_wiped_while_suspended(cx: Arc<Cluster>) {
     let witness = Witness::of(&at).await;
     let _operator = Operator::start(&cx, &at.namespace, &[]);
     // Its Job is suspended.
-    at.create("live", spec(&json!({"run-seconds": "3"}), &json!({}))).await;
+    at.create("live", spec(&json!({"run-seconds": "15"}), &json!({}))).await;
     at.until_phase("live", 1, "Running").await;
     at.change("live", json!({"suspend": true})).await;
     let before = at
