@@ -263,6 +263,12 @@ impl Run {
         self.result.is_none()
     }
 
+    /// Of `runs`, newest first, the newest that has, or had, a Job.
+    #[must_use]
+    pub fn newest_with_job(runs: &[Self]) -> Option<&Self> {
+        runs.iter().find(|run| run.job_uid.is_some())
+    }
+
     /// The run is reserved, and no Job of it is known.
     #[must_use]
     pub const fn is_reserved(&self) -> bool {

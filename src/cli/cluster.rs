@@ -217,18 +217,17 @@ impl Cluster {
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
     {
         let found = self.get("JobRequest", &self.namespace, name).await?;
-        found.ok_or_else(|| CliError::NoSuchRequest {
-            namespace: self.namespace.clone(),
-            name: name.to_owned(),
-        })
+        found.ok_or_else(|| self.no_such_request(name))
+    }
+
+    fn no_such_request(&self, name: &str) -> CliError {
+        CliError::NoSuchRequest { namespace: self.namespace.clone(), name: name.to_owned() }
     }
 
     /// Says of a JobRequest that does not exist just that.
     pub(super) fn not_found(&self, name: &str, error: CliError) -> CliError {
         match error {
-            CliError::Refused { code: 404, .. } => {
-                CliError::NoSuchRequest { namespace: self.namespace.clone(), name: name.to_owned() }
-            }
+            CliError::Refused { code: 404, .. } => self.no_such_request(name),
             error => error,
         }
     }

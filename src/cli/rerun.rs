@@ -1,20 +1,16 @@
 //! `jobrequest rerun`: asks for another run of the same spec, without a change in Git, and waits for its own token.
 
-use std::time::Duration;
-
 use clap::Args;
 
 use super::cluster::{Cluster, InNamespace, runtime};
-use super::duration::duration;
 use super::error::CliError;
-use super::follow::{follow, progress};
 use super::name::name;
 use super::outcome::Verdict;
 use super::output::{print, say};
 use super::run::{rerun_patch, stored};
 use super::token::new_token;
-use super::wait::{EXIT_CODES, Format, show_end};
-use crate::follow::{Standing, Target};
+use super::wait::{EXIT_CODES, Following};
+use crate::follow::Target;
 
 /// Arguments of `rerun`.
 #[derive(Debug, Args)]
@@ -29,22 +25,15 @@ pub(super) struct Arguments {
     /// Print the line to commit instead: a rerun that stands in Git
     #[arg(long, conflicts_with_all = ["names", "no_wait", "timeout"])]
     in_git: bool,
-    /// How long to wait for its end [default: no limit]
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
-    timeout: Option<Duration>,
-    /// Say nothing until it has ended
-    #[arg(short, long)]
-    quiet: bool,
-    /// Output format
-    #[arg(short, long, value_enum, default_value_t = Format::Text)]
-    output: Format,
+    #[command(flatten)]
+    following: Following,
     #[command(flatten)]
     cluster: InNamespace,
 }
 
 /// Asks for a rerun of each, then follows them one after the other; the highest exit code counts.
 pub(super) fn run(arguments: &Arguments) -> Result<Verdict, CliError> {
-    let Arguments { names, timeout, quiet, output, .. } = arguments;
+    let Arguments { names, following, .. } = arguments;
     if arguments.in_git {
         print(&format!("spec:\n  rerun: {}\n", new_token()))?;
         return Ok(Verdict::Valid);
@@ -59,14 +48,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Verdict, CliError> {
         }
         let mut verdict = Verdict::Valid;
         for (name, target) in asked.into_iter().filter(|_| !arguments.no_wait) {
-            let shown = |standing: &Standing| {
-                if let Some(line) = progress(name, standing).filter(|_| !quiet) {
-                    say(&line);
-                }
-            };
-            let ending = follow(&cluster, name, target, *timeout, shown).await?;
-            show_end(&cluster, name, &ending, *output)?;
-            verdict = verdict.and(Verdict::Followed(ending.how));
+            verdict = verdict.and(following.to_the_end(&cluster, name, target, say).await?);
         }
         Ok(verdict)
     })

@@ -3,24 +3,20 @@
 //! Each call is one run: the token of a rerun travels with the object, so that an edit and the token are one run, and an
 //! unchanged file runs again. It is the token that is followed.
 
-use std::time::Duration;
-
 use clap::Args;
 use kube::api::DynamicObject;
 use serde_json::{Value, json};
 
 use super::cluster::{Cluster, InNamespace, runtime};
-use super::duration::duration;
 use super::error::CliError;
 use super::files;
-use super::follow::{follow, progress};
 use super::name;
 use super::outcome::Verdict;
 use super::output::say;
 use super::token::new_token;
-use super::wait::{EXIT_CODES, Format, show_end};
+use super::wait::{EXIT_CODES, Following};
 use crate::api::labels;
-use crate::follow::{Standing, Target};
+use crate::follow::Target;
 use crate::manifest;
 use crate::reconcile::StoredRequest;
 
@@ -35,21 +31,14 @@ pub(super) struct Arguments {
     /// The file, as kubectl takes it
     #[arg(short, long, value_name = "FILE", conflicts_with = "word")]
     filename: Option<String>,
-    /// How long to wait for its end [default: no limit]
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
-    timeout: Option<Duration>,
     /// Return once the run is asked for, without waiting for its end
     #[arg(long, conflicts_with = "timeout")]
     no_wait: bool,
     /// Take over fields that another program applied with other values
     #[arg(long)]
     force_conflicts: bool,
-    /// Say nothing until it has ended
-    #[arg(short, long)]
-    quiet: bool,
-    /// Output format
-    #[arg(short, long, value_enum, default_value_t = Format::Text)]
-    output: Format,
+    #[command(flatten)]
+    following: Following,
     #[command(flatten)]
     cluster: InNamespace,
 }
@@ -87,15 +76,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<Verdict, CliError> {
             say(&format!("jobrequest/{name}: a run is asked for\n"));
             return Ok(Verdict::Valid);
         }
-        let shown = |standing: &Standing| {
-            if let Some(line) = progress(&name, standing).filter(|_| !arguments.quiet) {
-                say(&line);
-            }
-        };
         let target = Target::newest(&stored(changed)?);
-        let ending = follow(&cluster, &name, target, arguments.timeout, shown).await?;
-        show_end(&cluster, &name, &ending, arguments.output)?;
-        Ok(Verdict::Followed(ending.how))
+        arguments.following.to_the_end(&cluster, &name, target, say).await
     })
 }
 

@@ -31,7 +31,16 @@ pub(super) struct Arguments {
     /// Name of a JobRequest, or NAME@N for its run N
     #[arg(value_parser = run_name)]
     name: RunName,
-    /// How long to wait; 0s polls once [default: no limit]
+    #[command(flatten)]
+    following: Following,
+    #[command(flatten)]
+    cluster: InNamespace,
+}
+
+/// Flags of every command that follows a run.
+#[derive(Debug, Args)]
+pub(super) struct Following {
+    /// How long to wait for its end; 0s polls once [default: no limit]
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     timeout: Option<Duration>,
     /// Say nothing until it has ended
@@ -40,8 +49,29 @@ pub(super) struct Arguments {
     /// Output format
     #[arg(short, long, value_enum, default_value_t = Format::Text)]
     output: Format,
-    #[command(flatten)]
-    cluster: InNamespace,
+}
+
+impl Following {
+    /// Follows `target` to its end, which is printed; `show` is given a line for each state before it.
+    ///
+    /// # Errors
+    /// It could not be followed, or the end could not be written.
+    pub(super) async fn to_the_end(
+        &self,
+        cluster: &Cluster,
+        name: &str,
+        target: Target,
+        show: impl Fn(&str),
+    ) -> Result<Verdict, CliError> {
+        let shown = |standing: &Standing| {
+            if let Some(line) = progress(name, standing).filter(|_| !self.quiet) {
+                show(&line);
+            }
+        };
+        let ending = follow(cluster, name, target, self.timeout, shown).await?;
+        show_end(cluster, name, &ending, self.output)?;
+        Ok(Verdict::Followed(ending.how))
+    }
 }
 
 /// How the end is printed.
@@ -60,7 +90,7 @@ pub(super) fn wait(arguments: &Arguments) -> Result<Verdict, CliError> {
 
 /// Prints every state to stdout, with the end.
 pub(super) fn watch(arguments: &Arguments) -> Result<Verdict, CliError> {
-    let is_text = arguments.output == Format::Text;
+    let is_text = arguments.following.output == Format::Text;
     runtime()?.block_on(run(arguments, |line| {
         // What cannot be written is found out when the end is printed.
         if !is_text || print(line).is_err() {
@@ -70,33 +100,21 @@ pub(super) fn watch(arguments: &Arguments) -> Result<Verdict, CliError> {
 }
 
 async fn run(arguments: &Arguments, show: impl Fn(&str)) -> Result<Verdict, CliError> {
-    let Arguments { name: RunName { name, run }, timeout, quiet, output, cluster } = arguments;
+    let Arguments { name: RunName { name, run }, following, cluster } = arguments;
     let cluster = Cluster::find_in(cluster).await?;
     let request: StoredRequest = cluster.request(name).await?;
     let target = match run {
         Some(run) => Target::numbered(&request, *run),
         None => Target::newest(&request),
     };
-    let shown = |standing: &Standing| {
-        if let Some(line) = progress(name, standing).filter(|_| !quiet) {
-            show(&line);
-        }
-    };
-    let ending = follow(&cluster, name, target, *timeout, shown).await?;
-    show_end(&cluster, name, &ending, *output)?;
-    Ok(Verdict::Followed(ending.how))
+    following.to_the_end(&cluster, name, target, show).await
 }
 
 /// Prints how it ended.
 ///
 /// # Errors
 /// It could not be written.
-pub(super) fn show_end(
-    cluster: &Cluster,
-    name: &str,
-    ending: &Ending,
-    format: Format,
-) -> Result<(), CliError> {
+fn show_end(cluster: &Cluster, name: &str, ending: &Ending, format: Format) -> Result<(), CliError> {
     match format {
         Format::Text => print(&line(cluster, name, ending)),
         Format::Json => {

@@ -126,9 +126,8 @@ impl InPlace {
     }
 
     /// The fields in which `self` differs from `last`.
-    #[must_use]
-    pub fn differing(&self, last: &Self) -> Vec<Field> {
-        Field::ALL.into_iter().filter(|field| field.of(last) != field.of(self)).collect()
+    pub fn differing(&self, last: &Self) -> impl Iterator<Item = Field> {
+        Field::ALL.into_iter().filter(|field| field.of(last) != field.of(self))
     }
 
     /// As the annotation stores it.
@@ -152,9 +151,8 @@ impl InPlace {
         if last == Some(self) {
             return None;
         }
-        let differing = Field::ALL.into_iter().filter(|field| field.of(before) != field.of(self));
         let fields: Map<String, Value> =
-            differing.map(|field| (field.name().to_owned(), field.of(self))).collect();
+            self.differing(before).map(|field| (field.name().to_owned(), field.of(self))).collect();
         let mut annotations = Map::from_iter([(labels::IN_PLACE.to_owned(), json!(self.to_annotation()))]);
         if before.note != self.note {
             annotations.insert(labels::ALIAS.to_owned(), json!(spec.alias));

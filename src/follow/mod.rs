@@ -87,7 +87,7 @@ impl Target {
         }
         let status = request.known_status();
         if self.run.is_none() {
-            self.adopt_token(request);
+            self.adopt_token(request, &status);
             self.run = self.chosen(&status);
         }
         match self.run {
@@ -97,12 +97,12 @@ impl Target {
     }
 
     /// Somebody asked for a rerun again before this one was handled: one run answers both.
-    fn adopt_token(&mut self, request: &StoredRequest) {
+    fn adopt_token(&mut self, request: &StoredRequest, status: &JobRequestStatus) {
         let now = annotation(request);
         if self.token.is_some() && now.is_some() && now != self.token.as_deref() {
-            let handled = request.known_status().last_handled_rerun.and_then(|handled| handled.annotation);
-            let is_recorded = request.known_status().runs.iter().any(|run| run.token == self.token);
-            if handled != self.token && !is_recorded {
+            let handled = status.last_handled_rerun.as_ref().and_then(|handled| handled.annotation.as_ref());
+            let is_recorded = status.runs.iter().any(|run| run.token == self.token);
+            if handled != self.token.as_ref() && !is_recorded {
                 self.token = now.map(ToOwned::to_owned);
             }
         }
@@ -123,8 +123,8 @@ impl Target {
         let is_answer = |run: &&Run| {
             run.number >= at_least && run.number > self.restored && run.generation >= self.generation
         };
-        let created = status.runs.iter().rev().filter(|run| !run.is_open() || run.job_uid.is_some());
-        if let Some(run) = created.clone().find(is_answer) {
+        let mut created = status.runs.iter().rev().filter(|run| !run.is_open() || run.job_uid.is_some());
+        if let Some(run) = created.find(is_answer) {
             return Some(run.number);
         }
         // An edit that asks for no run of its own: what is active was patched, or what has ended stays the answer. A run

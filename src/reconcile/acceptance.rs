@@ -3,10 +3,10 @@
 //! Takes what is observed; returns the [`Acceptance`], which nothing else makes, and the effective run policy.
 
 use super::history::RunHistory;
-use super::observed::{ChangeKey, Clock, Creation, Observed, SpecView, StoredRequest};
+use super::observed::{Clock, Creation, Observed, SpecView, StoredRequest};
 use super::plan::Read;
+use super::rerun;
 use super::trigger::{Pending, wanted_now};
-use super::{rerun, status};
 use crate::api::JobRequestStatus;
 use crate::api::condition::{ConditionType, Reason};
 use crate::api::run_policy::RunPolicy;
@@ -97,7 +97,7 @@ pub(super) fn accept<'a>(
             return Ok(Err(Rejection { reason: Reason::InvalidSpec, message: problems.to_string() }));
         }
     };
-    if let Some(message) = found_invalid(observed, request, stored, history, &compiled, clock) {
+    if let Some(message) = found_invalid(observed, request, history, &compiled, clock) {
         return Ok(Err(Rejection { reason: Reason::JobInvalid, message }));
     }
     Ok(Ok(AcceptedSpec { spec, compiled: Some(compiled) }))
@@ -118,7 +118,6 @@ fn was_accepted(request: &StoredRequest, stored: &JobRequestStatus) -> bool {
 fn found_invalid(
     observed: &Observed,
     request: &StoredRequest,
-    stored: &JobRequestStatus,
     history: &RunHistory,
     compiled: &Compiled,
     clock: Clock,
@@ -129,10 +128,12 @@ fn found_invalid(
     {
         return Some(refusal.message.clone());
     }
-    let message = status::found_invalid(stored, request)?;
+    let message = request.found_invalid()?;
     let is_judged_anew =
         reserved.templates != compiled.templates || rerun::requested(request, &history.handled).is_some();
-    let refused = observed.memory.refused.get(&ChangeKey::Create(reserved.job_name.clone()));
-    let is_due = refused.is_some_and(|refused| refused.until <= clock.uptime);
-    (!is_judged_anew && !is_due).then_some(message)
+    let is_due = observed
+        .memory
+        .refused_create(&reserved.job_name)
+        .is_some_and(|refused| refused.until <= clock.uptime);
+    (!is_judged_anew && !is_due).then(|| message.to_owned())
 }

@@ -130,9 +130,14 @@ fn blank(request: &StoredRequest, number: i32, trigger: Trigger) -> Run {
 }
 
 impl RunHistory {
+    /// Nothing has run, and nothing counts as having run.
+    pub(super) fn is_new(&self) -> bool {
+        self.runs.is_empty() && self.held.is_none()
+    }
+
     /// The newest run that has, or had, a Job: what is wanted is compared with it.
     pub(super) fn ran(&self) -> Option<&Run> {
-        self.runs.iter().find(|run| run.job_uid.is_some())
+        Run::newest_with_job(&self.runs)
     }
 
     /// The newest run, if it is reserved and no Job of it is known.
@@ -229,7 +234,7 @@ fn record_uid(run: &mut Run, job: &JobView) {
     run.templates = pins.unwrap_or_default();
 }
 
-/// RunHistory how far the run has come.
+/// Records how far the run has come.
 pub(super) fn record_progress(run: &mut Run, job: &JobView) {
     run.start_time = job.status.start_time.clone().or(run.start_time.take());
     run.desired = job.spec.completions;
@@ -237,7 +242,7 @@ pub(super) fn record_progress(run: &mut Run, job: &JobView) {
     run.failed = Some(job.status.failed.unwrap_or_default());
 }
 
-/// RunHistory the result, if the Job has ended. Written once: a run with a result is never looked at again.
+/// Records the result, if the Job has ended. Written once: a run with a result is never looked at again.
 pub(super) fn record_result(run: &mut Run, job: &JobView) -> bool {
     let (result, condition) = match (job.true_condition("Complete"), job.true_condition("Failed")) {
         (Some(complete), _) => (RunResult::Succeeded, complete),
@@ -264,7 +269,7 @@ pub(super) fn record_result(run: &mut Run, job: &JobView) -> bool {
     true
 }
 
-/// RunHistory that the Job was gone before its result was seen.
+/// Records that the Job was gone before its result was seen.
 pub(super) fn record_lost(run: &mut Run, now: Timestamp) {
     let message = format!(
         "Job {} was deleted before its result was seen; whether it did its work is unknown",
@@ -273,13 +278,13 @@ pub(super) fn record_lost(run: &mut Run, now: Timestamp) {
     record_gone(run, RunResult::Lost, Reason::Lost, message, now);
 }
 
-/// RunHistory that the run was stopped for a newer one.
+/// Records that the run was stopped for a newer one.
 pub(super) fn record_replaced(run: &mut Run, now: Timestamp) {
     let message = "it was stopped for a newer run, as runPolicy.whileActive says".to_owned();
     record_gone(run, RunResult::Replaced, Reason::Replaced, message, now);
 }
 
-/// Record that the run was stopped because its Job exceeded limits; the cause is recorded already.
+/// Records that the run was stopped because its Job exceeded limits; the cause is recorded already.
 pub(super) fn record_limits_exceeded(run: &mut Run, now: Timestamp) {
     let message = run.message.take().unwrap_or_default();
     record_gone(run, RunResult::Failed, Reason::LimitsExceeded, message, now);

@@ -18,18 +18,18 @@ use crate::compile::in_place::InPlace;
 pub(super) fn suspend_patch(job: &JobView, suspend: bool) -> Option<Value> {
     let last = last_written(job).unwrap_or_default();
     let is_live_suspended = job.spec.suspend == Some(true);
-    let desired = match (suspend, last.suspend) {
-        (true, false) => InPlace { suspend, queued: is_live_suspended, ..last.clone() },
-        (true, true) if last.queued && !is_live_suspended => InPlace { queued: false, ..last.clone() },
-        (false, true) => InPlace { suspend, queued: false, ..last.clone() },
+    // What is theirs stays as it is in the Job: only who asked for what is noted.
+    let (queued, is_theirs) = match (suspend, last.suspend) {
+        (true, false) => (is_live_suspended, is_live_suspended),
+        (true, true) if last.queued && !is_live_suspended => (false, false),
+        (false, true) => (false, last.queued),
         (true, true) | (false, false) => return None,
     };
-    let mut patch = desired.patch(Some(&last), &JobRequestSpec::default())?;
-    if suspend && !desired.queued {
-        patch.insert("spec".to_owned(), json!({"suspend": true}));
-    } else if desired.queued || last.queued {
-        // Theirs: only who asked for what is noted.
-        patch.remove("spec");
+    let record = InPlace { suspend, queued, ..last }.to_annotation();
+    let mut patch =
+        Map::from_iter([("metadata".to_owned(), json!({"annotations": {labels::IN_PLACE: record}}))]);
+    if !is_theirs {
+        patch.insert("spec".to_owned(), json!({"suspend": suspend}));
     }
     Some(with_preconditions(job, patch))
 }
@@ -38,10 +38,8 @@ pub(super) fn suspend_patch(job: &JobView, suspend: bool) -> Option<Value> {
 pub(super) struct InPlacePatches {
     /// The merge patch of everything that is due.
     pub joint: Option<Value>,
-    /// The only field in it, if it changes one.
-    pub only: Option<&'static str>,
-    /// The same field by field, with their names: one that is refused keeps no other from being changed. Empty if there is
-    /// one field only.
+    /// The same field by field, with their names: where there are several, one that is refused keeps no other from being
+    /// changed.
     pub single: Vec<(&'static str, Value)>,
     /// What policies do not allow.
     pub exceeded: Option<Blocked>,
@@ -65,19 +63,13 @@ pub(super) fn in_place_patches(
         desired.asked = last.as_ref().map(|last| last.asked.clone()).unwrap_or_default();
     }
     let joint = desired.patch(last.as_ref(), spec).map(|patch| with_preconditions(job, patch));
-    let fields = last.as_ref().map(|last| desired.differing(last)).unwrap_or_default();
-    let single = last.iter().filter(|_| fields.len() > 1).flat_map(|last| {
-        let desired = &desired;
-        fields.iter().filter_map(move |field| {
-            let patch = desired.step(last, *field).patch(Some(last), spec)?;
+    let single = last.iter().flat_map(|last| {
+        desired.differing(last).filter_map(|field| {
+            let patch = desired.step(last, field).patch(Some(last), spec)?;
             Some((field.name(), with_preconditions(job, patch)))
         })
     });
-    let only = match fields.as_slice() {
-        [field] => Some(field.name()),
-        _ => None,
-    };
-    InPlacePatches { joint, only, single: single.collect(), exceeded }
+    InPlacePatches { joint, single: single.collect(), exceeded }
 }
 
 /// Why the live `job` cannot have as many pods as are `desired`: its pods are as large as they were created, whatever the
@@ -121,6 +113,11 @@ fn with_preconditions(job: &JobView, mut patch: Map<String, Value>) -> Value {
         metadata.insert("resourceVersion".to_owned(), job.resource_version().into());
     }
     Value::Object(patch)
+}
+
+/// The operator itself has suspended the live `job`, by the record which the Job carries: nobody else had before.
+pub(super) fn is_suspended_by_us(job: &JobView) -> bool {
+    last_written(job).is_some_and(|last| last.suspend && !last.queued)
 }
 
 /// What the operator last wrote to the fields that may change, by the record which the Job carries.

@@ -54,7 +54,7 @@ pub(super) fn wanted(
     answers: &Answers,
 ) -> Pending {
     let reserved = history.reserved();
-    if history.runs.is_empty() && history.held.is_none() && policy.holds_creation() {
+    if history.is_new() && policy.holds_creation() {
         return Pending::HeldBack;
     }
     let token = rerun::requested(request, &history.handled);

@@ -4,13 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::batch::v1::JobSpec;
-use kube::Api;
-use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
-use kube::core::{ApiResource, GroupVersionKind};
-use serde_json::{Value, json};
+use kube::api::{Patch, PatchParams};
+use serde_json::json;
 
 use crate::support::requests::{Requests, condition, spec};
 use crate::support::{Cluster, DEADLINE, Operator, Test, eventually};
+use crate::templates::{Templates, message};
 
 pub(crate) fn tests() -> Vec<Test> {
     tests![
@@ -38,12 +37,6 @@ async fn until_job(at: &Requests, name: &str, what: &str, is: impl Fn(&JobSpec) 
 async fn set_suspend(at: &Requests, name: &str, suspend: bool) {
     let patch = Patch::Merge(json!({"spec": {"suspend": suspend}}));
     at.jobs().patch(name, &PatchParams::default(), &patch).await.expect("change the Job");
-}
-
-fn message(status: &Value, type_: &str) -> String {
-    let conditions = status["conditions"].as_array().expect("conditions");
-    let found = conditions.iter().find(|condition| condition["type"] == type_);
-    found.and_then(|found| found["message"].as_str()).unwrap_or_default().to_owned()
 }
 
 async fn one_refused_field_keeps_no_other_from_being_changed(cx: Arc<Cluster>) {
@@ -82,21 +75,13 @@ async fn one_refused_field_keeps_no_other_from_being_changed(cx: Arc<Cluster>) {
 
 async fn a_rejected_request_is_suspended_and_resumed(cx: Arc<Cluster>) {
     let at = Requests::new(&cx, "brake-rejected").await;
-    let kind = GroupVersionKind::gvk("jobrequest.dev", "v1alpha1", "JobTemplate");
-    let resource = ApiResource::from_gvk_with_plural(&kind, "jobtemplates");
-    let templates: Api<DynamicObject> =
-        Api::namespaced_with(at.client.clone(), at.namespace.name(), &resource);
-    let template: DynamicObject = serde_json::from_value(json!({
-        "apiVersion": "jobrequest.dev/v1alpha1", "kind": "JobTemplate", "metadata": {"name": "base"},
-        "spec": {"description": "goes"}
-    }))
-    .unwrap();
-    templates.create(&PostParams::default(), &template).await.unwrap();
+    let templates = Templates::in_namespace_of(&at);
+    templates.apply("base", json!({"description": "goes"})).await;
     let _operator = Operator::start(&cx, &at.namespace, &[]);
     let more = json!({"templateRef": {"name": "base"}});
     at.create("brake", spec(&json!({"run-seconds": "forever"}), &more)).await;
     at.until_phase("brake", 1, "Running").await;
-    templates.delete("base", &DeleteParams::default()).await.unwrap();
+    templates.delete("base").await;
     for suspend in [true, false] {
         at.change("brake", json!({"suspend": suspend})).await;
         let status = at.until("brake", "is rejected", |status| status["phase"] == "Rejected").await;

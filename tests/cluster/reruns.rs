@@ -3,14 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
-use kube::core::{ApiResource, GroupVersionKind};
-use kube::{Api, Client};
+use kube::Api;
 use serde_json::{Value, json};
 
 use crate::support::requests::{Requests, condition, spec};
 use crate::support::witness::{History, Witness};
 use crate::support::{Cluster, DEADLINE, Operator, Test, eventually};
+use crate::templates::Templates;
 
 pub(crate) fn tests() -> Vec<Test> {
     tests![
@@ -175,36 +174,23 @@ async fn replaced_run_is_gone_before_the_next_starts(cx: Arc<Cluster>) {
     witness.saw_exactly(["slow-1", "slow-2"].map(str::to_owned));
 }
 
-fn templates(client: &Client, namespace: &str) -> Api<DynamicObject> {
-    let kind = GroupVersionKind::gvk("jobrequest.dev", "v1alpha1", "JobTemplate");
-    let resource = ApiResource::from_gvk_with_plural(&kind, "jobtemplates");
-    Api::namespaced_with(client.clone(), namespace, &resource)
-}
-
 async fn template_edit_reruns_only_requests_that_opted_in(cx: Arc<Cluster>) {
     let at = Requests::new(&cx, "follow").await;
-    let api = templates(&at.client, at.namespace.name());
-    let template = |image: &str| -> DynamicObject {
-        serde_json::from_value(json!({
-            "apiVersion": "jobrequest.dev/v1alpha1", "kind": "JobTemplate", "metadata": {"name": "base"},
-            "spec": {"containerDefaults": {"image": image}}
-        }))
-        .unwrap()
-    };
-    api.create(&PostParams::default(), &template("perl:5.24.4")).await.unwrap();
+    let templates = Templates::in_namespace_of(&at);
+    let of_image = |image: &str| json!({"containerDefaults": {"image": image}});
+    templates.apply("base", of_image("perl:5.24.4")).await;
     let _operator = Operator::start(&cx, &at.namespace, &[]);
     let of = |policy: Value| json!({"templateRef": {"name": "base"}, "containers": [{"name": "main"}], "runPolicy": policy});
     at.create("follows", of(json!({"onTemplateChange": "Rerun"}))).await;
     at.create("ignores", of(json!({}))).await;
     at.until_phase("follows", 1, "Completed").await;
     at.until_phase("ignores", 1, "Completed").await;
-    let edit = json!({"spec": {"containerDefaults": {"image": "perl:5.40"}}});
-    api.patch("base", &PatchParams::default(), &Patch::Merge(edit)).await.unwrap();
+    templates.apply("base", of_image("perl:5.40")).await;
     let status = at.until_phase("follows", 2, "Completed").await;
     assert_eq!(status["runs"][0]["trigger"], "TemplateChange");
     // Deleted and made again: another uid, known only by asking.
-    api.delete("base", &DeleteParams::default()).await.unwrap();
-    api.create(&PostParams::default(), &template("perl:5.36")).await.unwrap();
+    templates.delete("base").await;
+    templates.apply("base", of_image("perl:5.36")).await;
     let status = eventually(DEADLINE, "a run with the new template", async || {
         let status = at.get("follows").await["status"].clone();
         if status["phase"] == "Completed" && status["run"].as_i64() >= Some(3) {

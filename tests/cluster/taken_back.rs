@@ -3,14 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
-use kube::core::{ApiResource, GroupVersionKind};
-use kube::{Api, ResourceExt};
+use kube::api::DeleteParams;
 use serde_json::{Value, json};
 
 use crate::support::requests::{Requests, condition, spec};
 use crate::support::witness::Witness;
 use crate::support::{Cluster, DEADLINE, Operator, Test, eventually};
+use crate::templates::Templates;
 
 pub(crate) fn tests() -> Vec<Test> {
     tests![
@@ -136,30 +135,16 @@ async fn a_fix_is_tried_at_once(cx: Arc<Cluster>) {
     }
 }
 
-async fn template(at: &Requests, name: &str, spec: &Value) -> Api<DynamicObject> {
-    let kind = GroupVersionKind::gvk("jobrequest.dev", "v1alpha1", "JobTemplate");
-    let resource = ApiResource::from_gvk_with_plural(&kind, "jobtemplates");
-    let templates: Api<DynamicObject> =
-        Api::namespaced_with(at.client.clone(), at.namespace.name(), &resource);
-    let object = json!({
-        "apiVersion": "jobrequest.dev/v1alpha1", "kind": "JobTemplate", "metadata": {"name": name}, "spec": spec
-    });
-    let object: DynamicObject = serde_json::from_value(object).unwrap();
-    let created = templates.create(&PostParams::default(), &object).await.unwrap();
-    assert_eq!(created.name_any(), name);
-    templates
-}
-
 async fn an_invalid_job_is_judged_again_when_its_template_changes(cx: Arc<Cluster>) {
     let at = Requests::new(&cx, "invalid-template").await;
-    let templates = template(&at, "base", &json!({"base": invalid()})).await;
+    let templates = Templates::in_namespace_of(&at);
+    templates.apply("base", json!({"base": invalid()})).await;
     let operator = Operator::start(&cx, &at.namespace, &[]);
     at.create("uses", spec(&json!({}), &json!({"templateRef": {"name": "base"}}))).await;
     at.until("uses", "is rejected", |status| condition(status, "Accepted") == "False JobInvalid").await;
     operator.kill();
     let _operator = Operator::start(&cx, &at.namespace, &[]);
-    let fix = Patch::Merge(json!({"spec": {"base": {"overrides": null}}}));
-    templates.patch("base", &PatchParams::default(), &fix).await.unwrap();
+    templates.apply("base", json!({"description": "corrected"})).await;
     let status = at.until_phase("uses", 1, "Completed").await;
     assert_eq!(condition(&status, "Accepted"), "True Valid");
     assert_eq!(status["runs"][0]["templates"][0]["generation"], 2);

@@ -4,11 +4,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::report::{Explanation, Report};
+use crate::api::status::Run;
 use crate::cli::cluster::{self, Cluster, Connection};
 use crate::cli::error::CliError;
 use crate::compile::{Builtin, Identity, Problem, Template, compile, provenance, select};
 use crate::reconcile::template_status::{ClusterJobTemplateView, JobTemplateView, StoredTemplate};
-use crate::reconcile::{StoredRequest, found_invalid, outdated};
+use crate::reconcile::{StoredRequest, outdated};
 
 /// Explains the JobRequests named `names`.
 ///
@@ -68,8 +69,7 @@ fn one(request: &StoredRequest, templates: &[Arc<Template>]) -> Explanation {
         (Some(unread), _) => (None, vec![unread]),
         (None, Err(problems)) => (None, problems.as_slice().to_vec()),
         (None, Ok(compiled)) => {
-            let found =
-                found_invalid(&request.known_status(), request).map(|words| Problem::new("Job", words));
+            let found = request.found_invalid().map(|words| Problem::new("Job", words));
             (Some(compiled), found.into_iter().collect())
         }
     };
@@ -83,12 +83,8 @@ fn one(request: &StoredRequest, templates: &[Arc<Template>]) -> Explanation {
         });
     explanation.namespace = Some(request.namespace().to_owned());
     explanation.valid = problems.is_empty();
-    explanation.template_outdated = status
-        .runs
-        .iter()
-        .find(|run| run.job_uid.is_some())
-        .and_then(|run| outdated(run, &layers))
-        .map(|(_, words)| words);
+    let newest = Run::newest_with_job(&status.runs);
+    explanation.template_outdated = newest.and_then(|run| outdated(run, &layers)).map(|(_, words)| words);
     explanation.problems = problems;
     explanation
 }

@@ -10,18 +10,15 @@ use crate::reconcile::trigger::Pending;
 pub(super) fn decide(facts: &Facts<'_>) -> Decision {
     let wanted = facts.wanted_next(facts.history);
     start(facts, facts.history, &wanted).unwrap_or_else(|| {
-        let history = hold(facts).unwrap_or_else(|| facts.history.clone());
-        let at_rest = RunState::at_rest(&history);
-        let wanted = facts.wanted_next(&history);
-        Decision::describe(history, at_rest, wanted, Next::AwaitChange)
+        if let (Pending::HeldBack, true, Ok(AcceptedSpec { spec, .. })) =
+            (&wanted, facts.history.is_new(), facts.acceptance)
+        {
+            let held = facts.history.hold(facts.request, spec);
+            return Decision::describe(held, RunState::OnHold, Pending::Nothing, Next::AwaitChange);
+        }
+        let at_rest = RunState::at_rest(facts.history);
+        Decision::describe(facts.history.clone(), at_rest, wanted, Next::AwaitChange)
     })
-}
-
-/// The history of a request whose creation is to start no run; `None`: there is nothing to note.
-fn hold(facts: &Facts<'_>) -> Option<RunHistory> {
-    let AcceptedSpec { spec, .. } = facts.acceptance.as_ref().ok()?;
-    let is_new = facts.history.runs.is_empty() && facts.history.held.is_none();
-    (is_new && facts.policy.holds_creation()).then(|| facts.history.hold(facts.request, spec))
 }
 
 /// Starts the run after the newest of `history`, which has ended, if that is `wanted`; `None`: it is not.

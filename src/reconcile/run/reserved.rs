@@ -36,19 +36,15 @@ pub(super) fn decide(facts: &Facts<'_>, newest: &Run) -> Decision {
     let Ok(AcceptedSpec { spec, compiled }) = acceptance else {
         return Decision::stay(facts, RunState::NoRun, judged_again(facts, newest));
     };
-    let wanted = facts.wanted_next(facts.history);
-    let (trigger, token) = match (&wanted, compiled) {
-        (Pending::Run(trigger, token), Some(_)) => (*trigger, token.clone()),
-        (Pending::Ask(read), _) => return Decision::Act(Plan::ask(read.clone())),
+    let (trigger, token, compiled) = match (facts.wanted_next(facts.history), compiled) {
+        (Pending::Run(trigger, token), Some(compiled)) => (trigger, token, compiled),
+        (Pending::Ask(read), _) => return Decision::Act(Plan::ask(read)),
         // What it was reserved for was taken back, or is held back. The record stays: a create may still be in flight,
         // and has to find its name taken.
-        (Pending::Nothing | Pending::HeldBack | Pending::AwaitTurn | Pending::Run(..), _) => {
+        (wanted, _) => {
             let at_rest = RunState::at_rest(facts.history);
             return Decision::describe(facts.history.clone(), at_rest, wanted, Next::AwaitChange);
         }
-    };
-    let Some(compiled) = compiled else {
-        return Decision::stay(facts, RunState::NoRun, Next::AwaitChange);
     };
     if request.is_suspended() {
         return Decision::stay(facts, RunState::Held, Next::AwaitChange);

@@ -11,7 +11,7 @@ use crate::compile::{Compiled, Fate, Layers};
 use crate::reconcile::acceptance::AcceptedSpec;
 use crate::reconcile::clean_up::CleanUp;
 use crate::reconcile::format::{bounded, bounded_to, whole_seconds};
-use crate::reconcile::observed::{JobConditionView, JobView, StoredRequest};
+use crate::reconcile::observed::{JobConditionView, JobView};
 use crate::reconcile::state::{Facts, RunOutcome, RunState};
 use crate::reconcile::trigger::Pending;
 
@@ -341,16 +341,6 @@ impl Writer<'_> {
         self.written.dedup_by_key(|(type_, _)| *type_);
         self.written.into_iter().map(|(_, condition)| condition).collect()
     }
-}
-
-/// The API server's message, if `stored` says that it found the Job of this very spec invalid.
-#[must_use]
-pub fn found_invalid(stored: &JobRequestStatus, request: &StoredRequest) -> Option<String> {
-    let accepted = stored.condition(ConditionType::Accepted)?;
-    (accepted.status == "False"
-        && accepted.reason == Reason::JobInvalid.as_str()
-        && accepted.observed_generation == Some(request.generation()))
-    .then(|| accepted.message.clone())
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use crate::compile::Compiled;
 use verdict::Verdict;
 
 pub(super) use conditions::accepted;
-pub use conditions::{found_invalid, outdated};
+pub use conditions::outdated;
 
 /// Describes the state of the request.
 pub(super) fn describe(facts: &Facts<'_>, outcome: &RunOutcome, clean_up: &CleanUp) -> JobRequestStatus {
@@ -30,7 +30,9 @@ pub(super) fn describe(facts: &Facts<'_>, outcome: &RunOutcome, clean_up: &Clean
         });
     let verdict = Verdict::of(facts, outcome);
     // Of a rejected spec nothing has run: figures of an older run would look like its own, unless that is still active.
-    let ran = newest.filter(|_| !is_only_rejected(&verdict, outcome));
+    let is_only_rejected =
+        matches!(verdict, Verdict::Rejected(_)) && !matches!(outcome.state, RunState::Live { .. });
+    let ran = newest.filter(|_| !is_only_rejected);
     let handled = &outcome.history.handled;
     let mut status = JobRequestStatus {
         observed_generation: facts.request.generation(),
@@ -58,15 +60,10 @@ pub(super) fn describe(facts: &Facts<'_>, outcome: &RunOutcome, clean_up: &Clean
         runs: outcome.history.runs.clone(),
         ..JobRequestStatus::default()
     };
-    if !is_only_rejected(&verdict, outcome) {
+    if !is_only_rejected {
         count(&mut status, facts, outcome);
     }
     status
-}
-
-/// The spec is rejected, and no older run is active.
-const fn is_only_rejected(verdict: &Verdict<'_>, outcome: &RunOutcome) -> bool {
-    matches!(verdict, Verdict::Rejected(_)) && !matches!(outcome.state, RunState::Live { .. })
 }
 
 /// The two statuses differ at most in what templates, edited since, would do to the next run. That is shown by the next

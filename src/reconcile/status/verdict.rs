@@ -85,9 +85,7 @@ impl<'a> Verdict<'a> {
 fn suspended<'a>(newest: &Run, job: &JobView, wanted: &Pending, is_asked_for: bool) -> Verdict<'a> {
     let number = newest.number;
     let waits = waits(wanted);
-    let last = patch::last_written(job);
-    let is_ours = last.as_ref().is_some_and(|last| last.suspend && !last.queued);
-    match (is_ours, is_asked_for) {
+    match (patch::is_suspended_by_us(job), is_asked_for) {
         (true, true) => Verdict::Suspended {
             message: format!("run {number} is suspended by spec.suspend; set it to false to continue{waits}"),
         },
@@ -127,8 +125,7 @@ fn live<'a>(
         return working(phase, Reason::LimitsExceeded, message);
     }
     // What is suspended in the spec, and was written so, has been resumed by someone else.
-    let was_written = patch::last_written(job).is_some_and(|last| last.suspend && !last.queued);
-    let resumed = if is_suspended && was_written { RESUMED } else { "" };
+    let resumed = if is_suspended && patch::is_suspended_by_us(job) { RESUMED } else { "" };
     let waits = format!("{}{resumed}", waits(wanted));
     let message = match job.true_condition("FailureTarget") {
         Some(target) if !progress.is_empty() => {

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use jobrequest::api::condition::RunResult;
+use jobrequest::api::status::Run;
 use jobrequest::compile::digest::digest;
 
 use super::operator::View;
@@ -243,7 +244,7 @@ fn stands(world: &World) -> Result<(), String> {
     served(world, request, &status)?;
     history(world, &status)?;
     // A run that is reserved, and not asked for any more, is nobody's newest run.
-    match status.runs.iter().find(|run| run.job_uid.is_some()) {
+    match Run::newest_with_job(&status.runs) {
         Some(run) if run.result == Some(RunResult::Replaced) => {
             Err(format!("run {} was replaced, and nothing came after it", run.number))
         }
@@ -276,7 +277,9 @@ fn served(
     request: &jobrequest::reconcile::StoredRequest,
     status: &jobrequest::api::JobRequestStatus,
 ) -> Result<(), String> {
-    let Some(uid) = status.runs.iter().find_map(|run| run.job_uid.as_deref()) else { return Ok(()) };
+    let Some(uid) = Run::newest_with_job(&status.runs).and_then(|run| run.job_uid.as_deref()) else {
+        return Ok(());
+    };
     let handled = world.server.oracle.handled_with(uid);
     for (token, handled) in tokens_of(request).into_iter().zip(handled) {
         if !token.is_empty() && token != handled {
