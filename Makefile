@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build demo check lint test bless bench figures crds image deny cluster-bin chart-bin cluster-up cluster-down require-rust require-go
+.PHONY: help build demo check lint test bless bench figures refusals crds image deny cluster-bin chart-bin cluster-up cluster-down require-rust require-go
 
 CARGO ?= cargo
 
@@ -35,6 +35,9 @@ bench: require-rust ## Measure validate, compile and plan, optimised, and print 
 
 figures: build cluster-bin ## Measure memory and writes with 10,000 finished JobRequests (ten minutes)
 	JOBREQUEST_PROGRAM=$(CURDIR)/target/release/jobrequest $(CARGO) test --test cluster -- --ignored --nocapture scale::
+
+refusals: require-rust cluster-bin ## Refuse every call of the operator in every way (half an hour); make test takes a sample
+	$(CARGO) test --test cluster -- --ignored --nocapture refusals::
 
 crds: require-rust ## Write the CRDs into crds/
 	BLESS=1 $(CARGO) test -q --test it crds::committed_files_are_current

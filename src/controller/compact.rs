@@ -14,7 +14,7 @@ use crate::api::status::Run;
 use crate::api::template_ref::TemplateRef;
 use crate::api::{JobRequest, JobRequestStatus};
 use crate::compile::policy::PodAmounts;
-use crate::reconcile::observed::{KEPT, Lenient, SpecBrief, SpecView, of_request};
+use crate::reconcile::observed::{KEPT, Lenient, SpecBrief, SpecView, UnreadableSpec, of_request};
 use crate::reconcile::{JobView, StoredRequest};
 
 /// See the module.
@@ -37,7 +37,7 @@ enum CompactSpec {
     Text(JsonText),
     /// It was longer, by this many bytes of JSON.
     Brief(Box<SpecBrief>, usize),
-    Unreadable(JsonTextError),
+    Unreadable(UnreadableSpec),
 }
 
 #[derive(Clone, Debug, PartialEq)]

@@ -51,8 +51,8 @@ impl Settings {
     }
 }
 
-/// Longest pause after a failure; it doubles from one second.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// Shortest and longest pause after a failure.
+const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 /// How often what is remembered of deleted requests is dropped.
 const FORGET: Duration = Duration::from_secs(600);
 
@@ -60,11 +60,11 @@ const FORGET: Duration = Duration::from_secs(600);
 /// ones.
 const ROOM: u32 = 4 * 1024;
 
-/// What the process remembers of one request, and how often in a row it failed.
+/// What the process remembers of one request, and since when its passes fail.
 #[derive(Debug, Default)]
 struct Remembered {
     memory: Memory,
-    failures: u32,
+    failing_since: Option<Instant>,
 }
 
 /// Shared by all reconciles.
@@ -158,7 +158,7 @@ impl Context {
         last_words.extend(std::mem::take(&mut remembered.memory.last_words));
         remembered.memory.last_words = last_words;
         if succeeded {
-            remembered.failures = 0;
+            remembered.failing_since = None;
         }
     }
 
@@ -174,10 +174,8 @@ impl Context {
     /// The pause after one more failure.
     pub(super) fn pause_after_failure(&self, uid: &str) -> Duration {
         let mut all = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
-        let remembered = all.entry(uid.to_owned()).or_default();
-        let pause = Duration::from_secs(1).saturating_mul(2_u32.saturating_pow(remembered.failures));
-        remembered.failures = remembered.failures.saturating_add(1).min(16);
-        pause.min(LONGEST_PAUSE)
+        let since = all.entry(uid.to_owned()).or_default().failing_since.get_or_insert_with(Instant::now);
+        pause_of(since.elapsed())
     }
 
     /// Returns when all caches have been listed once.
@@ -200,8 +198,34 @@ impl Context {
     }
 }
 
+/// The pause before the next try of what has failed for this long: as long again, so that the pauses double, while any number
+/// of changes in a short time, each of which is a try, make them no longer.
+fn pause_of(failing_for: Duration) -> Duration {
+    let (shortest, longest) = PAUSE;
+    failing_for.clamp(shortest, longest)
+}
+
 impl Debug for Context {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Context").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_after_failures_double_however_many_changes_are_tried_meanwhile() {
+        let mut at = Duration::ZERO;
+        let tries = [(); 8].map(|()| {
+            let pause = pause_of(at);
+            at += pause;
+            pause.as_secs()
+        });
+        assert_eq!(tries, [1, 1, 2, 4, 8, 16, 32, 60]);
+        // Fifty tries in five seconds.
+        let last = (0..=50).map(|tenth| pause_of(Duration::from_millis(100 * tenth))).max();
+        assert_eq!(last, Some(Duration::from_secs(5)));
     }
 }

@@ -53,6 +53,9 @@ use queue::Dispatcher;
 use request_metrics::RequestMetricsLayer;
 use trigger::Trigger;
 
+/// How long nothing may come over a connection on which something is awaited, a little longer than the API server lets a
+/// watch be silent. Calls of passes have shorter deadlines; the lists that fill the caches have only this one.
+const SILENCE: Duration = Duration::from_secs(70);
 /// How long passes may take to end after the end was asked for: less than the 30 s after which Kubernetes kills a pod.
 const GRACE: Duration = Duration::from_secs(20);
 
@@ -78,7 +81,7 @@ impl Operator {
     /// # Errors
     /// The configuration makes no client.
     pub fn new(
-        config: ClientConfig,
+        mut config: ClientConfig,
         settings: Settings,
         registry: &mut Registry,
     ) -> Result<Self, kube::Error> {
@@ -87,6 +90,9 @@ impl Operator {
         let metrics =
             Metrics::register(registry, leadership.clone(), settings.concurrency, Arc::clone(&requests));
         let request_metrics = RequestMetricsLayer(metrics.clone());
+        config.read_timeout = Some(SILENCE);
+        // The time that a connection was idle does not count.
+        config.reset_reader_on_write = true;
         let mut plain = config.clone();
         plain.default_retry = false;
         Ok(Self {

@@ -47,6 +47,6 @@ pub use plan::{Change, Next, Plan, Propagation, Read};
 pub use planner::plan;
 pub use reconciler::Reconciler;
 pub use rollouts::{Rollouts, followed};
-pub use status::{found_invalid, outdated};
+pub use status::outdated;
 pub use template_status::StoredTemplate;
 pub use turns::Turns;

@@ -23,8 +23,6 @@ const MAX_ROUNDS: usize = 24;
 /// When to look again after something else wrote in between and the cache has not shown it yet.
 const SETTLE: Duration = Duration::from_secs(1);
 
-/// When to try again to write a status for which there is no room.
-const TOO_LARGE_PAUSE: Duration = Duration::from_secs(300);
 /// Why there is no status.
 const TOO_LARGE: &str = "the JobRequest is so large that no status can be stored with it: until it is smaller, no run starts and no result is shown; move long values into a ConfigMap or Secret, and refer to it by configRef";
 
@@ -182,6 +180,7 @@ impl Reconciler {
         match answer {
             Answer::Written(request) => {
                 self.observed.memory.reserved(self.observed.request.as_ref(), &request, clock);
+                self.observed.memory.writes_in_vain = 0;
                 self.observed.memory.written_at = Some(clock.uptime);
                 self.observed.memory.written = Some(Box::new(request.clone().to_keep()));
                 self.saw_request(Some(*request), clock);
@@ -194,13 +193,17 @@ impl Reconciler {
                     self.observed.memory.reported_too_large = version;
                     self.queue.push_back(Call::Publish(Event::new(EventReason::StatusTooLarge, TOO_LARGE)));
                 }
-                self.next = Next::After(TOO_LARGE_PAUSE);
+                self.next = Next::After(self.observed.memory.no_room());
             }
             Answer::Conflict | Answer::Missing => {
                 // Somebody wrote in between: what was planned on the older view is dropped, what was asked stays.
                 self.queue.clear();
-                self.queue.push_back(Call::Read(Read::Request));
-                self.next = Next::Again;
+                self.next = if let Some(pause) = self.observed.memory.conflicted() {
+                    Next::After(pause)
+                } else {
+                    self.queue.push_back(Call::Read(Read::Request));
+                    Next::Again
+                };
             }
             _ => {}
         }

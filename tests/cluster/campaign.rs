@@ -6,34 +6,23 @@
 //! cut off, in a namespace of its own with operators of its own. What counts is what others see: every Job that ever
 //! was, and the status in the end.
 
-use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::LocalBoxFuture;
 use futures::{FutureExt, future};
-use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::ConfigMap;
-use kube::Api;
-use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
-use kube::runtime::wait::await_condition;
-use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
 use crate::support::proxy::{Cut, Proxy};
-use crate::support::requests::{Requests, spec};
-use crate::support::witness::{Witness, has_ended};
+use crate::support::requests::Requests;
+use crate::support::witness::Witness;
 use crate::support::{Cluster, Operator, Test};
+use crate::workloads::{SETTLE, Stage, Traces, Workload, collector_is_awake, workloads};
 
 pub(crate) fn tests() -> Vec<Test> {
     vec![Test::new("killed_at_each_write", killed_at_each_write).within(Duration::from_secs(1200))]
 }
 
-/// How long one wait may take: two minutes of grace, and a machine that has much to do.
-const PATIENCE: Duration = Duration::from_secs(400);
-/// How long it is watched, after all was done, whether somebody does more.
-const SETTLE: Duration = Duration::from_millis(1000);
 /// A write that was under way arrives with the first write of the next operator, or after this time.
 const SOON: Duration = Duration::from_secs(3);
 /// When one arrives that took long: a Job that could be deleted is gone by then.
@@ -42,214 +31,6 @@ const LATE: Duration = Duration::from_secs(8);
 const AT_ONCE: usize = 12;
 /// The one JobRequest in a namespace.
 const NAME: &str = "work";
-
-/// What people do to one JobRequest.
-#[derive(Clone, Copy)]
-struct Workload {
-    name: &'static str,
-    /// The operator deletes Jobs. One which holds a lease, and was not killed in between, does so at once; its
-    /// successor waits two minutes for creates which may still be on their way.
-    deletes: bool,
-    /// The JobRequest is deleted while its run is active. A create that is under way meanwhile never arrives: it would
-    /// make a Job of the dead JobRequest, which is the garbage collector's, and which no operator can keep from being.
-    needs_collector: bool,
-    /// Does it, and returns when the end is reached.
-    goes: for<'a> fn(&'a Stage) -> LocalBoxFuture<'a, ()>,
-}
-
-fn workloads() -> Vec<Workload> {
-    let plain = |name, goes| Workload { name, deletes: false, needs_collector: false, goes };
-    let deletes = |name, goes| Workload { deletes: true, ..plain(name, goes) };
-    let collected = |name, goes| Workload { needs_collector: true, ..plain(name, goes) };
-    vec![
-        deletes("Replace", |stage| replace(stage).boxed_local()),
-        deletes("history limit 0", |stage| history(stage).boxed_local()),
-        plain("a run", |stage| run(stage).boxed_local()),
-        plain("an edit while active", |stage| edit(stage).boxed_local()),
-        plain("two sources of reruns at once", |stage| both_sources(stage).boxed_local()),
-        plain("suspended and resumed", |stage| pause(stage).boxed_local()),
-        collected("deleted and made again", |stage| again(stage).boxed_local()),
-        plain("a failing run", |stage| failing(stage).boxed_local()),
-        plain("a start deadline", |stage| start_deadline(stage).boxed_local()),
-        plain("a name that is taken", |stage| taken(stage).boxed_local()),
-        plain("a wiped status", |stage| wiped(stage).boxed_local()),
-    ]
-}
-
-/// A namespace, and what is seen of it.
-struct Stage {
-    at: Requests,
-    witness: Witness,
-}
-
-impl Stage {
-    /// Waits for a state of the JobRequest; `None` once it is gone. By a watch: many wait at once, and for long.
-    async fn until(&self, what: &str, is: impl Fn(Option<&Value>) -> bool) {
-        let is = |object: Option<&DynamicObject>| {
-            is(object.map(|object| serde_json::to_value(object).expect("a JSON value")).as_ref())
-        };
-        let wait = tokio::time::timeout(PATIENCE, await_condition(self.at.api(), NAME, is)).await;
-        if wait.is_err() {
-            let now = self.at.api().get_opt(NAME).await.expect("look at the JobRequest");
-            panic!("not within {PATIENCE:?}: {what}; last seen: {now:#?}");
-        }
-    }
-
-    /// The newest spec has had its run, which is this one.
-    async fn until_end(&self, run: i64, result: &str) {
-        self.until(&format!("run {run} is {result}"), |object| {
-            object.is_some_and(|object| {
-                let (status, newest) = (&object["status"], &object["status"]["runs"][0]);
-                status["observedGeneration"] == object["metadata"]["generation"]
-                    && (&newest["number"], &newest["result"]) == (&json!(run), &json!(result))
-            })
-        })
-        .await;
-    }
-
-    async fn merge(&self, change: Value) {
-        let patch = Patch::Merge(change);
-        self.at.api().patch(NAME, &PatchParams::default(), &patch).await.expect("change the JobRequest");
-    }
-
-    async fn create(&self, simulated: Value, more: Value) {
-        self.at.create(NAME, spec(&simulated, &more)).await;
-    }
-
-    async fn sees_active(&self, job: &str) {
-        self.witness.sees(job, |job| job.status.as_ref().and_then(|status| status.active) == Some(1)).await;
-    }
-}
-
-async fn run(stage: &Stage) {
-    stage.create(json!({}), json!({})).await;
-    stage.until_end(1, "Succeeded").await;
-}
-
-async fn edit(stage: &Stage) {
-    stage.create(json!({"run-seconds": "2"}), json!({})).await;
-    stage.sees_active("work-1").await;
-    stage.merge(json!({"spec": {"containers": [{"name": "main", "image": "perl:5.40"}]}})).await;
-    stage.until_end(2, "Succeeded").await;
-}
-
-async fn both_sources(stage: &Stage) {
-    stage.create(json!({}), json!({})).await;
-    stage.until_end(1, "Succeeded").await;
-    let annotations = json!({"jobrequest.dev/rerun": "now"});
-    stage.merge(json!({"metadata": {"annotations": annotations}, "spec": {"rerun": "2026-11-24"}})).await;
-    stage.until_end(2, "Succeeded").await;
-}
-
-async fn replace(stage: &Stage) {
-    let policy = json!({"runPolicy": {"whileActive": "Replace"}});
-    stage.create(json!({"run-seconds": "forever"}), policy).await;
-    stage.sees_active("work-1").await;
-    stage.merge(json!({"spec": {"annotations": {"sim.jobrequest.dev/run-seconds": "1"}}})).await;
-    stage.until_end(2, "Succeeded").await;
-}
-
-async fn pause(stage: &Stage) {
-    stage.create(json!({"run-seconds": "4"}), json!({})).await;
-    stage.sees_active("work-1").await;
-    stage.merge(json!({"spec": {"suspend": true}})).await;
-    let is_suspended = |job: &Job| job.spec.as_ref().and_then(|spec| spec.suspend) == Some(true);
-    // It may end before the next operator comes to it.
-    stage.witness.sees("work-1", |job| is_suspended(job) || has_ended(job)).await;
-    stage.merge(json!({"spec": {"suspend": false}})).await;
-    stage.until_end(1, "Succeeded").await;
-}
-
-async fn history(stage: &Stage) {
-    stage.create(json!({}), json!({"runPolicy": {"successfulRunsHistoryLimit": 0}})).await;
-    stage.until_end(1, "Succeeded").await;
-    let gone = tokio::time::timeout(PATIENCE, await_condition(stage.at.jobs(), "work-1", is_gone)).await;
-    gone.expect("the Job of a run that is not kept goes").expect("watch the Job");
-}
-
-fn is_gone(job: Option<&Job>) -> bool {
-    job.is_none()
-}
-
-async fn again(stage: &Stage) {
-    stage.create(json!({"run-seconds": "forever"}), json!({})).await;
-    stage.sees_active("work-1").await;
-    stage.at.delete(NAME, &DeleteParams::background()).await;
-    stage.until("it is gone", |object| object.is_none()).await;
-    stage.create(json!({}), json!({})).await;
-    stage.until_end(1, "Succeeded").await;
-}
-
-async fn failing(stage: &Stage) {
-    stage.create(json!({"exit-code": "3"}), json!({"settings": {"backoffLimit": 0}})).await;
-    stage.until_end(1, "Failed").await;
-}
-
-async fn start_deadline(stage: &Stage) {
-    stage.create(json!({"pull": "never"}), json!({"settings": {"startDeadlineSeconds": 2}})).await;
-    stage.until_end(1, "Failed").await;
-}
-
-async fn taken(stage: &Stage) {
-    let other = json!({"metadata": {"name": "work-1"}, "spec": {"suspend": true, "template": {"spec": {
-        "restartPolicy": "Never", "containers": [{"name": "main", "image": "perl:5.40"}]}}}});
-    let other = serde_json::from_value(other).expect("a Job");
-    stage.at.jobs().create(&PostParams::default(), &other).await.expect("create a Job");
-    stage.create(json!({}), json!({})).await;
-    stage.until_end(2, "Succeeded").await;
-}
-
-async fn wiped(stage: &Stage) {
-    stage.create(json!({"run-seconds": "2"}), json!({})).await;
-    stage.sees_active("work-1").await;
-    stage.at.wipe_status(NAME).await;
-    stage.until_end(1, "Succeeded").await;
-}
-
-/// What one way through a workload left.
-#[derive(Clone, Debug, PartialEq)]
-struct Traces {
-    /// What stays the same, no matter who did it: of each run its number, trigger, token, result, reason and digest.
-    records: Vec<Value>,
-    handled: Value,
-    /// How many Jobs there were of each run of each JobRequest; who that was is no more than a number, in order of
-    /// their Jobs.
-    jobs: Vec<usize>,
-    /// Runs whose record does not name the one Job that was seen.
-    lost: Vec<Value>,
-}
-
-impl Traces {
-    async fn of(stage: &Stage) -> Self {
-        let status = stage.at.get(NAME).await["status"].clone();
-        let jobs = stage.witness.jobs();
-        let annotation =
-            |job: &Job, key: &str| job.metadata.annotations.as_ref().and_then(|all| all.get(key)).cloned();
-        let mut runs: BTreeMap<(String, String), usize> = BTreeMap::new();
-        for job in &jobs {
-            // One without them is somebody else's.
-            let of = annotation(job, "jobrequest.dev/request-uid");
-            if let Some(run) = of.zip(annotation(job, "jobrequest.dev/run")) {
-                *runs.entry(run).or_default() += 1;
-            }
-        }
-        let records = status["runs"].as_array().cloned().unwrap_or_default();
-        let is_seen = |record: &Value| {
-            jobs.iter().any(|job| {
-                job.metadata.uid.as_deref() == record["jobUid"].as_str()
-                    && annotation(job, "jobrequest.dev/run") == Some(record["number"].to_string())
-            })
-        };
-        let lost = records.iter().filter(|record| record["result"] == "Lost" || !is_seen(record));
-        let kept = ["number", "trigger", "token", "result", "reason", "digest"];
-        Self {
-            lost: lost.cloned().collect(),
-            handled: status["lastHandledRerun"].clone(),
-            jobs: runs.into_values().collect(),
-            records: records.iter().map(|record| kept.map(|key| record[key].clone()).into()).collect(),
-        }
-    }
-}
 
 /// At which write the operator is killed, and how.
 #[derive(Clone, Copy, Debug)]
@@ -343,29 +124,17 @@ async fn kill_at_each_write(cx: &Cluster, workload: Workload, gate: &Semaphore) 
     (kills, passages.into_iter().filter_map(|(_, problem)| problem).collect())
 }
 
-/// The garbage collector looks for new kinds every half minute; until then it does not know ours.
-async fn collector_is_awake(cx: &Cluster) {
+/// A JobRequest in a namespace of its own.
+async fn new_stage(cx: &Cluster) -> Stage {
     let at = Requests::new(cx, "campaign").await;
-    at.create(NAME, spec(&json!({}), &json!({}))).await;
-    let uid = at.get(NAME).await["metadata"]["uid"].clone();
-    let owner =
-        json!({"apiVersion": "jobrequest.dev/v1alpha1", "kind": "JobRequest", "name": NAME, "uid": uid});
-    let map = json!({"metadata": {"name": NAME, "ownerReferences": [owner]}});
-    let maps: Api<ConfigMap> = at.namespace.api(&at.client);
-    maps.create(&PostParams::default(), &serde_json::from_value(map).expect("a ConfigMap"))
-        .await
-        .expect("create a ConfigMap");
-    at.delete(NAME, &DeleteParams::background()).await;
-    let gone = await_condition(maps, NAME, |map: Option<&ConfigMap>| map.is_none());
-    tokio::time::timeout(PATIENCE, gone).await.expect("it is collected").expect("watch the ConfigMap");
+    let witness = Witness::of(&at).await;
+    Stage { at: Arc::new(at), witness: Arc::new(witness), name: NAME.to_owned() }
 }
 
 /// Goes through a workload; kills the operator as asked, and starts another one.
 async fn go_through(cx: &Cluster, workload: Workload, kill: Option<Kill>, gate: &Semaphore) -> Passage {
     let mut turn = Some(gate.acquire().await.expect("it is never closed"));
-    let at = Requests::new(cx, "campaign").await;
-    let witness = Witness::of(&at).await;
-    let stage = Stage { at, witness };
+    let stage = new_stage(cx).await;
     let mut proxy = Proxy::start(cx, kill.map(|kill| (kill.write, kill.cut))).await;
     let operator = start(cx, &stage.at, workload, &proxy);
     let mut work = (workload.goes)(&stage);
@@ -415,9 +184,7 @@ async fn go_through(cx: &Cluster, workload: Workload, kill: Option<Kill>, gate: 
 /// Goes through a workload with operators of which none lives longer than one write that is accepted.
 async fn go_through_by_single_writes(cx: &Cluster, workload: Workload, gate: &Semaphore) -> Passage {
     let _turn = gate.acquire().await.expect("it is never closed");
-    let at = Requests::new(cx, "campaign").await;
-    let witness = Witness::of(&at).await;
-    let stage = Stage { at, witness };
+    let stage = new_stage(cx).await;
     let mut work = (workload.goes)(&stage);
     let (mut writes, mut kills, mut is_done) = (Vec::new(), 0, false);
     loop {

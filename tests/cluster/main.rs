@@ -33,6 +33,7 @@ mod pace;
 mod platform;
 mod policy;
 mod reading;
+mod refusals;
 mod reruns;
 mod restores;
 mod rights;
@@ -51,6 +52,7 @@ mod two_operators;
 mod upgrade;
 mod verdicts;
 mod waits;
+mod workloads;
 
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
@@ -65,6 +67,7 @@ fn modules() -> Vec<(&'static str, Vec<Test>)> {
     vec![
         // These wait for long, so they begin first.
         ("campaign", campaign::tests()),
+        ("refusals", refusals::tests()),
         ("ttl", ttl::tests()),
         ("rights", rights::tests()),
         ("cli", cli::tests()),

@@ -6,13 +6,13 @@ use std::time::Duration;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::Api;
-use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
-use kube::core::{ApiResource, GroupVersionKind};
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
 use crate::support::requests::{Requests, condition, spec};
 use crate::support::witness::{Witness, has_ended};
 use crate::support::{Cluster, DEADLINE, Operator, Test, eventually};
+use crate::templates::Templates;
 
 pub(crate) fn tests() -> Vec<Test> {
     tests![
@@ -108,7 +108,7 @@ async fn job_without_labels_is_not_lost(cx: Arc<Cluster>) {
     let at = Requests::new(&cx, "labels").await;
     let witness = Witness::of(&at).await;
     let _operator = Operator::start(&cx, &at.namespace, &[]);
-    at.create("bare", spec(&json!({"run-seconds": "5"}), &json!({}))).await;
+    at.create("bare", spec(&json!({"run-seconds": "15"}), &json!({}))).await;
     at.until_phase("bare", 1, "Running").await;
     merge_into_job(&at, "bare-1", json!({"metadata": {"labels": null}})).await;
     let status = at.until_phase("bare", 1, "Completed").await;
@@ -175,16 +175,9 @@ async fn no_retry_storm_in_a_terminating_namespace(cx: Arc<Cluster>) {
 
 async fn deleting_a_template_in_use_stops_no_run(cx: Arc<Cluster>) {
     let at = Requests::new(&cx, "used").await;
-    let kind = GroupVersionKind::gvk("jobrequest.dev", "v1alpha1", "JobTemplate");
-    let resource = ApiResource::from_gvk_with_plural(&kind, "jobtemplates");
-    let templates: Api<DynamicObject> =
-        Api::namespaced_with(at.client.clone(), at.namespace.name(), &resource);
-    let template: DynamicObject = serde_json::from_value(json!({
-        "apiVersion": "jobrequest.dev/v1alpha1", "kind": "JobTemplate", "metadata": {"name": "base"},
-        "spec": {"containerDefaults": {"image": "perl:5.24.4"}}
-    }))
-    .unwrap();
-    templates.create(&PostParams::default(), &template).await.unwrap();
+    let templates = Templates::in_namespace_of(&at);
+    let base = json!({"containerDefaults": {"image": "perl:5.24.4"}});
+    templates.apply("base", base.clone()).await;
     let operator = Operator::start(&cx, &at.namespace, &[]);
     let annotations = json!({"sim.jobrequest.dev/run-seconds": "5"});
     let spec = json!({
@@ -192,7 +185,7 @@ async fn deleting_a_template_in_use_stops_no_run(cx: Arc<Cluster>) {
     });
     at.create("uses", spec).await;
     at.until_phase("uses", 1, "Running").await;
-    templates.delete("base", &DeleteParams::default()).await.unwrap();
+    templates.delete("base").await;
     // Neither who saw it go nor who never knew it rejects what was accepted with it.
     at.until_phase("uses", 1, "Running").await;
     operator.kill();
@@ -205,7 +198,7 @@ async fn deleting_a_template_in_use_stops_no_run(cx: Arc<Cluster>) {
     let status = at.until("uses", "is rejected", |status| status["phase"] == "Rejected").await;
     assert!(status["conditions"].to_string().contains("base"), "{status:#}");
     assert_eq!(at.job_names().await, ["uses-1"]);
-    templates.create(&PostParams::default(), &template).await.unwrap();
+    templates.apply("base", base).await;
     at.until_phase("uses", 2, "Completed").await;
 }
 

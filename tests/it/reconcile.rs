@@ -33,7 +33,9 @@ pub(crate) fn tests() -> Vec<Trial> {
         a_long_spec_is_asked_for_only_when_it_is_compiled,
         a_refused_change_is_shown_once_and_tried_again,
         a_stored_job_that_exceeds_limits_is_stopped_and_not_tried_again,
-        a_status_without_room_is_told_once_and_tried_again_later,
+        a_status_that_cannot_be_written_is_tried_again_after_growing_pauses,
+        a_status_without_room_is_told_once,
+        an_unreadable_spec_suspends_and_resumes_its_run,
     ];
     all.extend(golden::trials(module_path!(), "reconcile", "in.yaml", comes_out_as_committed));
     all
@@ -199,9 +201,11 @@ fn comes_out_as_committed(case: &Path) -> Vec<Option<String>> {
 /// A policy of the cluster refuses a change of a Job: the status is written nevertheless, and says so; one Warning event
 /// does, too. It is tried again after pauses that grow, and nothing is written until it succeeds.
 fn a_refused_change_is_shown_once_and_tried_again() {
-    for (name, reason) in
-        [("history-limit-deletes-the-job", "DeleteRefused"), ("suspend-is-patched", "PatchRefused")]
-    {
+    for (name, reason) in [
+        ("history-limit-deletes-the-job", "DeleteRefused"),
+        ("suspend-is-patched", "PatchRefused"),
+        ("start-deadline-lowers-the-deadline-of-the-job", "PatchRefused"),
+    ] {
         let (mut observed, mut clock) = observed(&root().join("tests/reconcile").join(name));
         let refused = || Answer::Refused(Refusal::new(422, "Invalid", "Jobs are kept for the auditors"));
         let mut written = None;
@@ -241,6 +245,29 @@ fn a_refused_change_is_shown_once_and_tried_again() {
             observed.request = Some(request);
             observed.memory = pass.into_memory();
             clock.uptime += Duration::from_secs(pause);
+            clock.now += Duration::from_secs(pause);
+        }
+    }
+}
+
+/// What else the spec holds keeps nobody from stopping the run.
+fn an_unreadable_spec_suspends_and_resumes_its_run() {
+    let (observed, clock) = observed(&root().join("tests/reconcile/suspend-is-patched"));
+    let deep = format!("{}0{}", "[".repeat(200), "]".repeat(200));
+    for unreadable in [r#""containers": 7"#.to_owned(), format!(r#""overrides": {{"a": {deep}}}"#)] {
+        let mut observed = observed.clone();
+        for suspend in [true, false] {
+            let text = format!(r#"{{"metadata": {{}}, "spec": {{"suspend": {suspend}, {unreadable}}}}}"#);
+            let read: StoredRequest = serde_json::from_str(&text).unwrap();
+            assert!(read.spec.0.is_err() && read.is_suspended() == suspend, "{text}");
+            observed.request.as_mut().unwrap().spec = read.spec;
+            let changes = plan(&observed, &Layers::default(), clock).changes;
+            let [Change::Patch { patch, .. }] = changes.as_slice() else { panic!("{text}: {changes:?}") };
+            assert_eq!(patch["spec"], json!({"suspend": suspend}), "{text}");
+            let mut job = serde_json::to_value(&observed.jobs[0]).unwrap();
+            json_patch::merge(&mut job, patch);
+            observed.jobs = vec![serde_json::from_value(job).unwrap()];
+            assert_eq!(plan(&observed, &Layers::default(), clock).changes, [], "{text}");
         }
     }
 }
@@ -419,29 +446,60 @@ fn a_stored_job_that_exceeds_limits_is_stopped_and_not_tried_again() {
     }
 }
 
-/// No status can be stored: one event says so for each generation, nothing else is done, and it is tried again after the
-/// longest pause.
-fn a_status_without_room_is_told_once_and_tried_again_later() {
+/// One pass, in which each status write gets this answer: the events, how many writes there were, and when to look again.
+fn pass_in_vain(observed: &mut Observed, clock: Clock, answer: &Answer) -> (Vec<String>, usize, Next) {
+    let mut pass = Reconciler::new(observed.clone(), Layers::default(), clock);
+    let (mut events, mut writes) = (Vec::new(), 0);
+    let next = loop {
+        match pass.step(clock) {
+            Step::Rest(next) => break next,
+            Step::Call(Call::Publish(event)) => {
+                events.push(format!("{} {}", event.reason.as_str(), event.is_warning()));
+            }
+            Step::Call(call @ Call::WriteStatus { .. }) => {
+                writes += 1;
+                pass.answer(&call, answer.clone(), clock);
+            }
+            Step::Call(call @ Call::Read(Read::Jobs)) => {
+                pass.answer(&call, Answer::Jobs(Vec::new()), clock);
+            }
+            Step::Call(call @ Call::Read(Read::Request)) => {
+                let request = observed.request.clone().map(Box::new);
+                pass.answer(&call, Answer::Request(request), clock);
+            }
+            Step::Call(call) => panic!("{call:?}"),
+        }
+    };
+    observed.memory = pass.into_memory();
+    (events, writes, next)
+}
+
+/// Somebody else writes in between each time, or there is no room: the first conflict needs the newest version only, after
+/// that the pauses double, until a write succeeds.
+fn a_status_that_cannot_be_written_is_tried_again_after_growing_pauses() {
+    for (answer, writes, pauses) in [
+        (Answer::Conflict, [2, 1, 1, 1, 1, 1, 1, 1], [1, 2, 4, 8, 16, 32, 60, 60]),
+        (Answer::TooLarge, [1; 8], [2, 4, 8, 16, 32, 64, 128, 256]),
+    ] {
+        let (fresh, clock) = observed(&root().join("tests/reconcile/new-request-gets-run-1-reserved"));
+        let mut observed = fresh.clone();
+        let seen = pauses.map(|_| {
+            let (_, writes, next) = pass_in_vain(&mut observed, clock, &answer);
+            (writes, next)
+        });
+        let wanted: Vec<_> =
+            writes.into_iter().zip(pauses.map(|pause| Next::After(Duration::from_secs(pause)))).collect();
+        assert_eq!(seen.to_vec(), wanted, "{answer:?}");
+        assert!(observed.memory.writes_in_vain > 0);
+    }
+}
+
+/// No status can be stored: one event says so for each generation, and nothing else is done.
+fn a_status_without_room_is_told_once() {
     let (mut observed, clock) = observed(&root().join("tests/reconcile/new-request-gets-run-1-reserved"));
     for (generation, told) in [(1, 1), (1, 0), (2, 1), (2, 0)] {
         observed.request.as_mut().unwrap().metadata.generation = Some(generation);
-        let mut pass = Reconciler::new(observed.clone(), Layers::default(), clock);
-        let mut events = Vec::new();
-        let next = loop {
-            match pass.step(clock) {
-                Step::Rest(next) => break next,
-                Step::Call(Call::Publish(event)) => events.push((event.reason.as_str(), event.is_warning())),
-                Step::Call(call @ Call::WriteStatus { .. }) => pass.answer(&call, Answer::TooLarge, clock),
-                Step::Call(call @ Call::Read(Read::Jobs)) => {
-                    pass.answer(&call, Answer::Jobs(Vec::new()), clock);
-                }
-                Step::Call(call) => panic!("{call:?}"),
-            }
-        };
-        assert_eq!(
-            (events, next),
-            (vec![("StatusTooLarge", true); told], Next::After(Duration::from_secs(300)))
-        );
-        observed.memory = pass.into_memory();
+        let (events, writes, _) = pass_in_vain(&mut observed, clock, &Answer::TooLarge);
+        assert_eq!((events, writes), (vec!["StatusTooLarge true".to_owned(); told], 1));
     }
 }

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
-use crate::reconcile::observed::{Clock, EventView, EventsOf, Memory, Observed, QueryPause};
+use crate::reconcile::observed::{Clock, EventView, EventsOf, Memory, Observed, Pause, QueryPause};
 
-/// First and longest pause between two queries; it doubles.
-const PAUSE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(300));
+/// Between two queries.
+const PAUSE: Pause = Pause { first: Duration::from_secs(5), longest: Duration::from_secs(300) };
 
 /// Something that only events explain.
 pub(super) struct EventQuery {
@@ -38,12 +38,12 @@ pub(super) fn decide(observed: &Observed, query: EventQuery, clock: Clock) -> Qu
     let delay = SignedDuration::try_from(delay).unwrap_or_default();
     let age = clock.now.duration_since(since).max(SignedDuration::ZERO);
     if let Some(left) = delay.checked_sub(age).filter(SignedDuration::is_positive) {
-        return QueryDecision::Later(Duration::try_from(left).unwrap_or(PAUSE.0));
+        return QueryDecision::Later(Duration::try_from(left).unwrap_or(PAUSE.first));
     }
     let before = observed.memory.event_query.as_ref().filter(|query| query.of == events);
     let left = before.map_or(Duration::ZERO, |query| query.until.saturating_sub(clock.uptime));
     if answer(observed, &events).is_some() {
-        return QueryDecision::Later(left.max(PAUSE.0));
+        return QueryDecision::Later(left.max(PAUSE.first));
     }
     if left.is_zero() { QueryDecision::Ask(events) } else { QueryDecision::Later(left) }
 }
@@ -51,11 +51,8 @@ pub(super) fn decide(observed: &Observed, query: EventQuery, clock: Clock) -> Qu
 /// Remembers that `of` was listed.
 pub(in crate::reconcile) fn asked(memory: &mut Memory, of: &EventsOf, clock: Clock) {
     let before = memory.event_query.as_ref().filter(|query| query.of == *of).map_or(0, |asked| asked.count);
-    let (first, longest) = PAUSE;
-    let pause = first.saturating_mul(2_u32.saturating_pow(before)).min(longest);
-    let count = before.saturating_add(1);
-    memory.event_query =
-        Some(QueryPause { of: of.clone(), count, until: clock.uptime.saturating_add(pause) });
+    let (count, until) = (before.saturating_add(1), clock.uptime.saturating_add(PAUSE.after(before)));
+    memory.event_query = Some(QueryPause { of: of.clone(), count, until });
 }
 
 /// What was answered in this pass; `None`: nobody has asked.

@@ -45,6 +45,12 @@ impl Refusal {
         Self { code, reason, message: bounded(&printable(message)), names_fields: false }
     }
 
+    /// The Job is larger than what the API server, or a proxy on the way to it, takes.
+    #[must_use]
+    pub const fn is_too_large(&self) -> bool {
+        self.code == 413
+    }
+
     /// The Job itself is found invalid; any other refusal may pass, for example when a quota is raised or a policy is
     /// removed. A ValidatingAdmissionPolicy answers 422, too, and a webhook 400 with no reason, unless they say otherwise:
     /// both judge by rules that may change.

@@ -14,13 +14,29 @@ use super::job::JobView;
 use super::request::StoredRequest;
 use crate::api::failure::Failure;
 use crate::api::labels;
-use crate::reconcile::status::found_invalid;
 
-/// First and longest pause after a refused change; it doubles.
-const REFUSED_PAUSE: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(300));
+/// After a refused change, and after a status that is too large.
+const REFUSED_PAUSE: Pause = Pause { first: Duration::from_secs(2), longest: Duration::from_secs(300) };
+
+/// After a status write in whose way others have come.
+const CONFLICT_PAUSE: Pause = Pause { first: Duration::from_secs(1), longest: Duration::from_secs(60) };
 
 /// Maximum number of changes whose refusal is remembered: more than are due at once.
 const MAX_REFUSED: usize = 64;
+
+/// A pause which doubles as long as what was tried is in vain.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::reconcile) struct Pause {
+    pub first: Duration,
+    pub longest: Duration,
+}
+
+impl Pause {
+    /// The pause after one that was in vain, as so many `before` it in a row.
+    pub(in crate::reconcile) fn after(self, before: u32) -> Duration {
+        self.first.saturating_mul(2_u32.saturating_pow(before)).min(self.longest)
+    }
+}
 
 /// What this process remembers of one JobRequest. Losing it is safe; it saves calls and keeps grace periods.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -44,6 +60,8 @@ pub struct Memory {
     pub pod_failure: Option<(String, Box<Failure>)>,
     /// The generation of which an event has said that no status can be stored with it.
     pub reported_too_large: Option<i64>,
+    /// How many status writes in a row were in vain.
+    pub writes_in_vain: u32,
     /// When this process last wrote the status.
     pub written_at: Option<Duration>,
     /// The JobRequest as that write left it: it stands in for the cache until that has caught up.
@@ -102,14 +120,15 @@ pub struct OwnRun {
 impl Memory {
     /// `change` was refused: it is tried again after a pause that grows.
     pub(in crate::reconcile) fn refuse(&mut self, change: ChangeKey, refusal: Refusal, clock: Clock) {
-        let count = self.refused.get(&change).map_or(1, |before| before.count.saturating_add(1));
-        let (first, longest) = REFUSED_PAUSE;
-        // What is invalid stays so until something changes of which there is no event.
-        let pause = if refusal.is_invalid() {
-            longest
+        let before = self.refused.get(&change).map_or(0, |before| before.count);
+        // What is invalid stays so until something changes of which there is no event. A size may be the limit of a proxy
+        // on the way.
+        let pause = if refusal.is_invalid() && !refusal.is_too_large() {
+            REFUSED_PAUSE.longest
         } else {
-            first.saturating_mul(2_u32.saturating_pow(count.saturating_sub(1))).min(longest)
+            REFUSED_PAUSE.after(before)
         };
+        let count = before.saturating_add(1);
         self.refused.insert(change, Refused { refusal, count, until: clock.uptime.saturating_add(pause) });
         // Of patches that are not wanted any more: the ones that are wanted are tried, and so refused, again and again.
         while self.refused.len() > MAX_REFUSED {
@@ -117,6 +136,21 @@ impl Memory {
             let Some(oldest) = oldest.map(|(change, _)| change.clone()) else { return };
             self.refused.remove(&oldest);
         }
+    }
+
+    /// A status write was in vain, because there was no room for it; returns the pause before the next one.
+    pub(in crate::reconcile) fn no_room(&mut self) -> Duration {
+        let pause = REFUSED_PAUSE.after(self.writes_in_vain);
+        self.writes_in_vain = self.writes_in_vain.saturating_add(1);
+        pause
+    }
+
+    /// A status write was in vain, because somebody else wrote in between; returns the pause before the next one. `None`:
+    /// it was the first one, and the JobRequest as it is now is all that it takes.
+    pub(in crate::reconcile) fn conflicted(&mut self) -> Option<Duration> {
+        let before = self.writes_in_vain;
+        self.writes_in_vain = before.saturating_add(1);
+        before.checked_sub(1).map(|before| CONFLICT_PAUSE.after(before))
     }
 
     /// How the create of the Job of this name was refused last.
@@ -179,11 +213,11 @@ impl Memory {
             }
         });
         // Of a Job that another process tried to create.
-        let found_invalid = request.and_then(|request| found_invalid(&status, request));
+        let found_invalid = request.and_then(StoredRequest::found_invalid);
         if let (Some(run), Some(message)) = (newest.filter(|run| run.is_reserved()), found_invalid)
             && self.refused_create(&run.job_name).is_none()
         {
-            let refusal = Refusal { names_fields: true, ..Refusal::new(422, "Invalid", &message) };
+            let refusal = Refusal { names_fields: true, ..Refusal::new(422, "Invalid", message) };
             self.refuse(ChangeKey::Create(run.job_name.clone()), refusal, clock);
         }
         if request.is_some_and(|request| request.status.0.is_ok()) && !status.is_unwritten() {

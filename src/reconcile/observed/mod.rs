@@ -20,11 +20,12 @@ use k8s_openapi::jiff::Timestamp;
 pub use answers::{Answers, Creation, Refusal};
 pub use event::{EventView, EventsOf};
 pub use job::{JobConditionView, JobSpecView, JobStatusView, JobView};
+pub(super) use memory::Pause;
 pub use memory::{ChangeKey, Memory, OwnRun, QueryPause, Refused};
 pub(super) use metadata::bounded_token;
 pub(crate) use metadata::{of_request, of_template};
 pub use pod::{ConditionView, ContainerRole, ContainerState, ContainerView, EndView, PodView};
-pub use request::{KEPT, Lenient, SpecBrief, SpecView, StoredRequest};
+pub use request::{KEPT, Lenient, SpecBrief, SpecView, StoredRequest, UnreadableSpec};
 
 /// The two clocks that rules read. The pure rooms never read the time themselves.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 
 use super::metadata::{bounded_token, of_request};
+use crate::api::condition::{ConditionType, Reason};
 use crate::api::json_text::{JsonText, JsonTextError};
 use crate::api::template_ref::TemplateRef;
 use crate::api::{JobRequest, JobRequestSpec, JobRequestStatus};
@@ -20,9 +21,9 @@ const NAME: usize = 256;
 
 /// A part of an object that may not fit its type, for example when it was stored under an older schema; then why.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Lenient<T>(pub Result<T, JsonTextError>);
+pub struct Lenient<T, E = JsonTextError>(pub Result<T, E>);
 
-impl<T: Default> Default for Lenient<T> {
+impl<T: Default, E> Default for Lenient<T, E> {
     fn default() -> Self {
         Self(Ok(T::default()))
     }
@@ -32,6 +33,16 @@ impl<'de, T: DeserializeOwned + Default> Deserialize<'de> for Lenient<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Ok(Self(JsonText::deserialize(deserializer)?.read()))
     }
+}
+
+/// A spec that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{why}")]
+pub struct UnreadableSpec {
+    /// Why.
+    pub why: JsonTextError,
+    /// `spec.suspend`, which stops a run whatever else the spec says.
+    pub is_suspended: bool,
 }
 
 /// A spec that can be read.
@@ -78,8 +89,11 @@ impl SpecView {
     ///
     /// # Errors
     /// Why it cannot be read.
-    pub fn read(text: &JsonText) -> Result<Self, JsonTextError> {
-        text.read().map(|spec| Self::Whole { spec: Box::new(spec), length: text.len() })
+    pub fn read(text: &JsonText) -> Result<Self, UnreadableSpec> {
+        match text.read() {
+            Ok(spec) => Ok(Self::Whole { spec: Box::new(spec), length: text.len() }),
+            Err(why) => Err(UnreadableSpec { why, is_suspended: text.sets("suspend") }),
+        }
     }
 
     /// The spec itself, if it is at hand.
@@ -153,7 +167,7 @@ pub struct StoredRequest {
     pub metadata: ObjectMeta,
     /// The spec, or why it cannot be read.
     #[serde(default, deserialize_with = "spec")]
-    pub spec: Lenient<SpecView>,
+    pub spec: Lenient<SpecView, UnreadableSpec>,
     /// The status, or why it cannot be read.
     #[serde(default)]
     pub status: Lenient<JobRequestStatus>,
@@ -204,10 +218,23 @@ impl StoredRequest {
         self.status.0.clone().unwrap_or_else(|_| JobRequestStatus::unwritten())
     }
 
-    /// `spec.suspend`, false when the spec cannot be read.
+    /// The API server's message, if the status says that it found the Job of this very spec invalid.
+    #[must_use]
+    pub fn found_invalid(&self) -> Option<&str> {
+        let accepted = self.status.0.as_ref().ok()?.condition(ConditionType::Accepted)?;
+        (accepted.status == "False"
+            && accepted.reason == Reason::JobInvalid.as_str()
+            && accepted.observed_generation == Some(self.generation()))
+        .then_some(accepted.message.as_str())
+    }
+
+    /// `spec.suspend`.
     #[must_use]
     pub fn is_suspended(&self) -> bool {
-        self.spec.0.as_ref().is_ok_and(SpecView::is_suspended)
+        match &self.spec.0 {
+            Ok(spec) => spec.is_suspended(),
+            Err(unreadable) => unreadable.is_suspended,
+        }
     }
 
     /// The spec, if it can be read and is at hand.
@@ -223,7 +250,7 @@ impl StoredRequest {
     }
 }
 
-fn spec<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Lenient<SpecView>, D::Error> {
+fn spec<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Lenient<SpecView, UnreadableSpec>, D::Error> {
     Ok(Lenient(SpecView::read(&JsonText::deserialize(deserializer)?)))
 }
 

@@ -16,7 +16,7 @@ use crate::reconcile::clean_up::is_ours_to_change;
 use crate::reconcile::diagnosis::{self, Diagnosis, QueryDecision};
 use crate::reconcile::event::Event;
 use crate::reconcile::history::{self, RunHistory, record_progress};
-use crate::reconcile::observed::{Clock, Creation, JobView, Observed, SpecView};
+use crate::reconcile::observed::{Clock, Creation, JobView, Observed};
 use crate::reconcile::patch;
 use crate::reconcile::plan::{Change, Next, Plan, Read};
 use crate::reconcile::state::{Blocked, Decision, Facts, RunOutcome, RunState, attempt};
@@ -73,8 +73,7 @@ fn patch_in_place(facts: &Facts<'_>, newest: &Run, job: &JobView) -> Result<Plan
         let change = Change::Patch { name: newest.job_name.clone(), patch };
         attempt(observed, change, clock).map_err(|refused| Blocked { field, ..refused })
     };
-    let suspend = request.spec.0.as_ref().ok().map(SpecView::is_suspended);
-    if let Some(patch) = suspend.and_then(|suspend| patch::suspend_patch(job, suspend)) {
+    if let Some(patch) = patch::suspend_patch(job, request.is_suspended()) {
         match attempt(patch, Some(Field::Suspend.name())) {
             Ok(plan) => return Ok(plan),
             Err(refused) => blocked.push(refused),
@@ -84,15 +83,20 @@ fn patch_in_place(facts: &Facts<'_>, newest: &Run, job: &JobView) -> Result<Plan
     let Some(spec) = spec.whole() else { return Err(blocked) };
     let patches = patch::in_place_patches(job, newest, spec, compiled);
     if let Some(joint) = patches.joint {
-        match attempt(joint, patches.only) {
+        let only = match patches.single.as_slice() {
+            [(field, _)] => Some(*field),
+            _ => None,
+        };
+        match attempt(joint, only) {
             Ok(plan) => return Ok(plan),
-            Err(refused) if patches.single.is_empty() => blocked.push(refused),
-            Err(_) => {}
-        }
-        for (field, patch) in patches.single {
-            match attempt(patch, Some(field)) {
-                Ok(plan) => return Ok(plan),
-                Err(refused) => blocked.push(refused),
+            Err(refused) if patches.single.len() < 2 => blocked.push(refused),
+            Err(_) => {
+                for (field, patch) in patches.single {
+                    match attempt(patch, Some(field)) {
+                        Ok(plan) => return Ok(plan),
+                        Err(refused) => blocked.push(refused),
+                    }
+                }
             }
         }
     }

@@ -19,6 +19,9 @@ use crate::reconcile::plan::{Change, Next, Plan, Propagation};
 use crate::reconcile::state::{Blocked, Facts, attempt};
 use crate::reconcile::trigger::Pending;
 
+/// The shortest deadline of a Job that Kubernetes takes, in seconds.
+const SHORTEST_DEADLINE: i64 = 1;
+
 /// Whether a run is stopped.
 pub(super) enum StopDecision {
     /// Read or change something first.
@@ -91,9 +94,16 @@ fn replace(facts: &Facts<'_>, job: &JobView) -> StopDecision {
     }
 }
 
+/// `settings.startDeadlineSeconds`, with what the templates say.
+fn start_deadline_seconds(facts: &Facts<'_>) -> Option<i64> {
+    let compiled = facts.acceptance.as_ref().ok().and_then(|accepted| accepted.compiled.as_ref());
+    let settings = compiled.map(|compiled| &compiled.settings).or(facts.stored.settings.as_ref());
+    settings.and_then(|settings| settings.start_deadline_seconds)
+}
+
 /// Counted from the Job's start, so never while it is suspended. The cause is recorded with the decision, while the
-/// pods are there; then the live Job's own deadline is lowered to the time that has passed, and the Job controller ends
-/// it. A container that started meanwhile wins.
+/// pods are there; then the live Job's own deadline is lowered to one that has passed, and the Job controller ends it. It
+/// is the same one each time, so that a patch which is refused is known again. A container that started meanwhile wins.
 fn start_deadline(facts: &Facts<'_>, newest: &Run, job: &JobView, diagnosis: &Diagnosis<'_>) -> StopDecision {
     let no = StopDecision::Continue(Next::AwaitChange);
     let is_done = patch::last_written(job).is_none_or(|last| last.stopped);
@@ -108,14 +118,14 @@ fn start_deadline(facts: &Facts<'_>, newest: &Run, job: &JobView, diagnosis: &Di
             });
             return StopDecision::Record(history, Next::AwaitChange);
         }
-        let passed = facts.clock.now.duration_since(start.0).as_secs().max(1);
-        return patch::stop_patch(job, passed).map_or(no, |patch| {
+        let passed = facts.clock.now.duration_since(start.0).as_secs();
+        // It has passed since it was decided; one that was raised meanwhile has perhaps not.
+        let deadline = start_deadline_seconds(facts).filter(|seconds| *seconds <= passed);
+        return patch::stop_patch(job, deadline.unwrap_or(SHORTEST_DEADLINE)).map_or(no, |patch| {
             StopDecision::attempt(facts, Change::Patch { name: job.name().to_owned(), patch })
         });
     }
-    let compiled = facts.acceptance.as_ref().ok().and_then(|accepted| accepted.compiled.as_ref());
-    let settings = compiled.map(|compiled| &compiled.settings).or(facts.stored.settings.as_ref());
-    let Some(seconds) = settings.and_then(|settings| settings.start_deadline_seconds) else {
+    let Some(seconds) = start_deadline_seconds(facts) else {
         return no;
     };
     if diagnosis.has_started() {

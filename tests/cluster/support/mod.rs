@@ -12,6 +12,8 @@ mod eventually;
 mod operator;
 pub(crate) mod people;
 pub(crate) mod proxy;
+pub(crate) mod refusing;
+mod relay;
 pub(crate) mod requests;
 pub(crate) mod witness;
 

@@ -1,29 +1,20 @@
-//! A plain HTTP proxy between one operator and the API server: takes at which of the operator's writes it is to cut
-//! the operator off, counts the writes, says when that one came.
+//! A relay which cuts an operator off: takes at which of the operator's writes it is to do so, counts the writes, says
+//! when that one came.
 //!
 //! Once it has cut, it answers nothing any more, as to a process that is dead already: until that has been killed,
 //! nothing else of it reaches the API server. Besides, a test may hold some calls up, as a slow network does.
 
 use std::collections::BTreeMap;
-use std::convert::Infallible;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use http::header::{CONNECTION, HOST, TRANSFER_ENCODING};
-use http::{Method, Request, Response, StatusCode};
+use http::{Method, Response};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
-use kube::Client;
 use kube::client::Body;
-use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
-use tokio::task::{JoinHandle, JoinSet};
 
 use super::Cluster;
+use super::relay::{Relay, Sent, Upstream, broken};
 
 /// What becomes of the write at which the operator is cut off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +42,7 @@ pub(crate) enum Holdup {
 type Holdups = BTreeMap<&'static str, (Holdup, usize)>;
 
 /// A write that is on its way.
-pub(crate) struct Underway(Request<Body>);
+pub(crate) struct Underway(Sent);
 
 impl Underway {
     /// It creates a Job.
@@ -62,14 +53,13 @@ impl Underway {
 
 /// See the module. It ends when dropped.
 pub(crate) struct Proxy {
-    kubeconfig: PathBuf,
+    relay: Relay,
+    upstream: Upstream,
     shared: Arc<Shared>,
     cut: oneshot::Receiver<Option<Underway>>,
-    task: JoinHandle<()>,
 }
 
 struct Shared {
-    client: Client,
     /// The number of the write, from 1, and how it ends.
     plan: Option<(usize, Cut)>,
     /// What was written so far, in words.
@@ -84,18 +74,8 @@ struct Shared {
 impl Proxy {
     /// Listens on loopback. Writes of leases are passed on and not counted.
     pub(crate) async fn start(cx: &Cluster, plan: Option<(usize, Cut)>) -> Self {
-        // With the operator's own rights, too.
-        let mut config = cx.operator_config().await;
-        // What is repeated is the operator's to decide.
-        config.default_retry = false;
-        let client = Client::try_from(config).expect("a client");
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("listen on loopback");
-        let port = listener.local_addr().expect("an address").port();
-        let kubeconfig = cx.log(&format!("proxy-{port}-{}.kubeconfig", cx.control_plane().unique()));
-        std::fs::write(&kubeconfig, kubeconfig_of(port)).expect("write a kubeconfig");
         let (tell, cut) = oneshot::channel();
         let shared = Arc::new(Shared {
-            client,
             plan,
             writes: watch::Sender::new(Vec::new()),
             holdups: watch::Sender::default(),
@@ -103,13 +83,18 @@ impl Proxy {
             is_over: watch::Sender::new(false),
             tell: Mutex::new(Some(tell)),
         });
-        let task = tokio::spawn(serve(listener, Arc::clone(&shared)));
-        Self { kubeconfig, shared, cut, task }
+        let upstream = Upstream::of(cx).await;
+        let (passing, sending) = (Arc::clone(&shared), upstream.clone());
+        let relay = Relay::start(cx, move |call| {
+            let (shared, upstream) = (Arc::clone(&passing), sending.clone());
+            async move { Some(pass(&shared, &upstream, call).await) }
+        });
+        Self { relay: relay.await, upstream, shared, cut }
     }
 
     /// The kubeconfig of who is to go through it.
     pub(crate) fn kubeconfig(&self) -> &str {
-        self.kubeconfig.to_str().expect("a path in UTF-8")
+        self.relay.kubeconfig()
     }
 
     /// Returns when the operator has been cut off and is to be killed; with the write that is still on its way.
@@ -148,8 +133,7 @@ impl Proxy {
 
     /// Lets a write arrive; returns the status code of the answer which nobody hears.
     pub(crate) async fn deliver(&self, Underway(request): Underway) -> u16 {
-        let answer = self.shared.client.send(request).await.expect("an answer");
-        answer.status().as_u16()
+        self.upstream.send(request).await.status().as_u16()
     }
 }
 
@@ -186,49 +170,13 @@ impl Shared {
 impl Drop for Proxy {
     fn drop(&mut self) {
         self.shared.is_over.send_replace(true);
-        self.task.abort();
     }
 }
 
-fn kubeconfig_of(port: u16) -> String {
-    format!(
-        "apiVersion: v1\nkind: Config\ncurrent-context: proxy\n\
-         clusters: [{{name: proxy, cluster: {{server: \"http://127.0.0.1:{port}\"}}}}]\n\
-         users: [{{name: proxy, user: {{}}}}]\n\
-         contexts: [{{name: proxy, context: {{cluster: proxy, user: proxy}}}}]\n"
-    )
-}
-
-async fn serve(listener: TcpListener, shared: Arc<Shared>) {
-    // They end with this task.
-    let mut connections = JoinSet::new();
-    loop {
-        let (connection, _) = listener.accept().await.expect("take a connection");
-        let shared = Arc::clone(&shared);
-        connections.spawn(async move {
-            let answer = service_fn(|request| {
-                // In a task of its own: a write that was passed on is not called back when its sender dies.
-                let passed = tokio::spawn(pass(Arc::clone(&shared), request));
-                async { Ok::<_, Infallible>(passed.await.unwrap_or_else(|_| broken())) }
-            });
-            // It ends in an error when the operator is killed.
-            let _ = http1::Builder::new().serve_connection(TokioIo::new(connection), answer).await;
-        });
-    }
-}
-
-async fn pass(shared: Arc<Shared>, request: Request<Incoming>) -> Response<Body> {
-    let (mut head, body) = request.into_parts();
-    for hop in [HOST, CONNECTION, TRANSFER_ENCODING] {
-        head.headers.remove(hop);
-    }
-    let Ok(body) = body.collect().await else {
-        return broken();
-    };
-    let is_write = [Method::POST, Method::PUT, Method::PATCH, Method::DELETE].contains(&head.method)
-        && !head.uri.path().contains("/leases");
-    let what = format!("{} {}", head.method, head.uri.path());
-    let request = Request::from_parts(head, Body::from(body.to_bytes()));
+async fn pass(shared: &Shared, upstream: &Upstream, request: Sent) -> Response<Body> {
+    let is_write = [Method::POST, Method::PUT, Method::PATCH, Method::DELETE].contains(request.method())
+        && !request.uri().path().contains("/leases");
+    let what = format!("{} {}", request.method(), request.uri().path());
     if shared.passes(&what).await.is_err() {
         return shared.ends().await;
     }
@@ -246,12 +194,12 @@ async fn pass(shared: Arc<Shared>, request: Request<Incoming>) -> Response<Body>
         cut = shared.plan.filter(|(number, cut)| is_it(*number, *cut)).map(|(_, cut)| cut);
     }
     let Some(cut) = cut else {
-        return send(&shared, request).await;
+        return upstream.send(request).await;
     };
     shared.is_cut.store(cut != Cut::Accepted, Ordering::SeqCst);
     let underway = match cut {
         Cut::Answered | Cut::Accepted => {
-            let answer = send(&shared, request).await;
+            let answer = upstream.send(request).await;
             if cut == Cut::Accepted && !answer.status().is_success() {
                 return answer;
             }
@@ -266,20 +214,4 @@ async fn pass(shared: Arc<Shared>, request: Request<Incoming>) -> Response<Body>
         let _ = tell.send(underway);
     }
     shared.ends().await
-}
-
-async fn send(shared: &Shared, request: Request<Body>) -> Response<Body> {
-    let Ok(mut answer) = shared.client.send(request).await else {
-        return broken();
-    };
-    for hop in [CONNECTION, TRANSFER_ENCODING] {
-        answer.headers_mut().remove(hop);
-    }
-    answer
-}
-
-fn broken() -> Response<Body> {
-    let mut answer = Response::new(Body::empty());
-    *answer.status_mut() = StatusCode::BAD_GATEWAY;
-    answer
 }

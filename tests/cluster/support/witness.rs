@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use futures::StreamExt;
 use k8s_openapi::api::batch::v1::Job;
@@ -55,11 +56,16 @@ impl Witness {
 
     /// Returns as soon as a Job of this name is such.
     pub(crate) async fn sees(&self, name: &str, is: impl Fn(&Job) -> bool) {
+        self.sees_within(DEADLINE, name, is).await;
+    }
+
+    /// The same, for which it may take long.
+    pub(crate) async fn sees_within(&self, patience: Duration, name: &str, is: impl Fn(&Job) -> bool) {
         let mut jobs = self.jobs.clone();
         let has =
             |jobs: &Jobs| jobs.values().any(|job| job.metadata.name.as_deref() == Some(name) && is(job));
-        let wait = tokio::time::timeout(DEADLINE, jobs.wait_for(has)).await;
-        wait.unwrap_or_else(|_| panic!("not within {DEADLINE:?}: Job {name} is seen")).expect("a watch");
+        let wait = tokio::time::timeout(patience, jobs.wait_for(has)).await;
+        wait.unwrap_or_else(|_| panic!("not within {patience:?}: Job {name} is seen")).expect("a watch");
     }
 
     /// The names that ever were, each with how many Jobs had it: more than one ran twice.

@@ -234,6 +234,7 @@ impl MemoryChoice {
     fn seen(self, see: &impl Fn(&JobChoice) -> JobView) -> Memory {
         Memory {
             reported_too_large: None,
+            writes_in_vain: 0,
             created: self.created.map(|(at, job)| (at, Box::new(see(&job)))),
             recorded_since: self
                 .recorded_since
