@@ -65,8 +65,10 @@ pub(super) fn decide(facts: &Facts<'_>, newest: &Run) -> Decision {
         let state = forbidden(diagnosis::job_forbidden(&refused.refusal));
         return Decision::stay(facts, state, Next::After(refused.until.saturating_sub(clock.uptime)));
     }
+    // Where the cache and a list that was asked for differ, one of them is too old: it waits until neither shows one.
+    let listed = observed.answers.jobs.iter().flatten();
     let active = |job: &&JobView| job.is_of_another(request.uid()) && !job.is_terminal();
-    if let Some(job) = observed.jobs.iter().find(active) {
+    if let Some(job) = observed.jobs.iter().chain(listed).find(active) {
         return Decision::stay(facts, predecessor(job, request), Next::AwaitChange);
     }
     match observed.answers.request_at.map(|at| at.saturating_add(MAX_ANSWER_AGE)) {
