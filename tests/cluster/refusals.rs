@@ -140,7 +140,7 @@ async fn refused(cx: Arc<Cluster>, extent: Extent) {
         scene.judge("apart".to_owned(), EVERYBODY, workloads[edit], plan, traces).await
     });
     let together = async {
-        let mut all = Vec::new();
+        let (mut all, of) = (Vec::new(), plans.len());
         for plans in plans.chunks(SIDE_BY_SIDE) {
             let scene = Scene::new(&cx).await;
             let judged = plans.iter().enumerate().map(|(number, plan)| {
@@ -150,6 +150,7 @@ async fn refused(cx: Arc<Cluster>, extent: Extent) {
                 async move { scene.judge(name.clone(), &name, workload, plan, traces).await }
             });
             all.extend(future::join_all(judged).await);
+            eprintln!("refusals: {} of {of} plans of single JobRequests are done", all.len());
         }
         all
     };
