@@ -75,9 +75,9 @@ spelled! {
         /// No Job yet (creation is forbidden, or a predecessor's Job is still terminating), or a Job that is not
         /// allowed to create pods.
         Waiting,
-        /// The Job exists; no container has started yet: pods are being created, scheduled, or pulling images.
+        /// The Job exists; no main container has started yet: pods are being created, scheduled, or pulling images.
         Updating,
-        /// A container has started.
+        /// A main container has started.
         Running,
         /// Suspended, by the spec or by someone else.
         Suspended,
@@ -120,7 +120,7 @@ spelled! {
         /// The Job is not allowed to create pods (quota, Pod Security, a policy or a webhook), or their service account
         /// is missing.
         PodsForbidden,
-        /// No container has started yet, and nothing is known to block it.
+        /// No main container has started yet, and nothing is known to block it.
         Starting,
         /// No node fits the pod.
         Unschedulable,
@@ -197,8 +197,10 @@ spelled! {
 spelled! {
     /// Why the operator stops a run.
     Stop {
-        /// For a newer run.
+        /// For a newer run, as runPolicy.whileActive says.
         Replace,
+        /// For a newer run: this one is stuck, and no container of the work has ever started.
+        NeverStarted,
         /// No container had started in time.
         StartDeadline,
         /// The Job exceeds limits of policies as the API server has stored it.
@@ -210,7 +212,7 @@ impl Stop {
     /// The Job is deleted, after its pods.
     #[must_use]
     pub const fn deletes_the_job(self) -> bool {
-        matches!(self, Self::Replace | Self::LimitsExceeded)
+        matches!(self, Self::Replace | Self::NeverStarted | Self::LimitsExceeded)
     }
 }
 

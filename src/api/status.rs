@@ -224,7 +224,8 @@ pub struct Run {
     /// When its Job was started or last resumed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub start_time: Option<Time>,
-    /// True: one of its containers has started since the Job was started or last resumed.
+    /// True: a main container, not an init container or a sidecar, has started since the Job was started or last resumed.
+    /// False: one had, before it was suspended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub containers_started: Option<bool>,
     /// When it ended, whatever its result.

@@ -279,8 +279,12 @@ pub(super) fn record_lost(run: &mut Run, now: Timestamp) {
 }
 
 /// Records that the run was stopped for a newer one.
-pub(super) fn record_replaced(run: &mut Run, now: Timestamp) {
-    let message = "it was stopped for a newer run, as runPolicy.whileActive says".to_owned();
+pub(super) fn record_replaced(run: &mut Run, stop: Stop, now: Timestamp) {
+    let why = match stop {
+        Stop::NeverStarted => "it was stuck before its work had begun",
+        Stop::Replace | Stop::StartDeadline | Stop::LimitsExceeded => "runPolicy.whileActive is Replace",
+    };
+    let message = format!("it was stopped for a newer run: {why}");
     record_gone(run, RunResult::Replaced, Reason::Replaced, message, now);
 }
 

@@ -8,6 +8,7 @@ use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
 use crate::support::requests::{Requests, condition, spec};
+use crate::support::witness::History;
 use crate::support::{Cluster, DEADLINE, Operator, Test, eventually};
 
 pub(crate) fn tests() -> Vec<Test> {
@@ -17,6 +18,9 @@ pub(crate) fn tests() -> Vec<Test> {
         pods_refused_for_a_missing_service_account,
         stuck_runs_say_why,
         pods_that_are_not_set_up_say_why,
+        what_holds_up_a_run_is_shown_at_any_time,
+        attempts_that_fail_are_counted_while_the_run_continues,
+        pods_stopped_by_a_suspension_are_no_failure,
         failed_pods_say_why,
         deadlines_say_what_they_interrupted,
         start_deadlines_end_what_does_not_start,
@@ -203,6 +207,97 @@ async fn pods_that_are_not_set_up_say_why(cx: Arc<Cluster>) {
     assert!(status["failure"].is_null() && status["runs"][0]["failure"].is_null(), "{status:#}");
 }
 
+/// The first container that starts switches nothing off.
+async fn what_holds_up_a_run_is_shown_at_any_time(cx: Arc<Cluster>) {
+    let at = Requests::new(&cx, "held-up").await;
+    let tight = Requests::new(&cx, "held-up-quota").await;
+    tight.limit("one-pod", json!({"pods": "1"})).await;
+    let _operators = [&at, &tight].map(|at| Operator::start(&cx, &at.namespace, &[]));
+    let init = json!({"initContainers": [{"name": "wait", "image": "busybox"}]});
+    let sidecar = json!({"initContainers": [{"name": "proxy", "image": "busybox", "sidecar": true}]});
+    let two =
+        json!({"containers": [{"name": "main", "image": "perl"}, {"name": "other", "image": "curl:8"}]});
+    let pods = json!({"settings": {"completions": 3, "parallelism": 3}});
+    let pull = json!({"pull": "never", "run-seconds": "forever"});
+    let of_other = json!({"pull": "never", "container": "other", "run-seconds": "forever"});
+    let config = json!({"config": "missing"});
+    let work = json!({"run-seconds": "forever"});
+    let cases = [
+        (&at, "init", &pull, &init, "Updating", "ImagePull", "ImagePullFailed"),
+        (&at, "sidecar", &config, &sidecar, "Updating", "ConfigMissing", "ContainerConfigError"),
+        (&at, "second", &of_other, &two, "Running", "ImagePull", "ImagePullFailed"),
+        (&tight, "quota", &work, &pods, "Running", "PodsForbidden", "PodsForbidden"),
+    ];
+    for (at, name, simulated, more, ..) in &cases {
+        at.create(name, spec(simulated, more)).await;
+    }
+    for (at, name, _, _, phase, category, reason) in &cases {
+        let what = format!("is {phase} and shows {category}");
+        let status = at
+            .until(name, &what, |status| {
+                status["phase"] == *phase && status["failure"]["category"] == *category
+            })
+            .await;
+        assert_eq!(condition(&status, "Ready"), format!("False {reason}"), "{name}");
+        assert_eq!(condition(&status, "Reconciling"), format!("True {reason}"), "{name}");
+        assert!(status["failure"]["hint"].is_string(), "{name}: {status:#}");
+    }
+    // An init container that has ended is no start, neither for a deadline nor in what that says.
+    for (name, settings, reason) in [
+        ("late", json!({"startDeadlineSeconds": 6}), "StartDeadlineExceeded"),
+        ("too-late", json!({"activeDeadlineSeconds": 6}), "DeadlineExceeded"),
+    ] {
+        let more = json!({"settings": settings, "initContainers": init["initContainers"]});
+        at.create(name, spec(&pull, &more)).await;
+        let status = failed(&at, name).await;
+        assert_eq!(status["runs"][0]["reason"], reason);
+        says(&status, "ErrImagePull");
+    }
+}
+
+async fn attempts_that_fail_are_counted_while_the_run_continues(cx: Arc<Cluster>) {
+    let at = Requests::new(&cx, "attempts").await;
+    let _operator = Operator::start(&cx, &at.namespace, &[]);
+    at.create("fails", spec(&json!({"exit-code": "3", "termination-message": "no disk"}), &json!({}))).await;
+    at.create("start", spec(&json!({"start": "error"}), &json!({"restartPolicy": "OnFailure"}))).await;
+    let message = |status: &Value| {
+        let ready = status["conditions"].as_array().unwrap().iter().find(|c| c["type"] == "Ready").unwrap();
+        ready["message"].as_str().unwrap().to_owned()
+    };
+    let status = at.until("fails", "counts", |status| message(status).contains("attempts")).await;
+    let said = message(&status);
+    // Counts are written every half minute.
+    let counts = ["1 of 7 attempts has failed", "2 of 7 attempts have failed"];
+    let starts =
+        |count| said.starts_with(&format!("run 1 is running; {count}, the last: container main of pod"));
+    assert!(counts.into_iter().any(starts), "{said}");
+    assert!(said.ends_with("exited with 3: no disk"), "{said}");
+    assert_eq!(
+        (&status["phase"], &condition(&status, "Ready")),
+        (&json!("Running"), &"False Running".to_owned())
+    );
+    let status = stuck(&at, "start", "AppError").await;
+    assert_eq!(status["phase"], "Updating", "its program has never run: {status:#}");
+    assert_eq!(condition(&status, "Ready"), "False ContainerCreateFailed");
+}
+
+async fn pods_stopped_by_a_suspension_are_no_failure(cx: Arc<Cluster>) {
+    let at = Requests::new(&cx, "suspensions").await;
+    let _operator = Operator::start(&cx, &at.namespace, &[]);
+    let work = json!({"run-seconds": "forever", "terminate-seconds": "4"});
+    at.create("pause", spec(&work, &json!({}))).await;
+    at.until_phase("pause", 1, "Running").await;
+    let history = History::of(&at, "pause").await;
+    at.change("pause", json!({"suspend": true})).await;
+    at.until_phase("pause", 1, "Suspended").await;
+    at.change("pause", json!({"suspend": false})).await;
+    at.until_phase("pause", 1, "Running").await;
+    tokio::time::sleep(std::time::Duration::from_secs(6)).await;
+    for version in history.seen() {
+        assert!(version["status"]["failure"].is_null(), "{version:#}");
+    }
+}
+
 async fn failed_pods_say_why(cx: Arc<Cluster>) {
     let at = Requests::new(&cx, "failed").await;
     let _operator = Operator::start(&cx, &at.namespace, &[]);
@@ -291,7 +386,7 @@ async fn start_deadlines_end_what_does_not_start(cx: Arc<Cluster>) {
         assert_eq!(condition(&status, "Failed"), "True DeadlineExceeded");
         says(&status, words);
         let said = run["message"].as_str().unwrap();
-        assert!(said.starts_with("no container had started 5 s after the start of the Job: "), "{said}");
+        assert!(said.starts_with("no main container had started 5 s after the start of the Job: "), "{said}");
     }
     let status = at.until_phase("works", 1, "Running").await;
     assert!(status["failure"].is_null(), "{status:#}");

@@ -44,6 +44,7 @@ pub(crate) fn workloads() -> Vec<Workload> {
     let collected = |name, goes| Workload { needs_collector: true, ..plain(name, goes) };
     vec![
         deletes("Replace", |stage| replace(stage).boxed_local()),
+        deletes("a fix of what is stuck", |stage| fix(stage).boxed_local()),
         deletes("history limit 0", |stage| history(stage).boxed_local()),
         plain("a run", |stage| run(stage).boxed_local()),
         plain("an edit while active", |stage| edit(stage).boxed_local()),
@@ -145,6 +146,15 @@ async fn replace(stage: &Stage) {
     stage.create(json!({"run-seconds": "forever"}), policy).await;
     stage.sees_active().await;
     stage.merge(json!({"spec": {"annotations": {"sim.jobrequest.dev/run-seconds": "1"}}})).await;
+    stage.until_end(2, "Succeeded").await;
+}
+
+async fn fix(stage: &Stage) {
+    stage.create(json!({"pull": "never"}), json!({})).await;
+    let is_stuck = |object: &Value| condition(&object["status"], "Ready") == "False ImagePullFailed";
+    stage.until("it is stuck", |object| object.is_some_and(is_stuck)).await;
+    let annotations = json!({"sim.jobrequest.dev/pull": null, "sim.jobrequest.dev/run-seconds": "1"});
+    stage.merge(json!({"spec": {"annotations": annotations}})).await;
     stage.until_end(2, "Succeeded").await;
 }
 

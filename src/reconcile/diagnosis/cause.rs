@@ -48,7 +48,7 @@ pub(super) fn blocked(
     reason: &str,
     message: &str,
 ) -> Failure {
-    Failure { obstacle: Some(obstacle), ..in_pod(category, pod, reason, message, hint::of(obstacle)) }
+    Failure { obstacle: Some(obstacle), ..in_pod(category, pod, reason, message, &hint::of(obstacle)) }
 }
 
 /// A failure of this pod, with the reporter's own reason and message.

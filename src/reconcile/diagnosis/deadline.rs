@@ -17,7 +17,10 @@ const CONTAINER_CREATING: &str = "ContainerCreating";
 
 /// What the deadline of this category interrupted at the time `at`.
 pub(super) fn interrupted(evidence: &Evidence<'_>, category: FailureCategory, at: Timestamp) -> Failure {
-    let of_category = |failure: Failure| Failure { category, attempts: None, ..failure };
+    let of_category = |failure: Failure| {
+        let hint = failure.obstacle.map(hint::after_the_end).or(failure.hint);
+        Failure { category, attempts: None, hint, ..failure }
+    };
     let start = evidence.job.status.start_time.as_ref().map(|time| time.0);
     if let Some((cause, pod)) = pending::stuck(&evidence.pods).or_else(|| evidence.pod_setup()) {
         let created = || pod.metadata.creation_timestamp.as_ref().map(|time| time.0);
@@ -29,7 +32,7 @@ pub(super) fn interrupted(evidence: &Evidence<'_>, category: FailureCategory, at
     }
     // Of another pod, which may be gone: it is more specific than that this one was being created.
     let of_setup = evidence.before.filter(|before| pod_setup::is_about_setup(before));
-    if let Some(failure) = of_setup.filter(|_| !evidence.has_started) {
+    if let Some(failure) = of_setup.filter(|_| !evidence.has_begun_work) {
         return of_category(waited(failure.clone(), start, at));
     }
     if let Some(failure) = at_work(&evidence.pods, at) {
@@ -42,10 +45,10 @@ pub(super) fn interrupted(evidence: &Evidence<'_>, category: FailureCategory, at
         let message = format!("the last pod had failed: {}", summary::sentence(&failed, MAX_MESSAGE_BYTES));
         return of_category(Failure { message: Some(bounded_to(&message, MAX_MESSAGE_BYTES)), ..failed });
     }
-    let message = if evidence.was_running {
+    let message = if evidence.has_begun_work {
         format!("containers had been running{}", lasting(start, at))
     } else {
-        format!("no container had started{}", lasting(start, at))
+        format!("no main container had started{}", lasting(start, at))
     };
     Failure { message: Some(message), hint: Some(hint::DEADLINE.to_owned()), ..blank(category) }
 }
@@ -94,7 +97,7 @@ fn is_running(pod: &PodView, container: &ContainerView) -> bool {
         _ if container.role == ContainerRole::Sidecar => false,
         ContainerState::Running { .. } => true,
         ContainerState::Ended(end) => {
-            pod.is_terminating() && !end.never_ran() && matches!(end.exit_code, 137 | 143)
+            pod.is_terminating() && !end.was_not_found() && matches!(end.exit_code, 137 | 143)
         }
         ContainerState::Unknown | ContainerState::Waiting { .. } => false,
     }

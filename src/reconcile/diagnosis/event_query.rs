@@ -16,7 +16,7 @@ const PAUSE: Pause = Pause { first: Duration::from_secs(5), longest: Duration::f
 pub(super) struct EventQuery {
     /// The events which do.
     pub events: EventsOf,
-    /// Since when it is so.
+    /// Since when it is so, or from when on it may be called so.
     pub since: Timestamp,
     /// How long it may be so before they are queried.
     pub delay: Duration,
@@ -36,7 +36,7 @@ pub(in crate::reconcile) enum QueryDecision {
 pub(super) fn decide(observed: &Observed, query: EventQuery, clock: Clock) -> QueryDecision {
     let EventQuery { events, since, delay } = query;
     let delay = SignedDuration::try_from(delay).unwrap_or_default();
-    let age = clock.now.duration_since(since).max(SignedDuration::ZERO);
+    let age = clock.now.duration_since(since);
     if let Some(left) = delay.checked_sub(age).filter(SignedDuration::is_positive) {
         return QueryDecision::Later(Duration::try_from(left).unwrap_or(PAUSE.first));
     }

@@ -13,6 +13,8 @@ pub(super) const END_UNKNOWN: &str = "check the node: it could not report how th
 pub(super) const POD_DEADLINE: &str =
     "raise the pod's own activeDeadlineSeconds (overrides.template.spec), or make the work shorter";
 pub(super) const EVICTED: &str = "request what the pod really uses (memory, ephemeral-storage), or give it a higher priority; a podFailurePolicy rule can ignore DisruptionTarget";
+pub(super) const PREEMPTED: &str = "a pod of a higher priority took its place: give it a higher priority, or let a podFailurePolicy rule ignore DisruptionTarget";
+pub(super) const DRAINED: &str = "someone asked for its eviction, for example by draining the node; a podFailurePolicy rule that ignores DisruptionTarget keeps such pods from counting as failures";
 pub(super) const POD_DELETED: &str =
     "someone or something deleted the pod; see the audit log of the API server";
 pub(super) const NODE_LOST: &str = "check the node; a podFailurePolicy rule that ignores DisruptionTarget keeps lost nodes from counting as failures";
@@ -20,6 +22,7 @@ pub(super) const REFUSED_BY_NODE: &str =
     "the node refused the pod after it was scheduled there; check the node";
 pub(super) const DEADLINE: &str = "raise the deadline, or make the work shorter or more parallel";
 pub(super) const STILL_CREATING: &str = "the node was still pulling the image or mounting volumes: kubectl describe pod shows which, while the pod exists";
+pub(super) const SCHEDULING_GATE: &str = "remove the pod's scheduling gates, or let the queue that set them do it; the run then continues on its own";
 pub(super) const POLICY_RULE: &str =
     "a FailJob rule of settings.podFailurePolicy rules out a retry; fix the cause, then rerun";
 pub(super) const LIMITS_EXCEEDED: &str = "a webhook or an admission policy of the cluster changes Jobs, or the API server drops fields that it does not support: have that corrected, then ask for a rerun";
@@ -27,50 +30,81 @@ pub(super) const JOB_LOST: &str =
     "find out who deletes Jobs; ask for a rerun if the work is to be done again";
 pub(super) const PODS_GONE: &str = "keep failed pods: restartPolicy Never does; see kubectl get events";
 
-/// What removes an obstacle.
-pub(super) const fn of(obstacle: Obstacle) -> &'static str {
+/// What removes an obstacle, while the run waits for that.
+pub(super) fn of(obstacle: Obstacle) -> String {
+    match remedy(obstacle) {
+        (remedy, "") => remedy.to_owned(),
+        (remedy, then) => format!("{remedy}; {then}"),
+    }
+}
+
+/// What removes an obstacle that has ended the run.
+pub(super) fn after_the_end(obstacle: Obstacle) -> String {
+    format!("{}; then ask for a rerun", remedy(obstacle).0)
+}
+
+/// The run waits for somebody.
+const CONTINUES: &str = "the run then continues on its own";
+/// The kubelet tries again.
+const NODE_TRIES: &str = "the node tries again on its own";
+/// The Job controller, or the operator, tries again.
+const TRIES: &str = "it is tried again automatically";
+
+/// What removes an obstacle, and what happens then, if that is to be said.
+const fn remedy(obstacle: Obstacle) -> (&'static str, &'static str) {
     match obstacle {
-        Obstacle::ImageName => "correct the image: it is not a valid image name",
-        Obstacle::ImageNotPresent => {
-            "imagePullPolicy is Never and the node does not have the image: put it there, or let the image be pulled"
+        Obstacle::ImageName => ("correct the image: it is not a valid image name", ""),
+        Obstacle::ImageNotPresent => (
+            "imagePullPolicy is Never and the node does not have the image: put it there, or let the image be pulled",
+            "",
+        ),
+        Obstacle::ImagePull => (
+            "check the image's name and tag, and that the node may pull it: imagePullSecrets, registry, network",
+            "",
+        ),
+        Obstacle::ConfigMissing => (
+            "create what is missing in the namespace of the JobRequest, or make the reference optional",
+            CONTINUES,
+        ),
+        Obstacle::ContainerSettings => {
+            ("correct the container's settings: the node cannot create it as it is", "")
         }
-        Obstacle::ImagePull => {
-            "check the image's name and tag, and that the node may pull it: imagePullSecrets, registry, network"
-        }
-        Obstacle::ConfigMissing => {
-            "create what is missing in the namespace of the JobRequest, or make the reference optional; the run then continues on its own"
-        }
-        Obstacle::ContainerSettings => "correct the container's settings: the node cannot create it as it is",
         Obstacle::Command => {
-            "check command, args and workingDir: the program could not be started in this image"
+            ("check command, args and workingDir: the program could not be started in this image", "")
         }
-        Obstacle::ClaimMissing => {
-            "create the PersistentVolumeClaim in the namespace of the JobRequest, or correct claimName; the run then continues on its own"
+        Obstacle::ClaimMissing => (
+            "create the PersistentVolumeClaim in the namespace of the JobRequest, or correct claimName",
+            CONTINUES,
+        ),
+        Obstacle::ClaimUnbound => {
+            ("the PersistentVolumeClaim has no volume yet: see kubectl describe pvc", "")
         }
-        Obstacle::ClaimUnbound => "the PersistentVolumeClaim has no volume yet: see kubectl describe pvc",
-        Obstacle::NoNodeFits => {
-            "lower requests, correct nodeSelector or tolerations, or add nodes; the run continues on its own when a node fits"
-        }
+        Obstacle::NoNodeFits => (
+            "lower requests, correct nodeSelector or tolerations, or add nodes",
+            "the run continues on its own when a node fits",
+        ),
         Obstacle::VolumeMount => {
-            "the node cannot mount a volume of the pod: do what the message says; the node tries again on its own"
+            ("the node cannot mount a volume of the pod: do what the message says", NODE_TRIES)
         }
-        Obstacle::Sandbox | Obstacle::Network => {
-            "the node cannot create the pod's sandbox or network: check the node and its network plugin; the node tries again on its own"
-        }
+        Obstacle::Sandbox | Obstacle::Network => (
+            "the node cannot create the pod's sandbox or network: check the node and its network plugin",
+            NODE_TRIES,
+        ),
         Obstacle::Quota => {
-            "the namespace's ResourceQuota is used up: wait, ask for less, or have it raised; it is tried again automatically"
+            ("the namespace's ResourceQuota is used up: wait, ask for less, or have it raised", TRIES)
         }
-        Obstacle::PodSecurity => {
-            "the namespace's Pod Security level forbids this pod: set podSecurity: restricted, or change what the message names"
-        }
-        Obstacle::ServiceAccountMissing => {
-            "create the ServiceAccount in the namespace of the JobRequest, or correct serviceAccountName"
-        }
-        Obstacle::Admission => {
-            "a webhook or admission policy of the cluster refuses it: do what the message says, or ask who runs it"
-        }
-        Obstacle::Refused => {
-            "the API server refuses it: do what the message says; it is tried again automatically"
-        }
+        Obstacle::PodSecurity => (
+            "the namespace's Pod Security level forbids this pod: set podSecurity: restricted, or change what the message names",
+            "",
+        ),
+        Obstacle::ServiceAccountMissing => (
+            "create the ServiceAccount in the namespace of the JobRequest, or correct serviceAccountName",
+            "",
+        ),
+        Obstacle::Admission => (
+            "a webhook or admission policy of the cluster refuses it: do what the message says, or ask who runs it",
+            "",
+        ),
+        Obstacle::Refused => ("the API server refuses it: do what the message says", TRIES),
     }
 }

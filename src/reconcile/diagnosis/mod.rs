@@ -3,7 +3,7 @@
 //! A [`Diagnosis`] is made of a run, its Job and the facts; it says which events to query, how the run progresses, and
 //! why it fails. [`pending`] knows what keeps containers from starting, [`pod_setup`] what keeps a node from setting up a
 //! pod, [`pod_creation`] what keeps a Job from creating pods ([`event_query`] when to ask about the two), [`terminated`]
-//! why pods failed, [`deadline`] what a deadline interrupted; [`hint`] says what to do about it, and [`summary`] puts it
+//! why pods failed, [`deadline`] what a deadline interrupted; [`hint`] and, of what the API server refuses, [`refusal_hint`] say what to do about it, and [`summary`] puts it
 //! into a sentence. All of them are derived from the [`evidence`].
 //!
 //! Pods vanish: what was recorded stays, unless what comes later is more specific.
@@ -16,8 +16,13 @@ mod hint;
 mod pending;
 mod pod_creation;
 mod pod_setup;
+mod refusal_hint;
 mod summary;
 mod terminated;
+
+use std::time::Duration;
+
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
 use cause::{MAX_MESSAGE_BYTES, MAX_REASON_BYTES, blank};
 use evidence::Evidence;
@@ -26,7 +31,8 @@ pub(super) use event_query::{QueryDecision, asked};
 pub(super) use pod_creation::of_job as job_forbidden;
 
 use super::format::{bounded_to, printable};
-use super::observed::{JobConditionView, JobView, Observed};
+use super::observed::{JobConditionView, JobView, Observed, PodView};
+use super::plan::Next;
 use super::state::{Facts, Progress};
 use crate::api::condition::{FailureCategory, Phase, Reason, RunResult, Stop};
 use crate::api::failure::Failure;
@@ -47,42 +53,114 @@ impl<'a> Diagnosis<'a> {
         Self { facts: *facts, job, stop: run.stop, evidence: Evidence::of(facts, run, job) }
     }
 
-    /// A container has started, by all that is known.
-    pub(super) const fn has_started(&self) -> bool {
-        self.evidence.has_started
+    /// A container of the work has started, by all that is known.
+    pub(super) const fn has_begun_work(&self) -> bool {
+        self.evidence.has_begun_work
     }
 
-    /// Whether a container has started since the Job was started or resumed, as it is recorded.
+    /// Whether a container of the work has started since the Job was started or resumed, as it is recorded.
     pub(super) fn containers_started(&self, recorded: Option<bool>) -> Option<bool> {
-        // The pods that a failing run ends count as failed, whatever they did.
+        // The pods that a failing run ends say nothing about it any more.
         if self.job.true_condition("FailureTarget").is_some() {
             return recorded;
         }
-        (self.job.spec.suspend != Some(true) && self.evidence.has_started).then_some(true)
+        if self.job.spec.suspend == Some(true) {
+            return recorded.map(|_| false);
+        }
+        self.evidence.has_begun_work.then_some(true).or(recorded)
+    }
+
+    /// Nothing of the work has ever run, and nothing does as long as nobody acts: the Job is suspended since it was created,
+    /// or something keeps its pods or their containers from starting.
+    pub(super) fn is_stuck_at_the_start(&self, run: &Run) -> bool {
+        let never_began = run.containers_started.is_none() && !self.evidence.has_begun_work;
+        let is_stuck = if self.job.spec.suspend == Some(true) {
+            run.start_time.is_none()
+        } else {
+            self.evidence.cause().is_some()
+        };
+        never_began && is_stuck
     }
 
     /// Whether to query events.
     pub(super) fn question(&self) -> QueryDecision {
-        let Evidence { observed, pods, before, has_started, .. } = &self.evidence;
-        let is_explained = *has_started || self.job.is_ending() || pending::stuck(pods).is_some();
-        let query = pod_creation::query(observed, self.job)
-            .or_else(|| pod_setup::query(pods, *before).filter(|_| !is_explained));
+        let Evidence { observed, pods, before, .. } = &self.evidence;
+        let is_explained = self.job.is_ending() || pending::stuck(&self.evidence.active_pods()).is_some();
+        let query = pod_creation::query(self.job, pods)
+            .or_else(|| pod_setup::query(pods, *before))
+            .filter(|_| !is_explained);
         query.map_or(QueryDecision::No, |query| event_query::decide(observed, query, self.facts.clock))
     }
 
     /// The visible progress, while the Job is active; `recorded` is the failure in the run's record.
     pub(super) fn progress(&self, recorded: Option<&Failure>) -> Progress {
-        if self.evidence.has_started {
-            let failure = recorded.cloned().or_else(|| self.evidence.newest_pod_failure());
-            let message = recorded.map(sentence).unwrap_or_default();
-            return Progress { phase: Phase::Running, reason: Reason::Running, message, failure };
-        }
-        let cause = self.evidence.cause();
-        let reason = cause.as_ref().map_or(Reason::Starting, |cause| cause.reason);
-        let phase = if reason == Reason::PodsForbidden { Phase::Waiting } else { Phase::Updating };
-        let failure = recorded.cloned().or(cause.map(|cause| cause.failure));
-        let message = failure.as_ref().map(sentence).unwrap_or_default();
+        let has_begun_work = self.evidence.has_begun_work;
+        // Why the run fails is recorded: what is stuck meanwhile is no news.
+        let cause = self.evidence.cause().filter(|_| recorded.is_none() || !has_begun_work);
+        let reason = cause.as_ref().map(|cause| cause.reason);
+        let phase = match reason {
+            _ if has_begun_work => Phase::Running,
+            Some(Reason::PodsForbidden) if self.evidence.pods.is_empty() => Phase::Waiting,
+            _ => Phase::Updating,
+        };
+        let usual = if has_begun_work { Reason::Running } else { Reason::Starting };
+        let reason = reason.unwrap_or(usual);
+        let known = recorded.cloned().or(cause.map(|cause| cause.failure));
+        let (message, failure) = match known {
+            Some(failure) => (sentence(&failure), Some(failure)),
+            None => match self.evidence.newest_pod_failure() {
+                Some(failure) => (summary::failing(&failure, self.job), Some(failure)),
+                None => (self.note().unwrap_or_default(), None),
+            },
+        };
+        // What is to be gone is not waited for to start.
+        let message = if self.job.is_terminating() { self.note().unwrap_or_default() } else { message };
         Progress { phase, reason, message, failure }
+    }
+
+    /// Why nothing happens, where that is no failure.
+    fn note(&self) -> Option<String> {
+        if self.job.is_terminating() {
+            let name = self.job.name();
+            return Some(match self.overdue() {
+                Some((pod, _)) => {
+                    let node = pod.node.as_deref().map(|node| format!(" on node {node}")).unwrap_or_default();
+                    let since = pod.metadata.deletion_timestamp.as_ref();
+                    let since = since.map(|time| format!(" at {}", time.0)).unwrap_or_default();
+                    format!(
+                        "Job {name} is being deleted, but pod {}{node} has not ended, although its grace period was over{since}: check the node",
+                        pod.name()
+                    )
+                }
+                None => format!("Job {name} is being deleted; its pods have not ended yet"),
+            });
+        }
+        (self.job.spec.parallelism == Some(0))
+            .then(|| "parallelism is 0, so that no pod is created; raise it to continue".to_owned())
+    }
+
+    /// The pod of a Job that is being deleted which has outlived its grace period longest.
+    fn overdue(&self) -> Option<(&PodView, Timestamp)> {
+        let now = self.facts.clock.now;
+        self.terminating()
+            .into_iter()
+            .filter(|(_, end)| *end < now)
+            .min_by_key(|(pod, end)| (*end, pod.name()))
+    }
+
+    /// The pods that are being deleted, each with the end of its grace period.
+    fn terminating(&self) -> Vec<(&PodView, Timestamp)> {
+        let of_pod = |pod: &&'a PodView| Some((*pod, pod.metadata.deletion_timestamp.as_ref()?.0));
+        self.evidence.pods.iter().filter_map(of_pod).collect()
+    }
+
+    /// When the pods of a Job that is being deleted are to have ended: then one that has not is reported.
+    pub(super) fn next(&self) -> Next {
+        let now = self.facts.clock.now;
+        let ends = self.terminating().into_iter().map(|(_, end)| end).filter(|end| *end >= now);
+        let end = ends.min().filter(|_| self.job.is_terminating());
+        let left = end.map(|end| end.duration_since(now).saturating_add(SignedDuration::from_secs(1)));
+        left.and_then(|left| Duration::try_from(left).ok()).map_or(Next::AwaitChange, Next::After)
     }
 
     /// Why the run fails, once its Job says that it does: pods may vanish from now on. What was `recorded` stays unless
@@ -122,8 +200,9 @@ impl<'a> Diagnosis<'a> {
         let Some(failure) = &mut run.failure else {
             return;
         };
-        if !matches!(failure.category, FailureCategory::Deadline | FailureCategory::StartDeadline) {
-            failure.attempts = self.evidence.attempts();
+        // A deadline of the Job ends pods that have not failed; one of the pod itself is a failure like others.
+        if !matches!(run.reason.as_deref(), Some("DeadlineExceeded" | "StartDeadlineExceeded")) {
+            failure.attempts = self.evidence.attempts(failure.attempts);
         }
         let native = match run.reason.as_deref().unwrap_or_default() {
             "BackoffLimitExceeded" | "DeadlineExceeded" | "PodFailurePolicy" | "StartDeadlineExceeded"
@@ -142,11 +221,11 @@ impl<'a> Diagnosis<'a> {
         run.message = Some(native + &sentence);
     }
 
-    /// Why the run is to be stopped: no container has started in `seconds`.
+    /// Why the run is to be stopped: no main container has started in `seconds`.
     pub(super) fn late_start(&self, seconds: i64) -> (Failure, String) {
         let now = self.facts.clock.now;
         let failure = deadline::interrupted(&self.evidence, FailureCategory::StartDeadline, now);
-        let head = format!("no container had started {seconds} s after the start of the Job: ");
+        let head = format!("no main container had started {seconds} s after the start of the Job: ");
         let sentence = summary::sentence(&failure, MAX_MESSAGE_BYTES.saturating_sub(head.len()));
         (failure, head + &sentence)
     }
@@ -157,7 +236,9 @@ impl<'a> Diagnosis<'a> {
         let at = target.last_transition_time.as_ref().map_or(self.facts.clock.now, |time| time.0);
         let late = match self.stop {
             Some(Stop::StartDeadline) => FailureCategory::StartDeadline,
-            Some(Stop::Replace | Stop::LimitsExceeded) | None => FailureCategory::Deadline,
+            Some(Stop::Replace | Stop::NeverStarted | Stop::LimitsExceeded) | None => {
+                FailureCategory::Deadline
+            }
         };
         let failure = match condition.reason.as_str() {
             "DeadlineExceeded" => return deadline::interrupted(&self.evidence, late, at),
@@ -167,7 +248,7 @@ impl<'a> Diagnosis<'a> {
                 .newest_pod_failure()
                 .unwrap_or_else(|| terminated::unknown(&bounded_to(&printable(reason), MAX_REASON_BYTES))),
         };
-        Failure { attempts: self.evidence.attempts(), ..failure }
+        Failure { attempts: self.evidence.attempts(None), ..failure }
     }
 
     /// A rule of the pod failure policy ended the run; the Job controller names pod, container and rule.
@@ -218,7 +299,8 @@ pub(super) fn limits_exceeded(message: &str) -> Failure {
 pub(super) fn pod_failure(observed: &Observed) -> Option<(String, Box<Failure>)> {
     let status = observed.request.as_ref()?.status.0.as_ref().ok()?;
     let uid = status.runs.first().filter(|run| run.is_open())?.job_uid.as_ref()?;
-    let pods: Vec<_> = observed.pods.iter().filter(|pod| pod.is_controlled_by(uid)).collect();
+    let job = observed.jobs.iter().find(|job| job.uid() == uid);
+    let pods = job.map(|job| evidence::pods_of(observed, job)).unwrap_or_default();
     let newest = terminated::newest(&pods).map(|failure| (uid.clone(), Box::new(failure)));
     newest.or_else(|| observed.memory.pod_failure.clone().filter(|(of, _)| of == uid))
 }

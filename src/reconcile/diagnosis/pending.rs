@@ -1,12 +1,12 @@
 //! What keeps pods from starting.
 
-use super::cause::{Cause, blocked};
-use super::pod_setup;
+use super::cause::{Cause, blocked, in_pod};
+use super::{hint, pod_setup};
 use crate::api::condition::{FailureCategory, Obstacle, Reason};
 use crate::api::failure::Failure;
 use crate::reconcile::observed::{ContainerRole, ContainerState, ContainerView, PodView};
 
-/// What is blocking the first container: the first cause in order of pod names, terminating pods last, so that the same
+/// What is blocking a container: the first cause in order of pod names, terminating pods last, so that the same
 /// pods always give the same.
 pub(super) fn stuck<'a>(pods: &[&'a PodView]) -> Option<(Cause, &'a PodView)> {
     let mut pods = pods.to_vec();
@@ -45,8 +45,15 @@ fn of_container(pod: &PodView, container: &ContainerView) -> Option<Cause> {
             (Reason::ContainerCreateFailed, FailureCategory::ConfigMissing, Obstacle::ContainerSettings)
         }
         "RunContainerError" => (Reason::ContainerCreateFailed, FailureCategory::AppError, Obstacle::Command),
+        // It was tried again and again, and its program never ran.
+        "CrashLoopBackOff" if container.last_end.as_ref().is_some_and(|end| end.could_not_start()) => {
+            (Reason::ContainerCreateFailed, FailureCategory::AppError, Obstacle::Command)
+        }
         _ => return None,
     };
+    // How it ended says why, the kubelet only for how long it waits.
+    let ended = container.last_end.as_ref().filter(|_| obstacle == Obstacle::Command);
+    let (native, message) = ended.map_or((&**native, &**message), |end| (&*end.reason, &*end.message));
     let failure = Failure {
         container: Some(container.name.to_string()),
         is_init: (container.role == ContainerRole::Init).then_some(true),
@@ -60,7 +67,7 @@ pub(super) fn reason_of(failure: &Failure) -> Option<Reason> {
     match (failure.category, failure.reason.as_deref().unwrap_or_default()) {
         (_, native) if pod_setup::is_of_setup(native) => Some(Reason::ContainerCreateFailed),
         (_, "FailedCreate") => Some(Reason::PodsForbidden),
-        (_, "Unschedulable") => Some(Reason::Unschedulable),
+        (_, "Unschedulable" | "SchedulingGated") => Some(Reason::Unschedulable),
         (FailureCategory::ImagePull, _) => Some(Reason::ImagePullFailed),
         (FailureCategory::ConfigMissing, "CreateContainerConfigError") => Some(Reason::ContainerConfigError),
         (FailureCategory::ConfigMissing | FailureCategory::AppError, _) => {
@@ -71,8 +78,16 @@ pub(super) fn reason_of(failure: &Failure) -> Option<Reason> {
 }
 
 fn unscheduled(pod: &PodView) -> Option<Cause> {
-    let condition = pod.unscheduled.as_ref().filter(|condition| &*condition.reason == "Unschedulable")?;
+    let condition = pod.unscheduled.as_ref()?;
     let message = &condition.message;
+    if &*condition.reason == "SchedulingGated" {
+        let failure =
+            in_pod(FailureCategory::Unschedulable, pod, &condition.reason, message, hint::SCHEDULING_GATE);
+        return Some(Cause { reason: Reason::Unschedulable, failure });
+    }
+    if &*condition.reason != "Unschedulable" {
+        return None;
+    }
     let is_claim = message.contains("persistentvolumeclaim") && message.contains("not found");
     let (category, obstacle) = if is_claim {
         (FailureCategory::ConfigMissing, Obstacle::ClaimMissing)

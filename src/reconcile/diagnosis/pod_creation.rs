@@ -2,35 +2,59 @@
 
 use std::time::Duration;
 
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
+
 use super::cause::{Cause, MAX_MESSAGE_BYTES, blank};
 use super::event_query::EventQuery;
-use super::hint;
+use super::refusal_hint;
 use crate::api::condition::{FailureCategory, Obstacle, Reason};
 use crate::api::failure::Failure;
 use crate::reconcile::format::bounded_to;
-use crate::reconcile::observed::{EventView, EventsOf, JobView, Observed, Refusal};
+use crate::reconcile::observed::{ContainerView, EventView, EventsOf, JobView, PodView, Refusal};
 
-/// How long a Job may take to create its first pod before events are queried.
+/// How long a Job may take to create pods before events are queried.
 const QUERY_DELAY: Duration = Duration::from_secs(5);
+/// First and longest pause which the Job controller makes after a failed pod, in seconds; it doubles with each.
+const BACKOFF: (i64, i64) = (10, 600);
 
-/// `job` has no pods though it wants some.
-pub(super) fn query(observed: &Observed, job: &JobView) -> Option<EventQuery> {
-    let start = job.status.start_time.as_ref().filter(|_| has_no_pods(observed, job))?;
-    Some(EventQuery { events: events_of(job), since: start.0, delay: QUERY_DELAY })
+/// `job`, which controls `pods`, has fewer than it wants.
+pub(super) fn query(job: &JobView, pods: &[&PodView]) -> Option<EventQuery> {
+    let since = since(job, pods).filter(|_| lacks_pods(job, pods))?;
+    Some(EventQuery { events: events_of(job), since, delay: QUERY_DELAY })
 }
 
-/// The Job wants pods and never had one.
-pub(super) fn has_no_pods(observed: &Observed, job: &JobView) -> bool {
+/// Since when `job` may be expected to have created its pods: since its start, or the last end of a pod and the pause that
+/// the Job controller makes after those which have failed.
+pub(super) fn since(job: &JobView, pods: &[&PodView]) -> Option<Timestamp> {
+    let start = job.status.start_time.as_ref()?.0;
+    let ends = pods.iter().flat_map(|pod| &pod.containers).filter_map(ContainerView::ended_at);
+    let last = ends.max().map_or(start, |end| end.max(start));
+    let failed = u32::try_from(job.status.failed.unwrap_or_default()).unwrap_or_default();
+    let (first, longest) = BACKOFF;
+    // Twice as long: it also waits for the pod to be gone.
+    let pause = if failed == 0 { 0 } else { first.saturating_mul(2_i64.saturating_pow(failed)).min(longest) };
+    last.checked_add(SignedDuration::from_secs(pause)).ok()
+}
+
+/// The Job wants more pods than there are.
+pub(super) fn lacks_pods(job: &JobView, pods: &[&PodView]) -> bool {
     let status = &job.status;
-    let counted = [status.active, status.ready, status.succeeded, status.failed];
-    let is_idle = job.spec.suspend == Some(true)
-        || job.spec.parallelism == Some(0)
-        || job.is_ending()
-        || job.is_terminal()
-        || job.is_terminating();
-    !is_idle
-        && counted.iter().all(|count| count.is_none_or(|count| count <= 0))
-        && !observed.pods.iter().any(|pod| pod.is_controlled_by(job.uid()))
+    let count = |count: Option<i32>| count.unwrap_or_default().max(0);
+    let (active, succeeded) = (count(status.active), count(status.succeeded));
+    let is_idle =
+        job.spec.suspend == Some(true) || job.is_ending() || job.is_terminal() || job.is_terminating();
+    let parallelism = job.spec.parallelism.unwrap_or(1);
+    let wanted = match job.spec.completions {
+        // Which of the indexes that have failed are still wanted is not known.
+        Some(_) if status.failed_indexes.is_some() => 0,
+        Some(completions) => parallelism.min(completions.saturating_sub(succeeded)),
+        // Of a work queue no pod is replaced once one has succeeded.
+        None if succeeded > 0 => 0,
+        None => parallelism,
+    };
+    // One that is terminating is replaced when it has gone, or is replaced already: the Job knows.
+    let there = i32::try_from(pods.iter().filter(|pod| !pod.is_failed).count()).unwrap_or(i32::MAX);
+    !is_idle && active.max(there.saturating_sub(succeeded)) < wanted
 }
 
 /// The events that say what refuses the pods of `job`.
@@ -38,9 +62,10 @@ pub(super) fn events_of(job: &JobView) -> EventsOf {
     EventsOf::Job(job.uid().to_owned())
 }
 
-/// The cause these events give: the newest one counts.
-pub(super) fn cause_of(events: &[EventView]) -> Option<Cause> {
-    events.iter().max_by_key(|event| (event.at, &event.message)).map(of_event)
+/// The cause these events give: the newest one counts, of those which were reported `since` then.
+pub(super) fn cause_of(events: &[EventView], since: Option<Timestamp>) -> Option<Cause> {
+    let is_current = |event: &&EventView| event.at.zip(since).is_none_or(|(at, since)| at >= since);
+    events.iter().filter(is_current).max_by_key(|event| (event.at, &event.message)).map(of_event)
 }
 
 fn of_event(event: &EventView) -> Cause {
@@ -67,7 +92,7 @@ fn refused(category: FailureCategory, obstacle: Obstacle, reason: &str, message:
         obstacle: Some(obstacle),
         reason: Some(reason.to_owned()),
         message: Some(bounded_to(message, MAX_MESSAGE_BYTES)),
-        hint: Some(hint::of(obstacle).to_owned()),
+        hint: Some(refusal_hint::of(obstacle, message)),
         ..blank(category)
     }
 }

@@ -23,12 +23,12 @@ const TIMEOUT_PREFIX: &str = "Unable to attach or mount volumes";
 /// The pod that waits for its node, or did so to its end: the one that `before` is about, or else the first by name,
 /// terminating pods last.
 pub(super) fn pending<'a>(pods: &[&'a PodView], before: Option<&Failure>) -> Option<&'a PodView> {
-    let waits = pods.iter().copied().filter(|pod| pod.lacks_sandbox && !pod.has_started());
+    let waits = pods.iter().copied().filter(|pod| pod.lacks_sandbox && !pod.was_set_up());
     let is_recorded = |pod: &PodView| before.is_some_and(|before| is_about(before, pod));
     waits.min_by_key(|pod| (!is_recorded(pod), pod.is_terminating(), pod.name()))
 }
 
-/// One of `pods`, of which no container has started, is not set up.
+/// One of `pods` is not set up.
 pub(super) fn query(pods: &[&PodView], before: Option<&Failure>) -> Option<EventQuery> {
     let pod = pending(pods, before).filter(|pod| !pod.is_terminating() && !pod.is_failed)?;
     Some(EventQuery { events: events_of(pod), since: pod.waits_since?, delay: QUERY_DELAY })

@@ -2,9 +2,11 @@
 
 use std::fmt::Write;
 
+use super::cause::MAX_MESSAGE_BYTES;
 use crate::api::condition::{FailureCategory, Obstacle};
 use crate::api::failure::Failure;
 use crate::reconcile::format::{bounded_to, in_one_line, last_output};
+use crate::reconcile::observed::JobView;
 
 /// `failure` in one line of at most `bytes`: what failed, how, and the reporter's message.
 pub(super) fn sentence(failure: &Failure, bytes: usize) -> String {
@@ -62,6 +64,25 @@ pub(super) fn sentence(failure: &Failure, bytes: usize) -> String {
     // Writing to a string cannot fail.
     let _ = write!(head, "{said}{tail}");
     bounded_to(&head, bytes)
+}
+
+/// `failure`, the newest one of a run that continues, in one line: how many pods of `job` have failed, and how the last one
+/// did.
+pub(super) fn failing(failure: &Failure, job: &JobView) -> String {
+    let failed = failure.attempts.unwrap_or_default();
+    let limit = job.spec.backoff_limit.filter(|limit| *limit < i32::MAX);
+    let head = match limit {
+        _ if failed == 0 => "the last attempt has failed: ".to_owned(),
+        Some(limit) if job.spec.completions == Some(1) => {
+            let have = if failed == 1 { "has" } else { "have" };
+            format!("{failed} of {} attempts {have} failed, the last: ", limit.saturating_add(1))
+        }
+        Some(limit) => format!("failed pods: {failed} (backoffLimit: {limit}), the last: "),
+        None => format!("failed pods: {failed}, the last: "),
+    };
+    let last = Failure { attempts: None, ..failure.clone() };
+    let room = MAX_MESSAGE_BYTES.saturating_sub(head.len());
+    head + &sentence(&last, room)
 }
 
 /// Both describe the same cause, so that what was recorded first stays: alternating wording is not a change. What names a

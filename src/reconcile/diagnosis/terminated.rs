@@ -25,7 +25,7 @@ pub(super) fn of_pod(pod: &PodView) -> Option<(Option<Timestamp>, Failure)> {
         return Some((at, with_end(failure, end)));
     }
     // The deletion ended it before anything had run: what it was stuck with counts as long as it is not replaced.
-    if pod.is_terminating() && end.is_none_or(|(_, end)| end.never_ran()) {
+    if pod.is_terminating() && end.is_none_or(|(_, end)| end.was_not_found()) {
         return None;
     }
     if pod.is_failed && !pod.reason.is_empty() {
@@ -56,7 +56,12 @@ fn disrupted(pod: &PodView) -> Option<Failure> {
         _ if condition.is_some() => FailureCategory::Evicted,
         _ => return None,
     };
-    let hint = if category == FailureCategory::NodeLost { hint::NODE_LOST } else { hint::EVICTED };
+    let hint = match (category, &*pod.reason, by) {
+        (FailureCategory::NodeLost, ..) => hint::NODE_LOST,
+        (_, "Preempting", _) | (_, _, "PreemptionByScheduler") => hint::PREEMPTED,
+        (_, _, "EvictionByEvictionAPI") => hint::DRAINED,
+        _ => hint::EVICTED,
+    };
     let reason = if pod.reason.is_empty() { by } else { &*pod.reason };
     let message = match condition {
         Some(condition) if pod.message.is_empty() => &*condition.message,
@@ -82,12 +87,17 @@ fn first_to_fail(pod: &PodView) -> Option<(&ContainerView, &EndView)> {
 
 fn of_end(pod: &PodView, container: &ContainerView, end: &EndView) -> Failure {
     let command = hint::of(Obstacle::Command);
+    let command = command.as_str();
     let is_kill = matches!(end.exit_code, 137 | 143);
+    // Programs that handle SIGTERM end with whatever code they like.
+    let ended_by_deletion = pod.deleted_at().zip(end.finished_at).is_some_and(|(at, end)| end >= at);
     let (category, hint) = match &*end.reason {
         "OOMKilled" => (FailureCategory::OOMKilled, hint::OUT_OF_MEMORY),
-        "StartError" | "ContainerCannotRun" => (FailureCategory::AppError, command),
+        _ if end.could_not_start() => (FailureCategory::AppError, command),
         "ContainerStatusUnknown" if !pod.is_terminating() => (FailureCategory::Unknown, hint::END_UNKNOWN),
-        _ if is_kill && pod.is_terminating() => (FailureCategory::Evicted, hint::POD_DELETED),
+        _ if pod.is_terminating() && (is_kill || ended_by_deletion) => {
+            (FailureCategory::Evicted, hint::POD_DELETED)
+        }
         _ if is_kill => (FailureCategory::AppError, hint::KILLED),
         _ if matches!(end.exit_code, 126 | 127) => (FailureCategory::AppError, command),
         _ if end.message.is_empty() => (FailureCategory::AppError, hint::PROGRAM_FAILED_SILENTLY),
@@ -105,12 +115,11 @@ fn with_end(failure: Failure, end: Option<(&ContainerView, &EndView)>) -> Failur
     };
     // A shell and most runtimes report a signal as 128 plus its number.
     let signal = end.signal.or((129..=159).contains(&end.exit_code).then(|| end.exit_code - 128));
-    let has_run = &*end.reason != "StartError";
     Failure {
         container: Some(container.name.to_string()),
         is_init: (container.role == ContainerRole::Init).then_some(true),
         exit_code: Some(end.exit_code),
-        signal: signal.filter(|_| has_run),
+        signal: signal.filter(|_| !end.could_not_start()),
         ..failure
     }
 }

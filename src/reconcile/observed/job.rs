@@ -42,6 +42,9 @@ pub struct JobSpecView {
     /// Pods that run at once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parallelism: Option<i32>,
+    /// Pods that may fail before the Job does; the largest number there is where indexes have limits of their own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backoff_limit: Option<i32>,
     /// The Job is suspended, by whomever.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub suspend: Option<bool>,
@@ -60,6 +63,7 @@ fn is_default(amounts: &PodAmounts) -> bool {
 struct SpecWire {
     completions: Option<i32>,
     parallelism: Option<i32>,
+    backoff_limit: Option<i32>,
     suspend: Option<bool>,
     template: TemplateWire,
     amounts: Option<PodAmounts>,
@@ -73,9 +77,9 @@ struct TemplateWire {
 
 impl From<SpecWire> for JobSpecView {
     fn from(wire: SpecWire) -> Self {
-        let SpecWire { completions, parallelism, suspend, template, amounts } = wire;
+        let SpecWire { completions, parallelism, backoff_limit, suspend, template, amounts } = wire;
         let amounts = amounts.unwrap_or_else(|| PodAmounts::of(&template.spec));
-        Self { completions, parallelism, suspend, amounts }
+        Self { completions, parallelism, backoff_limit, suspend, amounts }
     }
 }
 

@@ -40,6 +40,7 @@ struct Wire {
     #[serde(deserialize_with = "time")]
     creation_timestamp: Option<Time>,
     deletion_timestamp: Option<String>,
+    deletion_grace_period_seconds: Option<i64>,
     labels: Option<BTreeMap<String, String>>,
     annotations: Option<BTreeMap<String, String>>,
     owner_references: Option<Vec<OwnerReference>>,
@@ -58,6 +59,7 @@ impl Wire {
             deletion_timestamp: self
                 .deletion_timestamp
                 .map(|text| Time(text.parse().unwrap_or(Timestamp::UNIX_EPOCH))),
+            deletion_grace_period_seconds: self.deletion_grace_period_seconds,
             ..ObjectMeta::default()
         }
     }

@@ -5,7 +5,7 @@
 
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
-use k8s_openapi::jiff::Timestamp;
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::Resource;
 use serde::Deserialize;
 
@@ -62,18 +62,34 @@ impl PodView {
         self.metadata.name.as_deref().unwrap_or_default()
     }
 
-    /// A container of it has started at some time. Init containers and sidecars count: the image is there and the program
-    /// runs.
+    /// A container of it was at least tried: the node has set the pod up.
     #[must_use]
-    pub fn has_started(&self) -> bool {
+    pub fn was_set_up(&self) -> bool {
         self.containers.iter().any(|container| {
-            let has_run = match &container.state {
+            let was_tried = match &container.state {
                 ContainerState::Running { .. } => true,
-                ContainerState::Ended(end) => !end.never_ran(),
+                ContainerState::Ended(end) => !end.was_not_found(),
                 ContainerState::Unknown | ContainerState::Waiting { .. } => false,
             };
-            has_run || container.last_end.is_some()
+            was_tried || container.last_end.is_some()
         })
+    }
+
+    /// A container of the work has started at some time. Init containers and sidecars are not the work.
+    #[must_use]
+    pub fn has_begun_work(&self) -> bool {
+        self.containers
+            .iter()
+            .any(|container| container.role == ContainerRole::Main && container.has_started())
+    }
+
+    /// When somebody deleted the pod, if somebody did. The timestamp in its metadata is the end of its grace period.
+    #[must_use]
+    pub fn deleted_at(&self) -> Option<Timestamp> {
+        let end = self.metadata.deletion_timestamp.as_ref()?.0;
+        let grace =
+            SignedDuration::from_secs(self.metadata.deletion_grace_period_seconds.unwrap_or_default());
+        end.checked_sub(grace).ok()
     }
 
     /// The pod is being deleted.
@@ -103,6 +119,28 @@ pub struct ContainerView {
     pub state: ContainerState,
     /// How it ended before its last restart.
     pub last_end: Option<Box<EndView>>,
+}
+
+impl ContainerView {
+    /// Its program has started at some time.
+    #[must_use]
+    pub fn has_started(&self) -> bool {
+        let now = match &self.state {
+            ContainerState::Running { .. } => true,
+            ContainerState::Ended(end) => end.has_run(),
+            ContainerState::Unknown | ContainerState::Waiting { .. } => false,
+        };
+        now || self.last_end.as_ref().is_some_and(|end| end.has_run())
+    }
+
+    /// When it ended, if it has.
+    #[must_use]
+    pub fn ended_at(&self) -> Option<Timestamp> {
+        match &self.state {
+            ContainerState::Ended(end) => end.finished_at,
+            ContainerState::Unknown | ContainerState::Waiting { .. } | ContainerState::Running { .. } => None,
+        }
+    }
 }
 
 /// Which kind of container it is.
@@ -157,8 +195,20 @@ pub struct EndView {
 impl EndView {
     /// The kubelet made it up for a container that it could not find when the pod was deleted: it never ran.
     #[must_use]
-    pub fn never_ran(&self) -> bool {
+    pub fn was_not_found(&self) -> bool {
         &*self.reason == "ContainerStatusUnknown" && self.started_at.is_none()
+    }
+
+    /// The container was there, and the runtime could not start its program.
+    #[must_use]
+    pub fn could_not_start(&self) -> bool {
+        matches!(&*self.reason, "StartError" | "ContainerCannotRun")
+    }
+
+    /// Its program ran.
+    #[must_use]
+    pub fn has_run(&self) -> bool {
+        !self.was_not_found() && !self.could_not_start()
     }
 }
 
@@ -305,6 +355,7 @@ impl From<Wire> for PodView {
                 resource_version: metadata.resource_version,
                 creation_timestamp: metadata.creation_timestamp,
                 deletion_timestamp: metadata.deletion_timestamp,
+                deletion_grace_period_seconds: metadata.deletion_grace_period_seconds,
                 ..ObjectMeta::default()
             },
         }

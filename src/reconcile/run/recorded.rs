@@ -44,6 +44,7 @@ pub(super) fn decide(facts: &Facts<'_>, newest: &Run, uid: &str) -> Decision {
         QueryDecision::Later(pause) => next = next.sooner(Next::After(pause)),
         QueryDecision::No => {}
     }
+    next = next.sooner(diagnosis.next());
     let wanted = facts.wanted_next(facts.history);
     let mut blocked = Vec::new();
     if is_ours_to_change(job, request) {
@@ -176,7 +177,7 @@ fn stop_if_it_exceeds_limits(facts: &Facts<'_>, known: &RunHistory, job: &JobVie
 /// The Job is gone, by a GET. Rules 8, 14.
 fn gone(facts: &Facts<'_>, newest: &Run, now: Timestamp) -> Decision {
     let history = facts.history.with_newest(|run| match newest.stop {
-        Some(Stop::Replace) => history::record_replaced(run, now),
+        Some(stop @ (Stop::Replace | Stop::NeverStarted)) => history::record_replaced(run, stop, now),
         Some(Stop::LimitsExceeded) => history::record_limits_exceeded(run, now),
         Some(Stop::StartDeadline) | None => {
             history::record_lost(run, now);

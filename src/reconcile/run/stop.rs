@@ -1,4 +1,4 @@
-//! Runs that the operator itself stops: for a newer one (rule 14), because no container started in time, or because the
+//! Runs that the operator itself stops: for a newer one (rule 14), if it replaces them or they are stuck at the start, because no container of the work started in time, or because the
 //! stored Job exceeds limits.
 //!
 //! All are decided in the record first, and done after that was written: anyone who finds the Job gone, or failed by a
@@ -53,25 +53,38 @@ pub(super) fn stop(
     diagnosis: &Diagnosis<'_>,
 ) -> StopDecision {
     match newest.stop {
+        // A container that has started since wins.
+        Some(Stop::NeverStarted) if diagnosis.has_begun_work() && !job.is_terminating() => {
+            StopDecision::Record(facts.history.with_newest(|newest| newest.stop = None), Next::Again)
+        }
         // Final, even if the spec has returned since.
-        Some(Stop::Replace | Stop::LimitsExceeded) => replace(facts, job),
+        Some(Stop::Replace | Stop::LimitsExceeded | Stop::NeverStarted) => replace(facts, job),
         Some(Stop::StartDeadline) => start_deadline(facts, newest, job, diagnosis),
-        None => match decide_to_replace(facts, job, wanted) {
+        None => match decide_to_replace(facts, newest, job, wanted, diagnosis) {
             StopDecision::Continue(Next::AwaitChange) => start_deadline(facts, newest, job, diagnosis),
             decided => decided,
         },
     }
 }
 
-/// Rule 14 (a): the decision is written, if a run is asked for that does not wait.
-fn decide_to_replace(facts: &Facts<'_>, job: &JobView, wanted: &Pending) -> StopDecision {
+/// Rule 14 (a): the decision is written, if a run is asked for that does not wait: because it replaces the active one, or
+/// because that one is stuck before any of its work has begun. A fix would wait indefinitely behind the run that it fixes.
+fn decide_to_replace(
+    facts: &Facts<'_>,
+    newest: &Run,
+    job: &JobView,
+    wanted: &Pending,
+    diagnosis: &Diagnosis<'_>,
+) -> StopDecision {
+    let why = if facts.policy.replaces() { Stop::Replace } else { Stop::NeverStarted };
+    let waits = why == Stop::NeverStarted && !diagnosis.is_stuck_at_the_start(newest);
     // A Job that is about to end has its result already; it would be lost.
-    if !facts.policy.replaces() || facts.request.is_suspended() || job.is_ending() {
+    if waits || facts.request.is_suspended() || job.is_ending() {
         return StopDecision::Continue(Next::AwaitChange);
     }
     match wanted {
         Pending::Run(..) => {
-            let history = facts.history.with_newest(|newest| newest.stop = Some(Stop::Replace));
+            let history = facts.history.with_newest(|newest| newest.stop = Some(why));
             StopDecision::Record(history, Next::Again)
         }
         Pending::Ask(read) => StopDecision::act(Plan::ask(read.clone())),
@@ -112,7 +125,7 @@ fn start_deadline(facts: &Facts<'_>, newest: &Run, job: &JobView, diagnosis: &Di
         return no;
     };
     if newest.stop == Some(Stop::StartDeadline) {
-        if diagnosis.has_started() {
+        if diagnosis.has_begun_work() {
             let history = facts.history.with_newest(|newest| {
                 (newest.stop, newest.message, newest.failure) = (None, None, None);
             });
@@ -128,7 +141,7 @@ fn start_deadline(facts: &Facts<'_>, newest: &Run, job: &JobView, diagnosis: &Di
     let Some(seconds) = start_deadline_seconds(facts) else {
         return no;
     };
-    if diagnosis.has_started() {
+    if diagnosis.has_begun_work() {
         return no;
     }
     let due = start.0.checked_add(SignedDuration::from_secs(seconds));

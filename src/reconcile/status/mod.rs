@@ -91,6 +91,15 @@ fn without_progress(status: &JobRequestStatus) -> JobRequestStatus {
     // While pods fail and are replaced; whatever keeps a run from starting changes Ready, too.
     (status.completions, status.start_time, status.failure) = (None, None, None);
     status.conditions.retain(|condition| condition.type_ != ConditionType::SuccessCriteriaMet.as_str());
+    // How many pods have failed, and how the last one did.
+    if status.condition(ConditionType::Ready).is_some_and(|ready| ready.reason == Reason::Running.as_str()) {
+        for type_ in [ConditionType::Ready, ConditionType::Reconciling, ConditionType::Finished] {
+            let shown = status.conditions.iter_mut().find(|condition| condition.type_ == type_.as_str());
+            if let Some(condition) = shown {
+                condition.message.clear();
+            }
+        }
+    }
     if let Some(run) = status.runs.first_mut().filter(|run| run.is_open()) {
         (run.start_time, run.desired, run.succeeded, run.failed) = (None, None, None, None);
     }

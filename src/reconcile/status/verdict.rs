@@ -114,8 +114,15 @@ fn live<'a>(
     let (phase, reason) =
         progress.map_or((Phase::Updating, Reason::Starting), |progress| (progress.phase, progress.reason));
     let progress = progress.map(|progress| progress.message.as_str()).unwrap_or_default();
-    if newest.stop == Some(Stop::Replace) {
-        let message = format!("run {number} is being stopped; a newer run starts when its pods are gone");
+    if let Some(stop @ (Stop::Replace | Stop::NeverStarted)) = newest.stop {
+        let which = if stop == Stop::NeverStarted { ", which never started," } else { "" };
+        let how = if job.is_terminating() && !progress.is_empty() {
+            format!(": {progress}")
+        } else {
+            String::new()
+        };
+        let message =
+            format!("run {number}{which} is being stopped; a newer run starts when its pods are gone{how}");
         let phase = if phase == Phase::Waiting { Phase::Updating } else { phase };
         return working(phase, Reason::Replacing, message);
     }
@@ -131,8 +138,9 @@ fn live<'a>(
         Some(target) if !progress.is_empty() => {
             format!("run {number} is failing: {}: {progress}{waits}", target.reason)
         }
-        _ if phase == Phase::Running => format!("run {number} is running{waits}"),
-        _ if progress.is_empty() => format!("run {number}: no container has started yet{waits}"),
+        _ if phase == Phase::Running && progress.is_empty() => format!("run {number} is running{waits}"),
+        _ if phase == Phase::Running => format!("run {number} is running; {progress}{waits}"),
+        _ if progress.is_empty() => format!("run {number}: no main container has started yet{waits}"),
         _ => format!("run {number}: {progress}{waits}"),
     };
     working(phase, reason, message)
@@ -146,7 +154,7 @@ fn waits(wanted: &Pending) -> String {
         Pending::Run(Trigger::Created | Trigger::SpecChange, _) => "a newer spec",
         Pending::Nothing | Pending::HeldBack | Pending::AwaitTurn | Pending::Ask(_) => return String::new(),
     };
-    format!("; {what} waits until it has ended")
+    format!("; {what} waits until it has ended; runPolicy.whileActive: Replace stops it")
 }
 
 fn ended<'a>(run: &Run) -> Verdict<'a> {

@@ -55,10 +55,11 @@ pub enum Mutant {
     TokensOfReservation,
     HidesPredecessors,
     ForgetsQueues,
+    ForgetsStarts,
 }
 
 impl Mutant {
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 37] = [
         Self::StatusIgnoresVersion,
         Self::DeleteIgnoresVersion,
         Self::PatchIgnoresUid,
@@ -95,6 +96,7 @@ impl Mutant {
         Self::TokensOfReservation,
         Self::HidesPredecessors,
         Self::ForgetsQueues,
+        Self::ForgetsStarts,
     ];
 
     /// The rule, what is taken away, and the scenario that shows it soonest.
@@ -143,6 +145,7 @@ impl Mutant {
                 (3, "a Job carries the tokens of the first reservation", "taken-back-tokens")
             }
             Self::ForgetsQueues => (2, "whose suspension it is, is not noted", "queue"),
+            Self::ForgetsStarts => (14, "a run that had started counts as one that never did", "suspend"),
             Self::HidesPredecessors => (5, "Jobs of predecessors are not seen", "orphans"),
         }
     }
@@ -201,6 +204,13 @@ impl Mutant {
                     if is_empty[1] {
                         handled.annotation = None;
                     }
+                }
+            }
+            Self::ForgetsStarts => {
+                if let Ok(status) = &mut request.status.0
+                    && let Some(run) = status.runs.first_mut()
+                {
+                    (run.containers_started, run.start_time) = (None, None);
                 }
             }
             Self::ReplacedIsEnough => {

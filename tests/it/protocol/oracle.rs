@@ -342,6 +342,16 @@ impl Oracle {
                 let handled = self.handled_with(uid);
                 self.last_handled.insert(stored.uid().to_owned(), handled);
             }
+            let is_decided_now = old.is_none_or(|old| old.stop != run.stop);
+            if run.stop == Some(Stop::NeverStarted) && is_decided_now {
+                let never_began = old.is_none_or(|old| old.containers_started.is_none());
+                self.check(never_began, || {
+                    format!(
+                        "run {} is stopped as one that never started, and its record says it had",
+                        run.number
+                    )
+                });
+            }
             if run.stop.is_some_and(Stop::deletes_the_job) {
                 self.decided.insert(uid.clone());
             }
