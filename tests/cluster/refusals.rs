@@ -39,7 +39,7 @@ enum Extent {
 /// For how long calls are refused.
 const LASTS: Duration = Duration::from_secs(4);
 /// Plans in one namespace at once.
-const SIDE_BY_SIDE: usize = 160;
+const SIDE_BY_SIDE: usize = 400;
 /// Operators with a namespace of their own at once.
 const OPERATORS: usize = 8;
 /// Maximum number of calls that are refused while it lasts: each pause is longer than the one before, but every change of

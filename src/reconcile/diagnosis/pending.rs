@@ -19,8 +19,11 @@ fn of_pod(pod: &PodView) -> Option<Cause> {
 }
 
 fn of_container(pod: &PodView, container: &ContainerView) -> Option<Cause> {
-    let ContainerState::Waiting { reason: native, message } = &container.state else {
-        return None;
+    let (native, message) = match &container.state {
+        ContainerState::Waiting { reason, message } => (reason, message),
+        // Tried again in place: between two tries the kubelet shows the end, or that it waits.
+        ContainerState::Ended(end) if end.could_not_start() && !pod.is_failed => (&end.reason, &end.message),
+        ContainerState::Unknown | ContainerState::Running { .. } | ContainerState::Ended(_) => return None,
     };
     let (reason, category, obstacle) = match &**native {
         "InvalidImageName" => (Reason::ImagePullFailed, FailureCategory::ImagePull, Obstacle::ImageName),
@@ -44,7 +47,9 @@ fn of_container(pod: &PodView, container: &ContainerView) -> Option<Cause> {
         "CreateContainerError" | "PreCreateHookError" | "PostStartHookError" => {
             (Reason::ContainerCreateFailed, FailureCategory::ConfigMissing, Obstacle::ContainerSettings)
         }
-        "RunContainerError" => (Reason::ContainerCreateFailed, FailureCategory::AppError, Obstacle::Command),
+        "RunContainerError" | "StartError" | "ContainerCannotRun" => {
+            (Reason::ContainerCreateFailed, FailureCategory::AppError, Obstacle::Command)
+        }
         // It was tried again and again, and its program never ran.
         "CrashLoopBackOff" if container.last_end.as_ref().is_some_and(|end| end.could_not_start()) => {
             (Reason::ContainerCreateFailed, FailureCategory::AppError, Obstacle::Command)
@@ -52,7 +57,8 @@ fn of_container(pod: &PodView, container: &ContainerView) -> Option<Cause> {
         _ => return None,
     };
     // How it ended says why, the kubelet only for how long it waits.
-    let ended = container.last_end.as_ref().filter(|_| obstacle == Obstacle::Command);
+    let ended =
+        container.last_end.as_ref().filter(|end| obstacle == Obstacle::Command && end.could_not_start());
     let (native, message) = ended.map_or((&**native, &**message), |end| (&*end.reason, &*end.message));
     let failure = Failure {
         container: Some(container.name.to_string()),

@@ -89,8 +89,9 @@ fn of_end(pod: &PodView, container: &ContainerView, end: &EndView) -> Failure {
     let command = hint::of(Obstacle::Command);
     let command = command.as_str();
     let is_kill = matches!(end.exit_code, 137 | 143);
-    // Programs that handle SIGTERM end with whatever code they like.
-    let ended_by_deletion = pod.deleted_at().zip(end.finished_at).is_some_and(|(at, end)| end >= at);
+    // Programs that handle SIGTERM end with whatever code they like. Within the second of the deletion nobody knows which was
+    // first: the Job controller deletes a pod that has failed too often.
+    let ended_by_deletion = pod.deleted_at().zip(end.finished_at).is_some_and(|(at, end)| end > at);
     let (category, hint) = match &*end.reason {
         "OOMKilled" => (FailureCategory::OOMKilled, hint::OUT_OF_MEMORY),
         _ if end.could_not_start() => (FailureCategory::AppError, command),
