@@ -27,7 +27,7 @@ bless: require-rust cluster-bin ## Write all generated files and expected output
 	BLESS=1 $(CARGO) test --test it
 	BLESS=1 $(CARGO) test --test cluster -- gitops::
 
-test: require-rust require-go ## Check format and lints, then run every test (forty minutes the first time, then eight)
+test: require-rust require-go ## Check format and lints, then run every test (forty minutes the first time, then ten)
 	@tests/run.sh
 
 bench: require-rust ## Measure validate, compile and plan, optimised, and print what they take
