@@ -123,10 +123,11 @@ fn found_invalid(
     clock: Clock,
 ) -> Option<String> {
     let reserved = history.reserved()?;
-    if let Some(Creation::Refused(refusal)) = observed.answers.creation_of(&reserved.job_name)
-        && refusal.is_invalid()
-    {
-        return Some(refusal.message.clone());
+    match observed.answers.creation_of(&reserved.job_name) {
+        Some(Creation::Refused(refusal)) if refusal.is_invalid() => return Some(refusal.message.clone()),
+        // It was tried again, and the answer is another one: the verdict in the status is over.
+        Some(_) => return None,
+        None => {}
     }
     let message = request.found_invalid()?;
     let is_judged_anew =
