@@ -212,7 +212,13 @@ impl Stop {
     /// The Job is deleted, after its pods.
     #[must_use]
     pub const fn deletes_the_job(self) -> bool {
-        matches!(self, Self::Replace | Self::NeverStarted | Self::LimitsExceeded)
+        self.makes_way() || matches!(self, Self::LimitsExceeded)
+    }
+
+    /// A newer run starts in its place.
+    #[must_use]
+    pub const fn makes_way(self) -> bool {
+        matches!(self, Self::Replace | Self::NeverStarted)
     }
 }
 

@@ -63,9 +63,8 @@ impl RerunTurns {
     pub(super) fn settle(&self, request: &StoredRequest, turn: Option<bool>) {
         let key = Key::new(request.namespace(), request.name());
         let newest = request.status.0.as_ref().ok().and_then(|status| status.runs.first());
-        let is_being_replaced = newest.is_some_and(|newest| {
-            newest.is_open() && matches!(newest.stop, Some(Stop::Replace | Stop::NeverStarted))
-        });
+        let is_being_replaced =
+            newest.is_some_and(|newest| newest.is_open() && newest.stop.is_some_and(Stop::makes_way));
         let mut state = self.current();
         let begun = match followed(request) {
             Some(template) => {

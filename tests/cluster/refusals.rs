@@ -128,7 +128,6 @@ async fn refused(cx: Arc<Cluster>, extent: Extent) {
     drop(scene);
     let plans = Plan::all(&calls, extent);
     let common_plans = Plan::common(common, extent);
-    let mut outcomes = Vec::new();
     // In which the next run waits for the one that is active.
     let is_edit = |workload: &Workload| workload.name == "an edit while active";
     let edit = workloads.iter().position(is_edit).expect("the workload");
@@ -155,8 +154,7 @@ async fn refused(cx: Arc<Cluster>, extent: Extent) {
         all
     };
     let (apart, together) = tokio::join!(future::join_all(apart), together);
-    outcomes.extend(together);
-    outcomes.extend(apart);
+    let outcomes: Vec<Outcome> = together.into_iter().chain(apart).collect();
     report(&outcomes, workloads.len());
 }
 

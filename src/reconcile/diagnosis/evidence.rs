@@ -44,12 +44,14 @@ impl<'a> Evidence<'a> {
 
     /// What refuses the Job's pods: as answered, or, between two queries, as recorded before.
     pub(super) fn pod_creation(&self) -> Option<Cause> {
+        if !pod_creation::lacks_pods(self.job, &self.pods) {
+            return None;
+        }
         if let Some(events) = event_query::answer(self.observed, &pod_creation::events_of(self.job)) {
             return pod_creation::cause_of(events, pod_creation::since(self.job, &self.pods));
         }
         let recorded = self.before.filter(|before| before.reason.as_deref() == Some("FailedCreate"))?;
-        pod_creation::lacks_pods(self.job, &self.pods)
-            .then(|| Cause { reason: Reason::PodsForbidden, failure: recorded.clone() })
+        Some(Cause { reason: Reason::PodsForbidden, failure: recorded.clone() })
     }
 
     /// What keeps a node from setting up a pod: as answered, or, between two queries, as recorded before.
@@ -78,7 +80,6 @@ impl<'a> Evidence<'a> {
             Some((cause, _)) => cause,
             None => self
                 .pod_creation()
-                .filter(|_| pod_creation::lacks_pods(self.job, &self.pods))
                 .or_else(|| self.pod_setup().map(|(cause, _)| cause))
                 .or_else(|| self.recorded_cause())?,
         };

@@ -19,11 +19,20 @@ fn of_pod(pod: &PodView) -> Option<Cause> {
 }
 
 fn of_container(pod: &PodView, container: &ContainerView) -> Option<Cause> {
-    let (native, message) = match &container.state {
-        ContainerState::Waiting { reason, message } => (reason, message),
-        // Tried again in place: between two tries the kubelet shows the end, or that it waits.
-        ContainerState::Ended(end) if end.could_not_start() && !pod.is_failed => (&end.reason, &end.message),
-        ContainerState::Unknown | ContainerState::Running { .. } | ContainerState::Ended(_) => return None,
+    // Tried again in place: between two tries the kubelet shows the end, or for how long it waits. The end says why.
+    let unstarted = container.last_end.as_ref().filter(|end| end.could_not_start());
+    let (native, message) = match (&container.state, unstarted) {
+        (ContainerState::Waiting { reason, .. }, Some(end))
+            if matches!(&**reason, "CrashLoopBackOff" | "RunContainerError") =>
+        {
+            (&end.reason, &end.message)
+        }
+        (ContainerState::Waiting { reason, message }, _) => (reason, message),
+        (ContainerState::Ended(end), before) if end.could_not_start() && !pod.is_failed => {
+            let end = before.unwrap_or(end);
+            (&end.reason, &end.message)
+        }
+        _ => return None,
     };
     let (reason, category, obstacle) = match &**native {
         "InvalidImageName" => (Reason::ImagePullFailed, FailureCategory::ImagePull, Obstacle::ImageName),
@@ -50,16 +59,8 @@ fn of_container(pod: &PodView, container: &ContainerView) -> Option<Cause> {
         "RunContainerError" | "StartError" | "ContainerCannotRun" => {
             (Reason::ContainerCreateFailed, FailureCategory::AppError, Obstacle::Command)
         }
-        // It was tried again and again, and its program never ran.
-        "CrashLoopBackOff" if container.last_end.as_ref().is_some_and(|end| end.could_not_start()) => {
-            (Reason::ContainerCreateFailed, FailureCategory::AppError, Obstacle::Command)
-        }
         _ => return None,
     };
-    // How it ended says why, the kubelet only for how long it waits.
-    let ended =
-        container.last_end.as_ref().filter(|end| obstacle == Obstacle::Command && end.could_not_start());
-    let (native, message) = ended.map_or((&**native, &**message), |end| (&*end.reason, &*end.message));
     let failure = Failure {
         container: Some(container.name.to_string()),
         is_init: (container.role == ContainerRole::Init).then_some(true),

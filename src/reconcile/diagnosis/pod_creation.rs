@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use k8s_openapi::jiff::{SignedDuration, Timestamp};
+use k8s_openapi::jiff::Timestamp;
 
 use super::cause::{Cause, MAX_MESSAGE_BYTES, blank};
 use super::event_query::EventQuery;
@@ -10,12 +10,12 @@ use super::refusal_hint;
 use crate::api::condition::{FailureCategory, Obstacle, Reason};
 use crate::api::failure::Failure;
 use crate::reconcile::format::bounded_to;
-use crate::reconcile::observed::{ContainerView, EventView, EventsOf, JobView, PodView, Refusal};
+use crate::reconcile::observed::{ContainerView, EventView, EventsOf, JobView, Pause, PodView, Refusal};
 
 /// How long a Job may take to create pods before events are queried.
 const QUERY_DELAY: Duration = Duration::from_secs(5);
-/// First and longest pause which the Job controller makes after a failed pod, in seconds; it doubles with each.
-const BACKOFF: (i64, i64) = (10, 600);
+/// Twice the pause which the Job controller makes after failed pods, but no longer: it also waits for the pod to be gone.
+const BACKOFF: Pause = Pause { first: Duration::from_secs(20), longest: Duration::from_secs(600) };
 
 /// `job`, which controls `pods`, has fewer than it wants.
 pub(super) fn query(job: &JobView, pods: &[&PodView]) -> Option<EventQuery> {
@@ -30,10 +30,8 @@ pub(super) fn since(job: &JobView, pods: &[&PodView]) -> Option<Timestamp> {
     let ends = pods.iter().flat_map(|pod| &pod.containers).filter_map(ContainerView::ended_at);
     let last = ends.max().map_or(start, |end| end.max(start));
     let failed = u32::try_from(job.status.failed.unwrap_or_default()).unwrap_or_default();
-    let (first, longest) = BACKOFF;
-    // Twice as long: it also waits for the pod to be gone.
-    let pause = if failed == 0 { 0 } else { first.saturating_mul(2_i64.saturating_pow(failed)).min(longest) };
-    last.checked_add(SignedDuration::from_secs(pause)).ok()
+    let pause = failed.checked_sub(1).map_or(Duration::ZERO, |before| BACKOFF.after(before));
+    last.checked_add(pause).ok()
 }
 
 /// The Job wants more pods than there are.

@@ -77,20 +77,22 @@ fn decide_to_replace(
     diagnosis: &Diagnosis<'_>,
 ) -> StopDecision {
     let why = if facts.policy.replaces() { Stop::Replace } else { Stop::NeverStarted };
-    let waits = why == Stop::NeverStarted && !diagnosis.is_stuck_at_the_start(newest);
     // A Job that is about to end has its result already; it would be lost.
-    if waits || facts.request.is_suspended() || job.is_ending() {
+    if facts.request.is_suspended() || job.is_ending() {
         return StopDecision::Continue(Next::AwaitChange);
     }
     match wanted {
+        Pending::Nothing | Pending::HeldBack | Pending::AwaitTurn => {
+            StopDecision::Continue(Next::AwaitChange)
+        }
+        _ if why == Stop::NeverStarted && !diagnosis.is_stuck_at_the_start(newest) => {
+            StopDecision::Continue(Next::AwaitChange)
+        }
         Pending::Run(..) => {
             let history = facts.history.with_newest(|newest| newest.stop = Some(why));
             StopDecision::Record(history, Next::Again)
         }
         Pending::Ask(read) => StopDecision::act(Plan::ask(read.clone())),
-        Pending::Nothing | Pending::HeldBack | Pending::AwaitTurn => {
-            StopDecision::Continue(Next::AwaitChange)
-        }
     }
 }
 

@@ -114,7 +114,7 @@ fn live<'a>(
     let (phase, reason) =
         progress.map_or((Phase::Updating, Reason::Starting), |progress| (progress.phase, progress.reason));
     let progress = progress.map(|progress| progress.message.as_str()).unwrap_or_default();
-    if let Some(stop @ (Stop::Replace | Stop::NeverStarted)) = newest.stop {
+    if let Some(stop) = newest.stop.filter(|stop| stop.makes_way()) {
         let which = if stop == Stop::NeverStarted { ", which never started," } else { "" };
         let how = if job.is_terminating() && !progress.is_empty() {
             format!(": {progress}")
