@@ -70,7 +70,7 @@ say 'kubectl apply -f examples/'
 say 'kubectl get jobrequests'
 # Fixed columns, so that a row which did not change looks the same.
 table() {
-    "$kubectl" get jobrequests -o 'jsonpath={range .items[*]}{.metadata.name}{"|"}{.status.phase}{"|"}{.status.completions}{"|"}{.status.conditions[?(@.type=="Ready")].reason}{"|"}{.status.duration}{"|"}{.spec.alias}{"\n"}{end}' 2>/dev/null |
+    "$kubectl" get jobrequests -o 'jsonpath={range .items[*]}{.metadata.name}{"|"}{.status.phase}{"|"}{.status.completions}{"|"}{.status.reason}{"|"}{.status.duration}{"|"}{.spec.alias}{"\n"}{end}' 2>/dev/null |
         awk -F'|' 'BEGIN { f = "%-18s %-10s %-12s %-21s %-9s %s\n"; printf f, "NAME", "PHASE", "COMPLETIONS", "REASON", "DURATION", "ALIAS" }
                    { printf f, $1, $2, $3, $4, $5, $6 }'
 }

@@ -64,6 +64,8 @@ spelled! {
         ChangeRefused,
         /// On a template: its values are the defaults of its scope.
         Effective,
+        /// On a template: JobRequests in scope violate its policy, which only warns; absent when not true.
+        Violated,
     }
 }
 
@@ -97,7 +99,8 @@ spelled! {
         Valid,
         /// Accepted: the spec compiles, with numbers reduced or raised by policies; the message lists all of them.
         Clamped,
-        /// Accepted: the spec compiles, and policies warn about it; the message lists their warnings.
+        /// Accepted: the spec compiles, and policies warn about it; the message lists their warnings. Violated: the policy
+        /// only warns.
         PolicyWarning,
         /// Accepted: the merged spec breaks rules or policies; the message lists all of them.
         InvalidSpec,
@@ -231,8 +234,12 @@ spelled! {
         OOMKilled,
         /// An image cannot be pulled.
         ImagePull,
-        /// A ConfigMap, Secret, key, volume claim or service account is missing, or the container's settings do not work.
+        /// A ConfigMap, Secret, key, volume claim or service account is missing.
         ConfigMissing,
+        /// The node cannot create a container with its settings, for example as root where that is not allowed.
+        ContainerConfig,
+        /// A node cannot set up the pod: its volumes, sandbox or network.
+        PodSetup,
         /// No node fits the pod.
         Unschedulable,
         /// The Job is not allowed to create pods: quota, Pod Security, a policy or a webhook.
@@ -272,6 +279,8 @@ spelled! {
         ConfigMissing,
         /// The node cannot create the container with its settings.
         ContainerSettings,
+        /// The image runs as root, or nobody can say that it does not, and runAsNonRoot forbids that.
+        RunsAsRoot,
         /// The program cannot be started in the image.
         Command,
         /// The PersistentVolumeClaim is missing.
@@ -286,16 +295,58 @@ spelled! {
         Sandbox,
         /// The network of the node is not ready.
         Network,
-        /// A ResourceQuota is used up, or demands requests or limits.
+        /// A ResourceQuota is used up.
         Quota,
+        /// A ResourceQuota demands requests or limits that a container does not have.
+        AmountsMissing,
+        /// More is asked for than a ResourceQuota has in all.
+        QuotaTooSmall,
+        /// A ResourceQuota for Jobs is used up; Jobs that have ended count, too.
+        JobQuota,
+        /// A LimitRange forbids the amounts.
+        LimitRange,
         /// The namespace's Pod Security level forbids the pod.
         PodSecurity,
         /// The ServiceAccount is missing.
         ServiceAccountMissing,
-        /// A webhook or admission policy refuses it.
+        /// A webhook or admission policy denies it.
         Admission,
+        /// A webhook that has to be asked does not answer.
+        WebhookFailed,
         /// The API server refuses it for another reason; see the message.
         Refused,
+    }
+}
+
+impl Obstacle {
+    /// It stays until somebody changes the spec, or what forbids it: waiting does not help.
+    #[must_use]
+    pub const fn needs_a_change(self) -> bool {
+        match self {
+            Self::ImageName
+            | Self::RunsAsRoot
+            | Self::AmountsMissing
+            | Self::QuotaTooSmall
+            | Self::LimitRange
+            | Self::PodSecurity
+            | Self::Admission => true,
+            Self::ImageNotPresent
+            | Self::ImagePull
+            | Self::ConfigMissing
+            | Self::ContainerSettings
+            | Self::Command
+            | Self::ClaimMissing
+            | Self::ClaimUnbound
+            | Self::NoNodeFits
+            | Self::VolumeMount
+            | Self::Sandbox
+            | Self::Network
+            | Self::Quota
+            | Self::JobQuota
+            | Self::ServiceAccountMissing
+            | Self::WebhookFailed
+            | Self::Refused => false,
+        }
     }
 }
 
@@ -328,17 +379,35 @@ spelled! {
         RerunRequested,
         /// Policies have changed numbers of the spec.
         Clamped,
+        /// Policies warn about the spec.
+        PolicyWarning,
         /// A Job was gone before its result was observed.
         Lost,
         /// The name of a run's Job was taken by a Job that is not the operator's; the next number is used.
         NameTaken,
         /// The API server refuses the Job of a run for now.
         JobForbidden,
+        /// The Job of a run is not allowed to create pods, or their service account is missing.
+        PodsForbidden,
+        /// No node fits a pod of a run.
+        Unschedulable,
+        /// An image of a run cannot be pulled.
+        ImagePullFailed,
+        /// A container of a run cannot be created: a ConfigMap, Secret or key is missing, or its settings do not work.
+        ContainerConfigError,
+        /// A container of a run cannot be started, or the pod's volumes or sandbox cannot be set up.
+        ContainerCreateFailed,
+        /// A pod of a run has failed, and the run continues.
+        PodFailed,
         /// The API server refuses a patch or delete of a Job for now.
         ChangeRefused,
         /// The object is so large that no status can be stored with it.
         StatusTooLarge,
         /// On a template: its scope has several defaults.
         MultipleDefaults,
+        /// On a template: it breaks rules, and requests in scope are rejected.
+        InvalidTemplate,
+        /// On a template: JobRequests in scope violate its policy, which only warns.
+        PolicyViolated,
     }
 }

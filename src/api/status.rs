@@ -24,6 +24,11 @@ pub struct JobRequestStatus {
     /// State of the newest run, for people. Programs read the conditions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub phase: Option<Phase>,
+    /// Why, in one word, for people: the category of the failure, where there is one; PendingChanges, while changes are held
+    /// back; or else the reason of Ready.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub reason: Option<String>,
     /// Accepted, Ready, Reconciling, Stalled, Finished, Suspended and the Job's own conditions, mirrored.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "condition_list")]
@@ -175,7 +180,7 @@ pub struct Defaulted {
     /// The field, for example settings.backoffLimit or containers[main].resources.limits.cpu.
     pub path: String,
     /// The layer that decided it: builtin, ClusterJobTemplate/NAME, JobTemplate/NAME, or quota NAME, overrides or
-    /// policy of one of them.
+    /// policy of one of them; LimitRange, which is seen in the pods of the run.
     pub origin: String,
 }
 

@@ -64,6 +64,12 @@ pub const OWN_FIELDS: [&str; 5] = ["alias", "description", "templateRef", "suspe
         description = "How many JobRequests use it"
     ),
     printcolumn(
+        name = "Violations",
+        type_ = "integer",
+        json_path = ".status.violations",
+        description = "How many JobRequests violate its policy, which only warns"
+    ),
+    printcolumn(
         name = "Waiting",
         type_ = "integer",
         json_path = ".status.reruns.waiting",
@@ -136,13 +142,17 @@ pub struct TemplateStatus {
     pub observed_generation: i64,
     /// Ready: the template is valid. Stalled: it is not, and requests in scope are rejected. Effective: its values are
     /// the defaults of its scope; if False, the message says which template supplies them instead; its policy still
-    /// counts.
+    /// counts. Violated: JobRequests in scope violate its policy, which only warns; the message names the first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "status::condition_list")]
     pub conditions: Vec<Condition>,
     /// How many JobRequests use it, by name or as a default; updated at most once a minute.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub requests: Option<i64>,
+    /// Of a policy that warns: how many JobRequests violate it, also those at rest; absent when none does. Updated at most
+    /// once a minute.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub violations: Option<i64>,
     /// The defaults of its scope, if it is one of several: the one that supplies the values first, at most 16.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "atomic"))]
@@ -230,6 +240,12 @@ fn without(mut schema: Schema, fields: &[&str]) -> Schema {
         type_ = "integer",
         json_path = ".status.requests",
         description = "How many JobRequests use it"
+    ),
+    printcolumn(
+        name = "Violations",
+        type_ = "integer",
+        json_path = ".status.violations",
+        description = "How many JobRequests violate its policy, which only warns"
     ),
     printcolumn(
         name = "Waiting",

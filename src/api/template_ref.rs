@@ -21,12 +21,20 @@ pub enum TemplateKind {
     ClusterJobTemplate,
 }
 
-impl fmt::Display for TemplateKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl TemplateKind {
+    /// As Kubernetes spells it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
             Self::JobTemplate => "JobTemplate",
             Self::ClusterJobTemplate => "ClusterJobTemplate",
-        })
+        }
+    }
+}
+
+impl fmt::Display for TemplateKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 

@@ -23,6 +23,7 @@ pub mod quantity;
 mod size;
 mod validate;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use k8s_openapi::api::batch::v1::Job;
@@ -64,6 +65,8 @@ pub struct Compiled {
     pub live_limits: LiveLimits,
     /// What policies warn about.
     pub warned: Vec<Problem>,
+    /// The templates whose policies warn, for example `JobTemplate/reports`.
+    pub warning: BTreeSet<String>,
     tree: ValueTree,
     overrides: Vec<Overrides>,
 }
@@ -119,7 +122,7 @@ pub fn compile(
     let templates = layers.pins();
     let mut job = job::build(identity, spec, &valid, &templates, run);
     let mut settings = effective(&job, &valid);
-    let LockVerdict { mut denied, mut warned } = locked_fields::judge(&valid, layers);
+    let LockVerdict { mut denied, mut warned, mut warning } = locked_fields::judge(&valid, layers);
     let merged = valid.into_merged();
 
     let mut counting: Vec<&Arc<Template>> = Vec::new();
@@ -140,6 +143,8 @@ pub fn compile(
     Problems::none(denied)?;
     warned.extend(verdict.warned);
     warned.extend(cut.warned);
+    warning.extend(verdict.warning);
+    warning.extend(cut.warning);
     let in_place = job::note_in_place(&mut job, spec);
     let Merged { spec: merged_spec, tree, overrides, .. } = merged;
     Ok(Compiled {
@@ -152,6 +157,7 @@ pub fn compile(
         clamped: verdict.clamped,
         live_limits: LiveLimits::of(&policies),
         warned,
+        warning,
         tree,
         overrides,
     })

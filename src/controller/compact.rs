@@ -8,11 +8,11 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
 use serde::Deserialize;
 
-use crate::api::condition::Phase;
+use crate::api::condition::{ConditionType, Phase, Reason};
 use crate::api::json_text::{JsonText, JsonTextError};
 use crate::api::status::Run;
 use crate::api::template_ref::TemplateRef;
-use crate::api::{JobRequest, JobRequestStatus};
+use crate::api::{JobRequest, JobRequestSpec, JobRequestStatus};
 use crate::compile::policy::PodAmounts;
 use crate::reconcile::observed::{KEPT, Lenient, SpecBrief, SpecView, UnreadableSpec, of_request};
 use crate::reconcile::{JobView, StoredRequest};
@@ -30,6 +30,7 @@ pub(super) struct CompactRequest {
     /// The same of the status.
     phase: Option<Phase>,
     run: Option<i32>,
+    is_clamped: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -91,8 +92,12 @@ impl From<Wire> for CompactRequest {
         // A longer name is of no template that exists.
         let template_ref = spec.read::<Counted>().ok().and_then(|spec| spec.template_ref);
         let template_ref = template_ref.filter(|named| named.name.len() <= KEPT);
-        let Counted { phase, run, .. } = status.read().unwrap_or_default();
-        Self { metadata, spec: spec.into(), status: status.into(), template_ref, phase, run }
+        let Counted { phase, run, conditions, .. } = status.read().unwrap_or_default();
+        let is_clamped = conditions.iter().any(|condition| {
+            condition.type_ == ConditionType::Accepted.as_str()
+                && condition.reason == Reason::Clamped.as_str()
+        });
+        Self { metadata, spec: spec.into(), status: status.into(), template_ref, phase, run, is_clamped }
     }
 }
 
@@ -103,6 +108,15 @@ struct Counted {
     template_ref: Option<TemplateRef>,
     phase: Option<Phase>,
     run: Option<i32>,
+    conditions: Vec<CountedCondition>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct CountedCondition {
+    #[serde(rename = "type")]
+    type_: String,
+    reason: String,
 }
 
 impl CompactRequest {
@@ -141,6 +155,24 @@ impl CompactRequest {
     /// `status.run`, if it can be read.
     pub(super) const fn run(&self) -> Option<i32> {
         self.run
+    }
+
+    /// Policies have changed numbers of its spec, as its status says.
+    pub(super) const fn is_clamped(&self) -> bool {
+        self.is_clamped
+    }
+
+    /// The whole spec, if it is kept and can be read.
+    pub(super) fn spec(&self) -> Option<JobRequestSpec> {
+        match &self.spec {
+            CompactSpec::Text(text) => text.read().ok(),
+            CompactSpec::Brief(..) | CompactSpec::Unreadable(_) => None,
+        }
+    }
+
+    /// `metadata.generation`.
+    pub(super) fn generation(&self) -> i64 {
+        self.metadata.generation.unwrap_or_default()
     }
 
     /// `metadata.name`.
@@ -183,7 +215,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::api::JobRequestSpec;
     use crate::compile::digest::digest;
 
     #[test]

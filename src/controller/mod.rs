@@ -24,6 +24,7 @@ mod rollouts;
 mod template_status;
 mod templates;
 mod trigger;
+mod violations;
 mod wait_for_crds;
 mod watch;
 

@@ -93,7 +93,7 @@ fn count(metrics: &Metrics, pass: &Reconciler, call: &Call, answer: &Answer) {
     if let (Call::WriteStatus { status, .. }, Answer::Written(_), Some(request)) =
         (call, answer, pass.request())
     {
-        metrics.count_ended_runs(&request.known_status(), status);
+        metrics.count_ended_runs(request.namespace(), &request.known_status(), status);
     }
 }
 

@@ -18,11 +18,12 @@ use super::calls::{post_params, within};
 use super::compact::CompactRequest;
 use super::context::Context;
 use super::error::{Error, chain};
+use super::violations::ViolationCounter;
 use crate::api::labels;
 use crate::api::template::TemplateStatus;
 use crate::compile::{Template, check_template};
 use crate::reconcile::template_status::{
-    ClusterJobTemplateView, JobTemplateView, StoredTemplate, Usage, describe, event, is_due, usage,
+    ClusterJobTemplateView, JobTemplateView, StoredTemplate, Usage, describe, events, is_due, usage,
 };
 
 /// How often the numbers of requests are counted, when no template changes.
@@ -39,9 +40,11 @@ pub(super) async fn keep(context: &Context, requests: &Store<CompactRequest>, co
     let mut turns = context.turns.changes();
     let mut beginnings = std::pin::pin!(context.leadership.beginnings());
     let mut written: HashMap<String, Instant> = HashMap::new();
+    let mut counter = ViolationCounter::default();
     loop {
         if context.leadership.leads() {
-            write_due(context, requests, counts_all, &mut written).await;
+            let version = *changes.borrow();
+            write_due(context, requests, counts_all, &mut written, (&mut counter, version)).await;
         }
         // The sender lives as long as the context.
         tokio::select! {
@@ -62,21 +65,28 @@ async fn write_due(
     requests: &Store<CompactRequest>,
     counts_all: bool,
     written: &mut HashMap<String, Instant>,
+    (counter, version): (&mut ViolationCounter, u64),
 ) {
     let templates = context.templates.all();
     let requests = requests.state();
+    let mut violations = counter.count(&templates, &context.templates, version, &requests).await;
+    context.metrics.show_templates(&templates, violations.of_namespaces);
     let usage =
         usage(&templates, requests.iter().map(|request| (request.namespace(), request.template_ref())));
     for stored in templates.iter().filter(|stored| counts_all || stored.namespace.is_some()) {
         let problems = check_template(&stored.template);
         let count = usage.get(&stored.key()).copied().unwrap_or_default();
-        let usage = Usage { requests: count, reruns: context.turns.reruns(&stored.key()) };
-        let described = describe(stored, &templates, &problems, usage, context.clock().now);
+        let usage = Usage {
+            requests: count,
+            reruns: context.turns.reruns(&stored.key()),
+            violations: violations.of_templates.remove(&stored.key()).unwrap_or_default(),
+        };
+        let described = describe(stored, &templates, &problems, &usage, context.clock().now);
         let since = written.get(&stored.template.uid).map(Instant::elapsed);
         if is_due(&stored.status, &described, since) && context.leadership.leads() {
             written.insert(stored.template.uid.clone(), Instant::now());
             let is_written = write(&context.client, stored, &described).await;
-            if let Some(event) = event(&stored.status, &described).filter(|_| is_written) {
+            for event in events(&stored.status, &described).into_iter().filter(|_| is_written) {
                 publish(context, &regarding(stored), &event).await;
             }
         }

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 use super::trigger::Trigger;
 use crate::api::JobRequestSpec;
-use crate::api::template_ref::TemplateKind;
+use crate::api::template_ref::{TemplateKind, TemplateRef};
 use crate::compile::{Builtin, Layers, select};
 use crate::reconcile::StoredRequest;
 use crate::reconcile::template_status::{StoredTemplate, TemplateKey};
@@ -103,16 +103,21 @@ impl Templates {
 
     /// The layers below `request`.
     pub(super) fn layers_of(&self, request: &StoredRequest) -> Layers {
+        // A spec that cannot be read names no template that could be found; the plan says so.
+        let template_ref = request.spec.0.as_ref().ok().and_then(|spec| spec.template_ref().cloned());
+        self.layers_in(request.namespace(), template_ref)
+    }
+
+    /// The layers below a request in `namespace` which names this template.
+    pub(super) fn layers_in(&self, namespace: &str, template_ref: Option<TemplateRef>) -> Layers {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         let in_scope: Vec<_> = known
             .values()
             .flat_map(BTreeMap::values)
-            .filter(|stored| stored.is_in_scope(request.namespace()))
+            .filter(|stored| stored.is_in_scope(namespace))
             .map(|stored| Arc::clone(&stored.template))
             .collect();
         drop(known);
-        // A spec that cannot be read names no template that could be found; the plan says so.
-        let template_ref = request.spec.0.as_ref().ok().and_then(|spec| spec.template_ref().cloned());
         let spec = JobRequestSpec { template_ref, ..JobRequestSpec::default() };
         select(Builtin::default(), &spec, &in_scope)
     }

@@ -1,6 +1,7 @@
 //! Events: on transitions only, sent after the status write that records the transition.
 
 use super::format::{bounded_to, printable};
+use super::observed::Announced;
 use crate::api::condition::EventReason;
 
 /// Maximum length of a note that the API server takes, in bytes.
@@ -15,6 +16,8 @@ pub struct Event {
     pub note: String,
     /// The Job that it is about: events of the same reason about different Jobs are kept apart.
     pub job: Option<EventJob>,
+    /// The cause that it announces: it is not announced again.
+    pub announced: Option<Announced>,
 }
 
 /// A Job, as an event names it.
@@ -29,7 +32,14 @@ pub struct EventJob {
 impl Event {
     /// An event of `reason`; a note that is too long is cut, and what a terminal would obey is taken out.
     pub(super) fn new(reason: EventReason, note: &str) -> Self {
-        Self { reason, note: bounded_to(&printable(note), MAX_NOTE_BYTES), job: None }
+        Self { reason, note: bounded_to(&printable(note), MAX_NOTE_BYTES), job: None, announced: None }
+    }
+
+    /// The same, with what to do about it: of a note that is too long, the hint stays.
+    pub(super) fn with_hint(reason: EventReason, note: &str, hint: Option<&str>) -> Self {
+        let hint = hint.map(|hint| format!("; hint: {hint}")).unwrap_or_default();
+        let room = MAX_NOTE_BYTES.saturating_sub(hint.len());
+        Self::new(reason, &(bounded_to(&printable(note), room) + &hint))
     }
 
     /// The same, about a Job.
@@ -48,9 +58,18 @@ impl Event {
             | EventReason::Lost
             | EventReason::NameTaken
             | EventReason::JobForbidden
+            | EventReason::PodsForbidden
+            | EventReason::Unschedulable
+            | EventReason::ImagePullFailed
+            | EventReason::ContainerConfigError
+            | EventReason::ContainerCreateFailed
+            | EventReason::PodFailed
             | EventReason::ChangeRefused
             | EventReason::StatusTooLarge
-            | EventReason::MultipleDefaults => true,
+            | EventReason::PolicyWarning
+            | EventReason::MultipleDefaults
+            | EventReason::InvalidTemplate
+            | EventReason::PolicyViolated => true,
         }
     }
 
@@ -61,13 +80,24 @@ impl Event {
             EventReason::RunCreated
             | EventReason::NameTaken
             | EventReason::RerunRequested
-            | EventReason::JobForbidden => "Run",
+            | EventReason::JobForbidden
+            | EventReason::PodsForbidden
+            | EventReason::Unschedulable
+            | EventReason::ImagePullFailed
+            | EventReason::ContainerConfigError
+            | EventReason::ContainerCreateFailed
+            | EventReason::PodFailed => "Run",
             EventReason::ChangeRefused => "Change",
             EventReason::Completed
             | EventReason::Failed
             | EventReason::Lost
             | EventReason::StatusTooLarge => "Record",
-            EventReason::Rejected | EventReason::Clamped | EventReason::MultipleDefaults => "Compile",
+            EventReason::Rejected
+            | EventReason::Clamped
+            | EventReason::PolicyWarning
+            | EventReason::MultipleDefaults
+            | EventReason::InvalidTemplate
+            | EventReason::PolicyViolated => "Compile",
         }
     }
 }

@@ -12,7 +12,7 @@ use super::plan::{Next, Plan};
 use super::state::{Decision, Facts};
 use super::{clean_up, history, run, status};
 use crate::api::JobRequestStatus;
-use crate::api::condition::{ConditionType, EventReason};
+use crate::api::condition::{ConditionType, EventReason, Reason};
 use crate::api::status::Run;
 use crate::compile::Layers;
 
@@ -58,7 +58,7 @@ pub fn plan(observed: &Observed, layers: &Layers, clock: Clock) -> Plan {
     let described = status::describe(&facts, &outcome, &clean_up);
     let mut plan =
         Plan { next: outcome.next.sooner(clean_up.next), events: outcome.events.clone(), ..Plan::rest() };
-    if status::differs_in_templates_only(stored, &described) {
+    if status::differs_in_what_can_wait(stored, &described) {
         plan.events.clear();
         return plan;
     }
@@ -74,8 +74,7 @@ pub fn plan(observed: &Observed, layers: &Layers, clock: Clock) -> Plan {
     }
     let newest = outcome.newest();
     plan.events.extend(verdict_event(stored, &acceptance, request.generation(), newest));
-    plan.events.extend(status::rerun_event(stored, &described));
-    plan.events.extend(status::refusal_events(stored, &described));
+    plan.events.extend(status::events(&facts, &outcome, &described));
     plan.status = Some(Box::new(described));
     plan
 }
@@ -89,11 +88,16 @@ fn verdict_event(
 ) -> Option<Event> {
     let (reason, message, event) = match acceptance {
         Err(rejection) => (rejection.reason, rejection.message.clone(), EventReason::Rejected),
-        Ok(AcceptedSpec { compiled: Some(compiled), .. }) if !compiled.clamped.is_empty() => {
+        Ok(AcceptedSpec { compiled: Some(compiled), .. }) => {
             let (reason, message) = status::accepted(compiled, newest);
-            (reason, message, EventReason::Clamped)
+            let event = match reason {
+                Reason::Clamped => EventReason::Clamped,
+                Reason::PolicyWarning => EventReason::PolicyWarning,
+                _ => return None,
+            };
+            (reason, message, event)
         }
-        Ok(_) => return None,
+        Ok(AcceptedSpec { compiled: None, .. }) => return None,
     };
     let is_recorded = stored.condition(ConditionType::Accepted).is_some_and(|accepted| {
         accepted.reason == reason.as_str() && accepted.observed_generation == Some(generation)

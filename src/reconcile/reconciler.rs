@@ -102,7 +102,9 @@ impl Reconciler {
             Call::Read(read) => self.saw(read, answer, clock),
             Call::Change(change) => self.changed(change, answer, clock),
             Call::WriteStatus { .. } => self.wrote(answer, clock),
-            Call::Publish(_) => {}
+            Call::Publish(event) => {
+                event.announced.iter().cloned().for_each(|cause| self.observed.memory.announce(cause));
+            }
         }
     }
 

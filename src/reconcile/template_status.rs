@@ -168,13 +168,47 @@ fn defaults_in(templates: &[StoredTemplate], namespace: Option<&str>) -> Vec<Tem
         .collect()
 }
 
+/// Maximum number of requests that a condition names.
+const MAX_NAMED: usize = 10;
+
+/// The requests that violate the policy of a template.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Violations {
+    /// How many do.
+    pub count: i64,
+    /// The first of them: namespace and name.
+    pub first: Vec<String>,
+}
+
+impl Violations {
+    /// One more.
+    pub fn add(&mut self, namespace: &str, name: &str) {
+        self.count = self.count.saturating_add(1);
+        if self.first.len() < MAX_NAMED {
+            self.first.push(format!("{namespace}/{name}"));
+        }
+    }
+
+    fn message(&self) -> String {
+        let more = usize::try_from(self.count).unwrap_or_default().saturating_sub(self.first.len());
+        let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+        format!(
+            "JobRequests that violate this policy: {} ({}{more}); the policy only warns, and would deny their next run with enforcement: Deny; `jobrequest explain` says what each of them violates",
+            self.count,
+            self.first.join(", ")
+        )
+    }
+}
+
 /// Who uses a template.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
     /// How many requests do, by name or as a default.
     pub requests: i64,
     /// How many of their runs follow its last edits.
     pub reruns: Option<Reruns>,
+    /// Which violate its policy, if that only warns.
+    pub violations: Violations,
 }
 
 /// Describes `stored` among `templates`, which hold it.
@@ -183,7 +217,7 @@ pub fn describe(
     stored: &StoredTemplate,
     templates: &[StoredTemplate],
     problems: &[Problem],
-    usage: Usage,
+    usage: &Usage,
     now: Timestamp,
 ) -> TemplateStatus {
     let mut conditions = Vec::new();
@@ -249,31 +283,52 @@ pub fn describe(
             _ => set(ConditionType::Effective, true, Reason::Default, "it is the default of its scope"),
         }
     }
+    let violations = &usage.violations;
+    if violations.count > 0 {
+        set(ConditionType::Violated, true, Reason::PolicyWarning, &violations.message());
+    }
     TemplateStatus {
         observed_generation: stored.template.generation,
         conditions,
         requests: Some(usage.requests),
+        violations: (violations.count > 0).then_some(violations.count),
         reruns: usage.reruns,
         defaults: several,
     }
 }
 
-/// The event of a template that has become one of several defaults, or of others than before.
+/// The events of a template: it has become one of several defaults, or of others than before; it cannot be applied any more;
+/// requests violate its policy, and none did before.
 #[must_use]
-pub fn event(stored: &TemplateStatus, described: &TemplateStatus) -> Option<Event> {
-    if described.defaults.is_empty() || described.defaults == stored.defaults {
-        return None;
-    }
-    let is_effective = |condition: &&Condition| condition.type_ == ConditionType::Effective.as_str();
-    let effective = described.conditions.iter().find(is_effective)?;
-    Some(Event::new(EventReason::MultipleDefaults, &effective.message))
+pub fn events(stored: &TemplateStatus, described: &TemplateStatus) -> Vec<Event> {
+    let said = |status: &TemplateStatus, type_: ConditionType| {
+        status.conditions.iter().find(|condition| condition.type_ == type_.as_str()).cloned()
+    };
+    let begins = |type_: ConditionType, reason: EventReason| {
+        let now = said(described, type_)?;
+        said(stored, type_).is_none().then(|| Event::new(reason, &now.message))
+    };
+    let has_others = !described.defaults.is_empty() && described.defaults != stored.defaults;
+    let effective = said(described, ConditionType::Effective).filter(|_| has_others);
+    let several = effective.map(|effective| Event::new(EventReason::MultipleDefaults, &effective.message));
+    let invalid = begins(ConditionType::Stalled, EventReason::InvalidTemplate);
+    let violated = begins(ConditionType::Violated, EventReason::PolicyViolated);
+    several.into_iter().chain(invalid).chain(violated).collect()
 }
 
 /// The described status is to be written now; `since` the last write of this process.
 #[must_use]
 pub fn is_due(stored: &TemplateStatus, described: &TemplateStatus, since: Option<Duration>) -> bool {
-    let without_counts =
-        |status: &TemplateStatus| TemplateStatus { requests: None, reruns: None, ..status.clone() };
+    let without_counts = |status: &TemplateStatus| {
+        let mut status = TemplateStatus { requests: None, reruns: None, violations: None, ..status.clone() };
+        // That there are any is shown soon; how many, and which, with the counts.
+        for condition in &mut status.conditions {
+            if condition.type_ == ConditionType::Violated.as_str() {
+                condition.message.clear();
+            }
+        }
+        status
+    };
     if without_counts(stored) != without_counts(described) {
         return true;
     }
@@ -283,8 +338,7 @@ pub fn is_due(stored: &TemplateStatus, described: &TemplateStatus, since: Option
         (Some(shown), Some(now)) if shown != now => RERUNS_PAUSE,
         _ => COUNT_PAUSE,
     };
-    let counts = |status: &TemplateStatus| (status.requests, status.reruns);
-    counts(stored) != counts(described) && since.is_none_or(|since| since >= pause)
+    stored != described && since.is_none_or(|since| since >= pause)
 }
 
 #[cfg(test)]
@@ -300,28 +354,63 @@ mod tests {
     }
 
     fn described(stored: &StoredTemplate, all: &[StoredTemplate]) -> TemplateStatus {
-        describe(stored, all, &[], Usage::default(), "2026-11-23T22:11:42Z".parse().unwrap())
+        describe(stored, all, &[], &Usage::default(), "2026-11-23T22:11:42Z".parse().unwrap())
     }
 
     #[test]
     fn an_event_is_sent_when_the_defaults_are_others_than_before_and_no_message_matters() {
         let [old, new] = [default("old", "2026-01-01T00:00:00Z"), default("new", "2026-02-01T00:00:00Z")];
         let alone = described(&old, std::slice::from_ref(&old));
-        assert_eq!((alone.defaults.clone(), event(&TemplateStatus::default(), &alone)), (Vec::new(), None));
+        assert_eq!(
+            (alone.defaults.clone(), events(&TemplateStatus::default(), &alone)),
+            (Vec::new(), Vec::new())
+        );
         let both = [old.clone(), new];
         for one in &both {
             let now = described(one, &both);
             assert_eq!(now.defaults, ["new", "old"]);
-            assert!(event(&alone, &now).is_some());
+            assert_eq!(events(&alone, &now).len(), 1);
             let mut scrambled = now.clone();
             for condition in &mut scrambled.conditions {
                 condition.message = "x".to_owned();
             }
-            assert_eq!(event(&scrambled, &now), None);
+            assert_eq!(events(&scrambled, &now), []);
         }
         let third = [both[0].clone(), both[1].clone(), default("third", "2026-03-01T00:00:00Z")];
-        assert!(event(&described(&old, &both), &described(&old, &third)).is_some());
-        assert_eq!(event(&described(&old, &both), &alone), None, "what has passed is no news");
+        assert_eq!(events(&described(&old, &both), &described(&old, &third)).len(), 1);
+        assert_eq!(events(&described(&old, &both), &alone), [], "what has passed is no news");
+    }
+
+    #[test]
+    fn requests_that_violate_a_policy_which_warns_are_counted_and_the_first_are_named() {
+        let template = default("limits", "2026-01-01T00:00:00Z");
+        let all = std::slice::from_ref(&template);
+        let with = |count: usize| {
+            let mut usage = Usage::default();
+            (0..count).for_each(|number| usage.violations.add("lab", &format!("r{number}")));
+            describe(&template, all, &[], &usage, "2026-11-23T22:11:42Z".parse().unwrap())
+        };
+        let (none, two, many) = (with(0), with(2), with(12));
+        let message = |status: &TemplateStatus| {
+            let violated = |condition: &&Condition| condition.type_ == ConditionType::Violated.as_str();
+            status.conditions.iter().find(violated).map(|condition| condition.message.clone())
+        };
+        assert_eq!((none.violations, message(&none)), (None, None));
+        assert_eq!((two.violations, many.violations), (Some(2), Some(12)));
+        assert!(
+            message(&two).unwrap().starts_with("JobRequests that violate this policy: 2 (lab/r0, lab/r1);")
+        );
+        assert!(message(&many).unwrap().contains("lab/r9 and 2 more);"));
+        let reasons = |before: &TemplateStatus, now: &TemplateStatus| -> Vec<EventReason> {
+            events(before, now).iter().map(|event| event.reason).collect()
+        };
+        assert_eq!(reasons(&none, &two), [EventReason::PolicyViolated]);
+        assert_eq!(reasons(&two, &many), [], "once");
+        let pause = Some(Duration::from_secs(59));
+        assert!(is_due(&none, &two, Some(Duration::ZERO)), "the first one is news");
+        assert!(!is_due(&two, &many, pause), "more of them are written with the counts");
+        assert!(is_due(&two, &many, Some(COUNT_PAUSE)));
+        assert!(!is_due(&many, &many, None));
     }
 
     #[test]

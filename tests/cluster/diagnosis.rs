@@ -77,7 +77,7 @@ async fn pods_refused_by_a_quota(cx: Arc<Cluster>) {
     let status = stuck(&at, "refused", "PodsForbidden").await;
     assert_eq!(status["phase"], "Waiting");
     assert_eq!(condition(&status, "Ready"), "False PodsForbidden");
-    assert_eq!(condition(&status, "Reconciling"), "True PodsForbidden");
+    assert_eq!(condition(&status, "Stalled"), "True PodsForbidden", "it has no pods at all to give");
     says(&status, "exceeded quota: no-pods, requested: pods=1");
     let calls = audit.since(mark).await.namespace(at.namespace.name()).user_agent(AGENT);
     let asked = calls.resource("events").verb("list").count();

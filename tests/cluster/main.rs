@@ -10,6 +10,7 @@
 mod support;
 
 mod admission;
+mod announced;
 mod both_ways;
 mod campaign;
 mod chart;
@@ -78,6 +79,7 @@ fn modules() -> Vec<(&'static str, Vec<Test>)> {
         ("upgrade", upgrade::tests()),
         ("chart", chart::tests()),
         ("admission", admission::tests()),
+        ("announced", announced::tests()),
         ("stolen_token", stolen_token::tests()),
         ("gitops", gitops::tests()),
         #[cfg(target_os = "linux")]

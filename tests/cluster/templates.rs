@@ -27,6 +27,7 @@ pub(crate) fn tests() -> Vec<Test> {
         a_missing_preset_is_named_and_heals,
         runs_keep_what_they_were_made_with,
         clamped_numbers_are_shown,
+        a_policy_that_warns_names_who_violates_it,
         explain_agrees_with_the_status_of_a_live_request,
     ]
 }
@@ -519,6 +520,49 @@ async fn clamped_numbers_are_shown(cx: Arc<Cluster>) {
     assert_eq!(event["note"], words);
     // The spec in Git and that in the cluster stay equal.
     assert_eq!(at.get("demo").await["spec"]["settings"]["parallelism"], 5);
+}
+
+/// Also those at rest, which are not compiled again: the platform team looks there before it denies.
+async fn a_policy_that_warns_names_who_violates_it(cx: Arc<Cluster>) {
+    let at = Requests::new(&cx, "warned").await;
+    let templates = Templates::in_namespace_of(&at);
+    let operator = Operator::start(&cx, &at.namespace, &[]);
+    for (name, parallelism) in [("a-wide", 5), ("b-narrow", 1), ("c-wide", 4)] {
+        let settings = json!({"settings": {"parallelism": parallelism, "completions": 1}});
+        at.create(name, spec(&json!({}), &settings)).await;
+        at.until_phase(name, 1, "Completed").await;
+    }
+    let audit = cx.audit().await;
+    let mark = audit.mark().await;
+    let limits = |enforcement: &str| json!({"default": true, "policy": {"enforcement": enforcement, "settings": {"parallelism": {"max": 2}}}});
+    templates.apply("limits", limits("Warn")).await;
+    let violated = |status: &Value| condition(status, "Violated") == "True PolicyWarning";
+    let status = templates.until("limits", "two violate it", violated).await;
+    let namespace = at.namespace.name();
+    let words = format!("JobRequests that violate this policy: 2 ({namespace}/a-wide, {namespace}/c-wide);");
+    assert!(message(&status, "Violated").starts_with(&words), "{status:#}");
+    assert_eq!(status["violations"], 2);
+    let table = cx.kubectl(&["-n", namespace, "get", "jobtemplates"]);
+    assert!(table.contains("VIOLATIONS"), "{table}");
+    let writes = audit.since(mark).await.namespace(namespace).user_agent("jobrequest/");
+    let writes = writes.resource("jobrequests.jobrequest.dev/status").writes().count();
+    assert_eq!(writes, 0, "no request at rest is written");
+    eventually(DEADLINE, "an event and a metric say it", async || {
+        let events = cx.kubectl(&["-n", namespace, "get", "events.events.k8s.io", "-o", "json"]);
+        let (_, metrics) = operator.get("/metrics").await;
+        let line = format!("jobrequest_policy_violations{{request_namespace=\"{namespace}\"}} 2\n");
+        (events.contains("\"PolicyViolated\"") && metrics.contains(&line)).then_some(())
+    })
+    .await;
+    // A run of one of them says it of itself.
+    at.annotate("a-wide", "jobrequest.dev/rerun", "now").await;
+    let status = at.until_phase("a-wide", 2, "Completed").await;
+    assert_eq!(condition(&status, "Accepted"), "True PolicyWarning");
+    let events = at.events("a-wide").await;
+    assert_eq!(events.iter().filter(|(reason, _)| reason == "PolicyWarning").count(), 1, "{events:?}");
+
+    templates.apply("limits", limits("Deny")).await;
+    templates.until("limits", "it only warned before", |status| condition(status, "Violated") == "-").await;
 }
 
 /// `jobrequest explain`, of the cluster.

@@ -87,6 +87,7 @@ fn observed(case: &Path) -> (Observed, Clock) {
     });
     let pods: Vec<Value> = list(&input["pods"]);
     let owned = pods.into_iter().map(|mut pod| {
+        pod["metadata"]["namespace"] = "lab".into();
         pod["metadata"]["ownerReferences"] =
             json!([{"apiVersion": "batch/v1", "kind": "Job", "name": "pi-1", "uid": JOB_UID, "controller": true}]);
         pod

@@ -3,6 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use k8s_openapi::api::core::v1::LimitRange;
+
+use super::limit_range;
 use super::report::{Explanation, Report};
 use crate::api::status::Run;
 use crate::cli::cluster::{self, Cluster, Connection};
@@ -24,6 +27,8 @@ pub(super) fn explain(
         let cluster = Cluster::find(connection).await?;
         let namespace = namespace.unwrap_or(&cluster.namespace);
         let templates = templates(&cluster, namespace).await?;
+        // Anyone who may not read them is shown the rest.
+        let ranges: Vec<LimitRange> = cluster.list("LimitRange", namespace).await.unwrap_or_default();
         let mut report = Report::default();
         for name in names {
             let request: Option<StoredRequest> = cluster.get("JobRequest", namespace, name).await?;
@@ -31,7 +36,7 @@ pub(super) fn explain(
                 namespace: namespace.to_owned(),
                 name: name.clone(),
             })?;
-            report.requests.push(one(&request, &templates));
+            report.requests.push(one(&request, &templates, &ranges));
         }
         Ok(report)
     });
@@ -52,7 +57,7 @@ async fn templates(cluster: &Cluster, namespace: &str) -> Result<Vec<Arc<Templat
     Ok(own.chain(all.into_iter().map(StoredTemplate::from)).map(|stored| stored.template).collect())
 }
 
-fn one(request: &StoredRequest, templates: &[Arc<Template>]) -> Explanation {
+fn one(request: &StoredRequest, templates: &[Arc<Template>], ranges: &[LimitRange]) -> Explanation {
     let unread =
         request.spec.0.as_ref().err().map(|error| Problem::new("spec", format!("the stored spec {error}")));
     let spec = request.whole_spec().cloned().unwrap_or_default();
@@ -81,6 +86,8 @@ fn one(request: &StoredRequest, templates: &[Arc<Template>]) -> Explanation {
         Explanation::new(format!("jobrequest/{}", request.name()), &layers, rows, compiled.as_ref(), |_| {
             None
         });
+    explanation.limit_ranges =
+        compiled.as_ref().map(|compiled| limit_range::notes(&compiled.job, ranges)).unwrap_or_default();
     explanation.namespace = Some(request.namespace().to_owned());
     explanation.valid = problems.is_empty();
     let newest = Run::newest_with_job(&status.runs);

@@ -4,6 +4,7 @@
 //! and what that overrode, then what policies changed, and whether the newest run used the current templates.
 
 mod files;
+mod limit_range;
 mod live;
 mod report;
 mod table;

@@ -46,6 +46,9 @@ pub(super) struct Explanation {
     pub(super) clamped: Vec<Clamp>,
     /// What policies warn about.
     pub(super) warned: Vec<Problem>,
+    /// What LimitRanges of the namespace add to the containers; of live requests only.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) limit_ranges: Vec<String>,
     /// How the current templates differ from those of the newest run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) template_outdated: Option<String>,
@@ -118,6 +121,7 @@ impl Explanation {
             fields,
             clamped: compiled.map(|compiled| compiled.clamped.clone()).unwrap_or_default(),
             warned: compiled.map(|compiled| compiled.warned.clone()).unwrap_or_default(),
+            limit_ranges: Vec::new(),
             template_outdated: None,
             problems: Vec::new(),
         }

@@ -42,6 +42,7 @@ pub(super) fn text(explanation: &Explanation) -> String {
             None => format!("clamped: {} set to {} by {}", cut.path, cut.to, cut.by),
         })
         .chain(explanation.warned.iter().map(|problem| format!("warning: {problem}")))
+        .chain(explanation.limit_ranges.iter().cloned())
         .chain(explanation.terminating.iter().map(|template| {
             format!("{template} is being deleted: a new run is made without its defaults and limits")
         }))

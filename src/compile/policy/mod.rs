@@ -75,6 +75,8 @@ pub struct Verdict {
     pub clamped: Vec<Clamp>,
     /// What is wrong but allowed.
     pub warned: Vec<Problem>,
+    /// Origins of the policies that warn.
+    pub warning: BTreeSet<String>,
 }
 
 /// One rule: finds what in the Job breaks it.
@@ -143,25 +145,30 @@ pub fn judge(job: &mut Job, settings: &mut EffectiveSettings, policies: &[Named<
 
     if !denied.is_empty() {
         denied.sort_by_key(|(rule, _)| *rule);
-        return Verdict {
-            denied: unique(denied.into_iter().map(|(_, problem)| problem)),
-            clamped: Vec::new(),
-            warned: warnings(&written, &of(Enforcement::Warn)),
-        };
+        let (warned, warning) = warnings(&written, &of(Enforcement::Warn));
+        let denied = unique(denied.into_iter().map(|(_, problem)| problem));
+        return Verdict { denied, clamped: Vec::new(), warned, warning };
     }
-    let warned = warnings(&result, &of(Enforcement::Warn));
+    let (warned, warning) = warnings(&result, &of(Enforcement::Warn));
     result.write(job, settings);
-    Verdict { denied: Vec::new(), clamped, warned }
+    Verdict { denied: Vec::new(), clamped, warned, warning }
 }
 
-fn warnings(subject: &Subject, policies: &[Named<'_>]) -> Vec<Problem> {
-    unique(RULES.iter().flat_map(|judge| {
-        policies.iter().flat_map(move |named| {
+/// What `policies` find, and the origins of those which find anything.
+fn warnings(subject: &Subject, policies: &[Named<'_>]) -> (Vec<Problem>, BTreeSet<String>) {
+    let mut warning = BTreeSet::new();
+    let mut all = Vec::new();
+    for judge in RULES {
+        for named in policies {
             let mut found = Found::new(named.origin);
             judge(subject, named.policy, &mut found);
-            found.problems
-        })
-    }))
+            if !found.problems.is_empty() {
+                warning.insert(named.origin.to_owned());
+            }
+            all.extend(found.problems);
+        }
+    }
+    (unique(all.into_iter()), warning)
 }
 
 /// Clamps the numbers to the bounds of all `policies` together.

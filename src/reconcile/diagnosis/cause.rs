@@ -11,7 +11,7 @@ pub(super) const MAX_MESSAGE_BYTES: usize = 1024;
 /// Maximum length of a native reason, in bytes.
 pub(super) const MAX_REASON_BYTES: usize = 64;
 /// Maximum length of the name of a pod, container or node, in bytes.
-const MAX_NAME_BYTES: usize = 253;
+pub(super) const MAX_NAME_BYTES: usize = 253;
 
 /// What keeps a run from making progress.
 #[derive(Clone, Debug, PartialEq)]

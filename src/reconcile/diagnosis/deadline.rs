@@ -87,7 +87,7 @@ fn at_work(pods: &[&PodView], at: Timestamp) -> Option<Failure> {
         return Some(named(container, failure));
     }
     let (pod, container) = find(is_creating)?;
-    let failure = in_pod(FailureCategory::Unknown, pod, CONTAINER_CREATING, "", hint::STILL_CREATING);
+    let failure = in_pod(FailureCategory::Unknown, pod, CONTAINER_CREATING, "", &hint::still_creating(pod));
     Some(named(container, waited(failure, pod.waits_since, at)))
 }
 

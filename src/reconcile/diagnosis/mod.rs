@@ -3,8 +3,8 @@
 //! A [`Diagnosis`] is made of a run, its Job and the facts; it says which events to query, how the run progresses, and
 //! why it fails. [`pending`] knows what keeps containers from starting, [`pod_setup`] what keeps a node from setting up a
 //! pod, [`pod_creation`] what keeps a Job from creating pods ([`event_query`] when to ask about the two), [`terminated`]
-//! why pods failed, [`deadline`] what a deadline interrupted; [`hint`] and, of what the API server refuses, [`refusal_hint`] say what to do about it, and [`summary`] puts it
-//! into a sentence. All of them are derived from the [`evidence`].
+//! why pods failed, [`deadline`] what a deadline interrupted, [`outlived`] what keeps pods alive after the work; [`refusal`] reads what the API server refuses, [`hint`] says what to do
+//! about it, and [`summary`] puts it into a sentence. All of them are derived from the [`evidence`].
 //!
 //! Pods vanish: what was recorded stays, unless what comes later is more specific.
 
@@ -13,10 +13,11 @@ mod deadline;
 mod event_query;
 mod evidence;
 mod hint;
+mod outlived;
 mod pending;
 mod pod_creation;
 mod pod_setup;
-mod refusal_hint;
+mod refusal;
 mod summary;
 mod terminated;
 
@@ -26,6 +27,7 @@ use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
 use cause::{MAX_MESSAGE_BYTES, MAX_REASON_BYTES, blank};
 use evidence::Evidence;
+use outlived::Outlived;
 
 pub(super) use event_query::{QueryDecision, asked};
 pub(super) use pod_creation::of_job as job_forbidden;
@@ -82,6 +84,11 @@ impl<'a> Diagnosis<'a> {
         never_began && is_stuck
     }
 
+    /// What holds the run up, if anything does.
+    pub(super) fn stuck_on(&self) -> Option<Failure> {
+        self.evidence.cause().map(|cause| cause.failure)
+    }
+
     /// Whether to query events.
     pub(super) fn question(&self) -> QueryDecision {
         let Evidence { observed, pods, before, .. } = &self.evidence;
@@ -135,8 +142,19 @@ impl<'a> Diagnosis<'a> {
                 None => format!("Job {name} is being deleted; its pods have not ended yet"),
             });
         }
-        (self.job.spec.parallelism == Some(0))
-            .then(|| "parallelism is 0, so that no pod is created; raise it to continue".to_owned())
+        if self.job.spec.parallelism == Some(0) {
+            return Some("parallelism is 0, so that no pod is created; raise it to continue".to_owned());
+        }
+        let now = self.facts.clock.now;
+        let late = self.outlived().into_iter().find(|outlived| outlived.reported_at <= now);
+        late.map(|outlived| outlived.sentence())
+    }
+
+    /// The pods that containers keep alive after others have done their work, in order of their names.
+    fn outlived(&self) -> Vec<Outlived<'_>> {
+        let mut outlived: Vec<_> = self.evidence.active_pods().into_iter().filter_map(Outlived::of).collect();
+        outlived.sort_by_key(|outlived| outlived.pod);
+        outlived
     }
 
     /// The pod of a Job that is being deleted which has outlived its grace period longest.
@@ -154,11 +172,16 @@ impl<'a> Diagnosis<'a> {
         self.evidence.pods.iter().filter_map(of_pod).collect()
     }
 
-    /// When the pods of a Job that is being deleted are to have ended: then one that has not is reported.
+    /// When something is to be reported if it has not ended by then: the pods of a Job that is being deleted, or a container
+    /// that keeps its pod alive after the work.
     pub(super) fn next(&self) -> Next {
         let now = self.facts.clock.now;
-        let ends = self.terminating().into_iter().map(|(_, end)| end).filter(|end| *end >= now);
-        let end = ends.min().filter(|_| self.job.is_terminating());
+        let ends: Vec<Timestamp> = if self.job.is_terminating() {
+            self.terminating().into_iter().map(|(_, end)| end).collect()
+        } else {
+            self.outlived().into_iter().map(|outlived| outlived.reported_at).collect()
+        };
+        let end = ends.into_iter().filter(|end| *end >= now).min();
         let left = end.map(|end| end.duration_since(now).saturating_add(SignedDuration::from_secs(1)));
         left.and_then(|left| Duration::try_from(left).ok()).map_or(Next::AwaitChange, Next::After)
     }
@@ -243,10 +266,10 @@ impl<'a> Diagnosis<'a> {
         let failure = match condition.reason.as_str() {
             "DeadlineExceeded" => return deadline::interrupted(&self.evidence, late, at),
             "PodFailurePolicy" => self.by_policy(condition),
-            reason => self
-                .evidence
-                .newest_pod_failure()
-                .unwrap_or_else(|| terminated::unknown(&bounded_to(&printable(reason), MAX_REASON_BYTES))),
+            reason => self.evidence.newest_pod_failure().unwrap_or_else(|| {
+                let native = bounded_to(&printable(reason), MAX_REASON_BYTES);
+                terminated::unknown(&native, self.job.metadata.namespace.as_deref())
+            }),
         };
         Failure { attempts: self.evidence.attempts(None), ..failure }
     }

@@ -49,12 +49,17 @@ fn of_container(pod: &PodView, container: &ContainerView) -> Option<Cause> {
             (Reason::ImagePullFailed, FailureCategory::ImagePull, Obstacle::ImagePull)
         }
         "CreateContainerConfigError" => {
-            let is_missing = message.contains("not found") || message.contains("find key");
-            let obstacle = if is_missing { Obstacle::ConfigMissing } else { Obstacle::ContainerSettings };
-            (Reason::ContainerConfigError, FailureCategory::ConfigMissing, obstacle)
+            let (category, obstacle) = if message.contains("not found") || message.contains("find key") {
+                (FailureCategory::ConfigMissing, Obstacle::ConfigMissing)
+            } else if message.contains("runAsNonRoot") {
+                (FailureCategory::ContainerConfig, Obstacle::RunsAsRoot)
+            } else {
+                (FailureCategory::ContainerConfig, Obstacle::ContainerSettings)
+            };
+            (Reason::ContainerConfigError, category, obstacle)
         }
         "CreateContainerError" | "PreCreateHookError" | "PostStartHookError" => {
-            (Reason::ContainerCreateFailed, FailureCategory::ConfigMissing, Obstacle::ContainerSettings)
+            (Reason::ContainerCreateFailed, FailureCategory::ContainerConfig, Obstacle::ContainerSettings)
         }
         "RunContainerError" | "StartError" | "ContainerCannotRun" => {
             (Reason::ContainerCreateFailed, FailureCategory::AppError, Obstacle::Command)
@@ -76,10 +81,13 @@ pub(super) fn reason_of(failure: &Failure) -> Option<Reason> {
         (_, "FailedCreate") => Some(Reason::PodsForbidden),
         (_, "Unschedulable" | "SchedulingGated") => Some(Reason::Unschedulable),
         (FailureCategory::ImagePull, _) => Some(Reason::ImagePullFailed),
-        (FailureCategory::ConfigMissing, "CreateContainerConfigError") => Some(Reason::ContainerConfigError),
-        (FailureCategory::ConfigMissing | FailureCategory::AppError, _) => {
-            Some(Reason::ContainerCreateFailed)
+        (FailureCategory::ConfigMissing | FailureCategory::ContainerConfig, "CreateContainerConfigError") => {
+            Some(Reason::ContainerConfigError)
         }
+        (
+            FailureCategory::ConfigMissing | FailureCategory::ContainerConfig | FailureCategory::AppError,
+            _,
+        ) => Some(Reason::ContainerCreateFailed),
         _ => None,
     }
 }

@@ -6,7 +6,7 @@ use k8s_openapi::jiff::Timestamp;
 
 use super::cause::{Cause, MAX_MESSAGE_BYTES, blank};
 use super::event_query::EventQuery;
-use super::refusal_hint;
+use super::{hint, refusal};
 use crate::api::condition::{FailureCategory, Obstacle, Reason};
 use crate::api::failure::Failure;
 use crate::reconcile::format::bounded_to;
@@ -70,7 +70,7 @@ fn of_event(event: &EventView) -> Cause {
     // The name of the pod that was not created is another one each time.
     let message = event.message.split_once(" is forbidden: ").map_or(&*event.message, |(_, why)| why);
     let message = message.strip_prefix("Error creating: ").unwrap_or(message);
-    let obstacle = obstacle_of(message);
+    let obstacle = refusal::obstacle_of(message);
     let category = match obstacle {
         Obstacle::ServiceAccountMissing => FailureCategory::ConfigMissing,
         _ => FailureCategory::PodsForbidden,
@@ -82,7 +82,7 @@ fn of_event(event: &EventView) -> Cause {
 /// Why the API server refuses the Job itself, with its own reason and message.
 pub(in crate::reconcile) fn of_job(refusal: &Refusal) -> Failure {
     let Refusal { reason, message, .. } = refusal;
-    refused(FailureCategory::JobForbidden, obstacle_of(message), reason, message)
+    refused(FailureCategory::JobForbidden, refusal::obstacle_of(message), reason, message)
 }
 
 fn refused(category: FailureCategory, obstacle: Obstacle, reason: &str, message: &str) -> Failure {
@@ -90,23 +90,7 @@ fn refused(category: FailureCategory, obstacle: Obstacle, reason: &str, message:
         obstacle: Some(obstacle),
         reason: Some(reason.to_owned()),
         message: Some(bounded_to(message, MAX_MESSAGE_BYTES)),
-        hint: Some(refusal_hint::of(obstacle, message)),
+        hint: Some(hint::of(obstacle)),
         ..blank(category)
-    }
-}
-
-/// What refuses a Job or its pods, by the API server's message.
-fn obstacle_of(message: &str) -> Obstacle {
-    let has = |word: &str| message.contains(word);
-    if has("exceeded quota") || has("failed quota") {
-        Obstacle::Quota
-    } else if has("violates PodSecurity") {
-        Obstacle::PodSecurity
-    } else if has("error looking up service account") {
-        Obstacle::ServiceAccountMissing
-    } else if has("webhook") || has("ValidatingAdmissionPolicy") {
-        Obstacle::Admission
-    } else {
-        Obstacle::Refused
     }
 }

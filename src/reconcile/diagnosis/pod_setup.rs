@@ -17,8 +17,9 @@ const QUERY_DELAY: Duration = Duration::from_secs(10);
 /// longer applies.
 const MAX_EVENT_AGE: SignedDuration = SignedDuration::from_secs(150);
 
-/// How the kubelet's message begins when it has waited for long, whatever the cause.
-const TIMEOUT_PREFIX: &str = "Unable to attach or mount volumes";
+/// The kubelet's words when it has waited for long, whatever the cause: for all volumes, or to see an object for the first
+/// time, which it also says of one that is missing.
+const TIMEOUTS: [&str; 2] = ["Unable to attach or mount volumes", "timed out waiting for the condition"];
 
 /// The pod that waits for its node, or did so to its end: the one that `before` is about, or else the first by name,
 /// terminating pods last.
@@ -52,7 +53,7 @@ pub(super) fn cause_of(pod: &PodView, events: &[EventView]) -> Option<Cause> {
         is_of_setup(&event.reason)
             && newest.zip(event.at).is_none_or(|(newest, at)| newest.duration_since(at) <= MAX_EVENT_AGE)
     };
-    let is_timeout = |event: &EventView| event.message.starts_with(TIMEOUT_PREFIX);
+    let is_timeout = |event: &EventView| TIMEOUTS.iter().any(|words| event.message.contains(words));
     let event = events
         .iter()
         .filter(is_current)
@@ -87,10 +88,10 @@ fn is_after_setup(event: &str) -> bool {
 
 fn of_event(pod: &PodView, event: &EventView) -> Cause {
     let (category, obstacle) = match &*event.reason {
-        "NetworkNotReady" => (FailureCategory::Unschedulable, Obstacle::Network),
-        reason if !is_of_volume(reason) => (FailureCategory::Unschedulable, Obstacle::Sandbox),
+        "NetworkNotReady" => (FailureCategory::PodSetup, Obstacle::Network),
+        reason if !is_of_volume(reason) => (FailureCategory::PodSetup, Obstacle::Sandbox),
         _ if is_missing(&event.message) => (FailureCategory::ConfigMissing, Obstacle::ConfigMissing),
-        _ => (FailureCategory::Unschedulable, Obstacle::VolumeMount),
+        _ => (FailureCategory::PodSetup, Obstacle::VolumeMount),
     };
     let failure = blocked(category, obstacle, pod, &event.reason, &event.message);
     Cause { reason: Reason::ContainerCreateFailed, failure }

@@ -86,26 +86,31 @@ fn first_to_fail(pod: &PodView) -> Option<(&ContainerView, &EndView)> {
 }
 
 fn of_end(pod: &PodView, container: &ContainerView, end: &EndView) -> Failure {
-    let command = hint::of(Obstacle::Command);
-    let command = command.as_str();
     let is_kill = matches!(end.exit_code, 137 | 143);
     // Programs that handle SIGTERM end with whatever code they like. Within the second of the deletion nobody knows which was
     // first: the Job controller deletes a pod that has failed too often.
     let ended_by_deletion = pod.deleted_at().zip(end.finished_at).is_some_and(|(at, end)| end > at);
     let (category, hint) = match &*end.reason {
-        "OOMKilled" => (FailureCategory::OOMKilled, hint::OUT_OF_MEMORY),
-        _ if end.could_not_start() => (FailureCategory::AppError, command),
-        "ContainerStatusUnknown" if !pod.is_terminating() => (FailureCategory::Unknown, hint::END_UNKNOWN),
-        _ if pod.is_terminating() && (is_kill || ended_by_deletion) => {
-            (FailureCategory::Evicted, hint::POD_DELETED)
+        "OOMKilled" => {
+            let limit = container.limit_range_memory.as_deref();
+            (FailureCategory::OOMKilled, hint::out_of_memory(limit))
         }
-        _ if is_kill => (FailureCategory::AppError, hint::KILLED),
-        _ if matches!(end.exit_code, 126 | 127) => (FailureCategory::AppError, command),
-        _ if end.message.is_empty() => (FailureCategory::AppError, hint::PROGRAM_FAILED_SILENTLY),
-        _ => (FailureCategory::AppError, hint::PROGRAM_FAILED),
+        _ if end.could_not_start() => (FailureCategory::AppError, hint::of(Obstacle::Command)),
+        "ContainerStatusUnknown" if !pod.is_terminating() => {
+            (FailureCategory::Unknown, hint::END_UNKNOWN.to_owned())
+        }
+        _ if pod.is_terminating() && (is_kill || ended_by_deletion) => {
+            (FailureCategory::Evicted, hint::POD_DELETED.to_owned())
+        }
+        _ if is_kill => (FailureCategory::AppError, hint::KILLED.to_owned()),
+        _ if matches!(end.exit_code, 126 | 127) => (FailureCategory::AppError, hint::of(Obstacle::Command)),
+        _ => {
+            let hint = hint::program_failed(pod, container, !end.message.is_empty());
+            (FailureCategory::AppError, hint)
+        }
     };
     let reason = if category == FailureCategory::Evicted { "Deleted" } else { &*end.reason };
-    let failure = in_pod(category, pod, reason, &end.message, hint);
+    let failure = in_pod(category, pod, reason, &end.message, &hint);
     with_end(failure, Some((container, end)))
 }
 
@@ -125,12 +130,12 @@ fn with_end(failure: Failure, end: Option<(&ContainerView, &EndView)>) -> Failur
     }
 }
 
-/// Nothing is left that shows why.
-pub(super) fn unknown(native: &str) -> Failure {
+/// Nothing is left that shows why a run in this namespace failed.
+pub(super) fn unknown(native: &str, namespace: Option<&str>) -> Failure {
     Failure {
         reason: Some(native.to_owned()),
         message: Some("the pods were gone before their failure could be read".to_owned()),
-        hint: Some(hint::PODS_GONE.to_owned()),
+        hint: Some(hint::pods_gone(namespace)),
         ..blank(FailureCategory::Unknown)
     }
 }

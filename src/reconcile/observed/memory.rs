@@ -12,6 +12,7 @@ use super::answers::Refusal;
 use super::event::EventsOf;
 use super::job::JobView;
 use super::request::StoredRequest;
+use crate::api::condition::{FailureCategory, Obstacle};
 use crate::api::failure::Failure;
 use crate::api::labels;
 
@@ -23,6 +24,9 @@ const CONFLICT_PAUSE: Pause = Pause { first: Duration::from_secs(1), longest: Du
 
 /// Maximum number of changes whose refusal is remembered: more than are due at once.
 const MAX_REFUSED: usize = 64;
+
+/// Maximum number of causes of one run that are announced: of many pods, each may have another.
+const MAX_ANNOUNCED: usize = 8;
 
 /// A pause which doubles as long as what was tried is in vain.
 #[derive(Clone, Copy, Debug)]
@@ -58,6 +62,8 @@ pub struct Memory {
     pub event_query: Option<QueryPause>,
     /// The newest pod failure of a Job, by its uid: the pod may be gone when the Job fails.
     pub pod_failure: Option<(String, Box<Failure>)>,
+    /// Causes of the newest run that events have announced.
+    pub announced: Vec<Announced>,
     /// The generation of which an event has said that no status can be stored with it.
     pub reported_too_large: Option<i64>,
     /// How many status writes in a row were in vain.
@@ -66,6 +72,34 @@ pub struct Memory {
     pub written_at: Option<Duration>,
     /// The JobRequest as that write left it: it stands in for the cache until that has caught up.
     pub written: Option<Box<StoredRequest>>,
+}
+
+/// A cause that an event has announced: whatever else is said about the same one is no news.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Announced {
+    job: String,
+    category: FailureCategory,
+    obstacle: Option<Obstacle>,
+    container: Option<String>,
+    exit_code: Option<i32>,
+    /// What is missing or cannot be mounted: the next one is another cause.
+    object: Option<String>,
+}
+
+impl Announced {
+    /// `failure` of the run whose Job is called `job`.
+    pub(in crate::reconcile) fn new(job: &str, failure: &Failure) -> Self {
+        let names_an_object =
+            matches!(failure.obstacle, Some(Obstacle::ConfigMissing | Obstacle::VolumeMount));
+        Self {
+            job: job.to_owned(),
+            category: failure.category,
+            obstacle: failure.obstacle,
+            container: failure.container.clone(),
+            exit_code: failure.exit_code,
+            object: failure.message.clone().filter(|_| names_an_object),
+        }
+    }
 }
 
 /// Which change of which Job.
@@ -151,6 +185,23 @@ impl Memory {
         let before = self.writes_in_vain;
         self.writes_in_vain = before.saturating_add(1);
         before.checked_sub(1).map(|before| CONFLICT_PAUSE.after(before))
+    }
+
+    /// No event has announced this cause yet, and there have not been too many of its Job. A process that has announced
+    /// nothing of the Job takes the `stored` cause for announced: then no message is compared, which anybody may change.
+    pub(in crate::reconcile) fn is_news(&self, cause: &Announced, stored: Option<&Announced>) -> bool {
+        let of_job: Vec<_> = self.announced.iter().filter(|announced| announced.job == cause.job).collect();
+        if of_job.is_empty() {
+            let kind = |announced: &Announced| Announced { object: None, ..announced.clone() };
+            return stored.is_none_or(|stored| kind(stored) != kind(cause));
+        }
+        of_job.len() < MAX_ANNOUNCED && of_job.into_iter().all(|announced| announced != cause)
+    }
+
+    /// An event about this cause is sent.
+    pub(in crate::reconcile) fn announce(&mut self, cause: Announced) {
+        self.announced.retain(|announced| announced.job == cause.job);
+        self.announced.push(cause);
     }
 
     /// How the create of the Job of this name was refused last.

@@ -7,6 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference,
 use k8s_openapi::jiff::Timestamp;
 use serde::{Deserialize, Deserializer};
 
+use super::limit_range;
 use crate::api::labels;
 use crate::compile::digest::short_hash;
 
@@ -95,9 +96,12 @@ pub(super) fn of_job<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Objec
     Ok(ObjectMeta { annotations, ..of_owned(wire) })
 }
 
-/// Of a pod: its request, and what controls it.
+/// Of a pod: its request, what controls it, and what a LimitRange set.
 pub(super) fn of_pod<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Error> {
-    Ok(of_owned(Wire::deserialize(deserializer)?))
+    let mut wire = Wire::deserialize(deserializer)?;
+    let set = wire.annotations.take().and_then(|mut all| all.remove(limit_range::ANNOTATION));
+    let annotations = set.map(|set| BTreeMap::from([(limit_range::ANNOTATION.to_owned(), set)]));
+    Ok(ObjectMeta { annotations, ..of_owned(wire) })
 }
 
 fn of_owned(mut wire: Wire) -> ObjectMeta {

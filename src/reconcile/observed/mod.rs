@@ -8,6 +8,7 @@
 mod answers;
 mod event;
 mod job;
+mod limit_range;
 mod memory;
 mod metadata;
 mod pod;
@@ -21,7 +22,7 @@ pub use answers::{Answers, Creation, Refusal};
 pub use event::{EventView, EventsOf};
 pub use job::{JobConditionView, JobSpecView, JobStatusView, JobView};
 pub(super) use memory::Pause;
-pub use memory::{ChangeKey, Memory, OwnRun, QueryPause, Refused};
+pub use memory::{Announced, ChangeKey, Memory, OwnRun, QueryPause, Refused};
 pub(super) use metadata::bounded_token;
 pub(crate) use metadata::{of_request, of_template};
 pub use pod::{ConditionView, ContainerRole, ContainerState, ContainerView, EndView, PodView};
@@ -51,4 +52,14 @@ pub struct Observed {
     pub memory: Memory,
     /// Since when this process holds the lease without a break (uptime); `None`: it holds none, and may have company.
     pub sole_since: Option<Duration>,
+}
+
+impl Observed {
+    /// The Job with this uid as the cache, an answer of this pass, or that of its create shows it.
+    pub(super) fn job(&self, uid: &str) -> Option<&JobView> {
+        let asked = self.answers.job.iter().filter_map(|(_, job)| job.as_ref());
+        let listed = self.answers.jobs.iter().flatten();
+        let created = self.memory.created.iter().map(|(_, job)| &**job);
+        self.jobs.iter().chain(asked).chain(listed).chain(created).find(|job| job.uid() == uid)
+    }
 }

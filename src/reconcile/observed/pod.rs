@@ -9,6 +9,7 @@ use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::Resource;
 use serde::Deserialize;
 
+use super::limit_range;
 use super::metadata::{of_pod, time};
 use crate::reconcile::format::{bounded_to, in_one_line, last_output, printable};
 
@@ -119,6 +120,8 @@ pub struct ContainerView {
     pub state: ContainerState,
     /// How it ended before its last restart.
     pub last_end: Option<Box<EndView>>,
+    /// Its memory limit, if a LimitRange of the namespace set it.
+    pub limit_range_memory: Option<Box<str>>,
 }
 
 impl ContainerView {
@@ -228,6 +231,7 @@ struct Wire {
 struct WireSpec {
     node_name: Option<String>,
     init_containers: Option<Vec<WireContainer>>,
+    containers: Option<Vec<WireContainer>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -235,6 +239,19 @@ struct WireSpec {
 struct WireContainer {
     name: String,
     restart_policy: Option<String>,
+    resources: Option<WireResources>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct WireResources {
+    limits: Option<WireLimits>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct WireLimits {
+    memory: Option<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -315,6 +332,15 @@ impl From<Wire> for PodView {
         let initialized =
             find("Initialized", "True").and_then(|condition| condition.last_transition_time.as_ref());
         let inits = spec.init_containers.unwrap_or_default();
+        let mains = spec.containers.unwrap_or_default();
+        let set_by_limit_range =
+            metadata.annotations.as_ref().and_then(|all| all.get(limit_range::ANNOTATION)).cloned();
+        let limit_range_memory = |name: &str| -> Option<Box<str>> {
+            let set = set_by_limit_range.as_deref()?;
+            let container = inits.iter().chain(&mains).find(|container| container.name == name)?;
+            let memory = container.resources.as_ref()?.limits.as_ref()?.memory.as_deref()?;
+            limit_range::sets_memory_limit(set, name).then(|| word(Some(memory)))
+        };
         let role = |name: &str| {
             let is_sidecar = |init: &WireContainer| init.restart_policy.as_deref() == Some("Always");
             match inits.iter().find(|init| init.name == name) {
@@ -342,9 +368,13 @@ impl From<Wire> for PodView {
             containers: of_inits
                 .map(|container| {
                     let role = role(&container.name);
-                    container.view(role)
+                    (role, container)
                 })
-                .chain(of_others.map(|container| container.view(ContainerRole::Main)))
+                .chain(of_others.map(|container| (ContainerRole::Main, container)))
+                .map(|(role, container)| {
+                    let memory = limit_range_memory(&container.name);
+                    container.view(role, memory)
+                })
                 .take(CONTAINERS)
                 .collect(),
             metadata: ObjectMeta {
@@ -369,7 +399,7 @@ impl WireCondition {
 }
 
 impl WireContainerStatus {
-    fn view(self, role: ContainerRole) -> ContainerView {
+    fn view(self, role: ContainerRole, limit_range_memory: Option<Box<str>>) -> ContainerView {
         let state = match self.state.unwrap_or_default() {
             WireState { terminated: Some(end), .. } => ContainerState::Ended(Box::new(end.view())),
             WireState { running: Some(running), .. } => {
@@ -382,7 +412,13 @@ impl WireContainerStatus {
             WireState { .. } => ContainerState::Unknown,
         };
         let last_end = self.last_state.and_then(|last| last.terminated).map(|end| Box::new(end.view()));
-        ContainerView { name: bounded_to(&self.name, REASON).into(), role, state, last_end }
+        ContainerView {
+            name: bounded_to(&self.name, REASON).into(),
+            role,
+            state,
+            last_end,
+            limit_range_memory,
+        }
     }
 }
 

@@ -3,10 +3,11 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::Timestamp;
 
+use super::limit_range;
 use super::verdict::Verdict;
 use crate::api::JobRequestStatus;
 use crate::api::condition::{ConditionType, Reason, RunResult, Stop, Trigger};
-use crate::api::status::{Run, TemplatePin};
+use crate::api::status::{Defaulted, Run, TemplatePin};
 use crate::compile::{Compiled, Fate, Layers};
 use crate::reconcile::acceptance::AcceptedSpec;
 use crate::reconcile::clean_up::CleanUp;
@@ -36,6 +37,7 @@ pub(super) fn conditions(
     outcome: &RunOutcome,
     clean_up: &CleanUp,
     verdict: &Verdict<'_>,
+    defaulted: &[Defaulted],
 ) -> Vec<Condition> {
     let generation = facts.request.generation();
     let mut writer = Writer {
@@ -49,6 +51,10 @@ pub(super) fn conditions(
         Ok(AcceptedSpec { compiled: None, .. }) => writer.keep(&[ConditionType::Accepted]),
         Ok(AcceptedSpec { compiled: Some(compiled), .. }) => {
             let (reason, message) = accepted(compiled, outcome.newest());
+            let message = match limit_range::remark(defaulted) {
+                Some(remark) => format!("{message}; {remark}"),
+                None => message,
+            };
             writer.set(ConditionType::Accepted, true, reason.as_str(), &message);
         }
         Err(rejection) => {
@@ -89,6 +95,11 @@ pub(super) fn conditions(
         Verdict::OnHold => {
             writer.set(ConditionType::Ready, true, Reason::Held.as_str(), ON_HOLD);
             writer.set(finished, false, Reason::NotFinished.as_str(), ON_HOLD);
+        }
+        Verdict::Stuck { reason, message, .. } => {
+            writer.set(ConditionType::Ready, false, reason.as_str(), message);
+            writer.set(stalled, true, reason.as_str(), message);
+            writer.set(finished, false, Reason::NotFinished.as_str(), message);
         }
         Verdict::Working { reason, message, .. } => {
             writer.set(ConditionType::Ready, false, reason.as_str(), message);

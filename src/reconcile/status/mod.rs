@@ -1,23 +1,25 @@
 //! The whole status: phase, conditions, counts.
 //!
 //! Takes the facts, the outcome of the newest run and the stored status; returns the whole new status. [`verdict`] decides
-//! the phase, Ready, Reconciling and Stalled, [`conditions`] writes all conditions.
+//! the phase, Ready, Reconciling and Stalled, [`conditions`] writes all conditions, [`events`] says what is new.
 
 mod conditions;
+mod events;
+mod limit_range;
 mod verdict;
 
 use super::clean_up::CleanUp;
-use super::event::Event;
 use super::state::{Facts, RunOutcome, RunState};
 use super::trigger::Pending;
 use crate::api::JobRequestStatus;
-use crate::api::condition::{ConditionType, EventReason, Reason, Trigger};
+use crate::api::condition::{ConditionType, Reason, Trigger};
 use crate::api::status::HandledRerun;
 use crate::compile::Compiled;
 use verdict::Verdict;
 
 pub(super) use conditions::accepted;
 pub use conditions::outdated;
+pub(super) use events::events;
 
 /// Describes the state of the request.
 pub(super) fn describe(facts: &Facts<'_>, outcome: &RunOutcome, clean_up: &CleanUp) -> JobRequestStatus {
@@ -29,6 +31,8 @@ pub(super) fn describe(facts: &Facts<'_>, outcome: &RunOutcome, clean_up: &Clean
             newest.is_none_or(|run| run.job_uid.is_none() || run.templates == compiled.templates)
         });
     let verdict = Verdict::of(facts, outcome);
+    let defaulted = compiled.map_or_else(|| stored.defaulted.clone(), Compiled::defaulted);
+    let defaulted = limit_range::with(defaulted, facts, outcome);
     // Of a rejected spec nothing has run: figures of an older run would look like its own, unless that is still active.
     let is_only_rejected =
         matches!(verdict, Verdict::Rejected(_)) && !matches!(outcome.state, RunState::Live { .. });
@@ -37,7 +41,7 @@ pub(super) fn describe(facts: &Facts<'_>, outcome: &RunOutcome, clean_up: &Clean
     let mut status = JobRequestStatus {
         observed_generation: facts.request.generation(),
         phase: Some(verdict.phase()),
-        conditions: conditions::conditions(facts, outcome, clean_up, &verdict),
+        conditions: conditions::conditions(facts, outcome, clean_up, &verdict, &defaulted),
         run: newest.map(|run| run.number),
         job_name: newest.map(|run| run.job_name.clone()),
         start_time: ran.and_then(|run| run.start_time.clone()),
@@ -56,27 +60,41 @@ pub(super) fn describe(facts: &Facts<'_>, outcome: &RunOutcome, clean_up: &Clean
             }
             RunState::NoRun | RunState::Due | RunState::Held | RunState::OnHold => None,
         },
-        defaulted: compiled.map_or_else(|| stored.defaulted.clone(), Compiled::defaulted),
+        defaulted,
         runs: outcome.history.runs.clone(),
         ..JobRequestStatus::default()
     };
     if !is_only_rejected {
         count(&mut status, facts, outcome);
     }
+    status.reason = reason(&status, &verdict);
     status
 }
 
-/// The two statuses differ at most in what templates, edited since, would do to the next run. That is shown by the next
-/// write: an edit of a template alone writes nothing.
-pub(super) fn differs_in_templates_only(stored: &JobRequestStatus, described: &JobRequestStatus) -> bool {
+/// Why it stands as it does, in one word: the kind of the failure, where there is one; that changes are held back; or else the
+/// reason of Ready. Of a rejected request, the failure is that of an older spec.
+fn reason(status: &JobRequestStatus, verdict: &Verdict<'_>) -> Option<String> {
+    let failure = status.failure.as_ref().filter(|_| !matches!(verdict, Verdict::Rejected(_)));
+    let category = failure.map(|failure| failure.category.to_string());
+    let held = || status.condition(ConditionType::PendingChanges).map(|held| held.type_.clone());
+    category.or_else(held).or_else(|| Some(status.condition(ConditionType::Ready)?.reason.clone()))
+}
+
+/// The two statuses differ at most in what templates, edited since, would do to the next run, or in what the release that
+/// wrote the stored one did not know. That is shown by the next write: an edit of a template alone, or an upgrade, writes
+/// nothing.
+pub(super) fn differs_in_what_can_wait(stored: &JobRequestStatus, described: &JobRequestStatus) -> bool {
     let conditions = |status: &JobRequestStatus| {
         let mut conditions = status.conditions.clone();
         conditions.retain(|condition| condition.type_ != ConditionType::TemplateOutdated.as_str());
         conditions
     };
+    // The first releases wrote none: an upgrade writes nothing to requests at rest.
+    let reason = stored.reason.is_some().then(|| described.reason.clone()).flatten();
     stored == described
         || (conditions(stored) == conditions(described)
-            && *stored == JobRequestStatus { conditions: stored.conditions.clone(), ..described.clone() })
+            && *stored
+                == JobRequestStatus { conditions: stored.conditions.clone(), reason, ..described.clone() })
 }
 
 /// The two statuses differ at most in how far a run has come: counts, start, the newest pod that failed, and the
@@ -90,7 +108,15 @@ fn without_progress(status: &JobRequestStatus) -> JobRequestStatus {
     (status.active, status.ready, status.succeeded, status.failed) = (None, None, None, None);
     // While pods fail and are replaced; whatever keeps a run from starting changes Ready, too.
     (status.completions, status.start_time, status.failure) = (None, None, None);
+    status.reason = None;
+    limit_range::without(&mut status);
     status.conditions.retain(|condition| condition.type_ != ConditionType::SuccessCriteriaMet.as_str());
+    // What a LimitRange set in the pods that there are by now.
+    for condition in &mut status.conditions {
+        if condition.type_ == ConditionType::Accepted.as_str() && condition.reason == Reason::Valid.as_str() {
+            condition.message.clear();
+        }
+    }
     // How many pods have failed, and how the last one did.
     if status.condition(ConditionType::Ready).is_some_and(|ready| ready.reason == Reason::Running.as_str()) {
         for type_ in [ConditionType::Ready, ConditionType::Reconciling, ConditionType::Finished] {
@@ -119,34 +145,6 @@ fn pending_trigger(outcome: &RunOutcome) -> Option<Trigger> {
         Pending::Run(trigger, _) if is_next => Some(trigger),
         _ => None,
     }
-}
-
-/// The event of a rerun that was asked for and has to wait, once the status says so. A run that is being replaced starts
-/// its successor soon enough.
-pub(super) fn rerun_event(stored: &JobRequestStatus, described: &JobRequestStatus) -> Option<Event> {
-    let waits = |status: &JobRequestStatus| status.pending_trigger == Some(Trigger::Rerun);
-    let ready = described.condition(ConditionType::Ready)?;
-    let is_replaced = ready.reason == Reason::Replacing.as_str();
-    (waits(described) && !waits(stored) && !is_replaced)
-        .then(|| Event::new(EventReason::RerunRequested, &ready.message))
-}
-
-/// The events of what the API server refuses, once for each run and for each kind of change.
-pub(super) fn refusal_events(
-    stored: &JobRequestStatus,
-    described: &JobRequestStatus,
-) -> impl Iterator<Item = Event> + use<> {
-    let forbidden = described.condition(ConditionType::Ready).filter(|ready| {
-        let was = stored.condition(ConditionType::Ready).is_some_and(|was| was.reason == ready.reason);
-        ready.reason == Reason::JobForbidden.as_str() && !(was && stored.run == described.run)
-    });
-    let refused = described.condition(ConditionType::ChangeRefused).filter(|refused| {
-        let was = stored.condition(ConditionType::ChangeRefused);
-        was.is_none_or(|was| was.reason != refused.reason)
-    });
-    let forbidden = forbidden.map(|ready| Event::new(EventReason::JobForbidden, &ready.message));
-    let refused = refused.map(|refused| Event::new(EventReason::ChangeRefused, &refused.message));
-    forbidden.into_iter().chain(refused)
 }
 
 fn count(status: &mut JobRequestStatus, facts: &Facts<'_>, outcome: &RunOutcome) {

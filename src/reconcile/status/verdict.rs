@@ -3,7 +3,8 @@
 //! The first that applies decides: rejected > newest run failed > newest run completed > suspended by someone else >
 //! suspended in the spec > the rest.
 
-use crate::api::condition::{Phase, Reason, RunResult, Stop, Trigger};
+use crate::api::condition::{Obstacle, Phase, Reason, RunResult, Stop, Trigger};
+use crate::api::failure::Failure;
 use crate::api::status::Run;
 use crate::reconcile::acceptance::{AcceptedSpec, Rejection};
 use crate::reconcile::observed::JobView;
@@ -30,6 +31,8 @@ pub(super) enum Verdict<'a> {
     OnHold,
     /// Everything that is in progress.
     Working { phase: Phase, reason: Reason, message: String },
+    /// The same, but it cannot start as long as nobody changes something.
+    Stuck { phase: Phase, reason: Reason, message: String },
 }
 
 impl<'a> Verdict<'a> {
@@ -56,8 +59,13 @@ impl<'a> Verdict<'a> {
                 Reason::Creating,
                 format!("run {number} is reserved, Job {} is being created", newest.job_name),
             ),
-            RunState::Waiting { reason, message, .. } => {
-                working(Phase::Waiting, *reason, format!("run {number} waits: {message}"))
+            RunState::Waiting { reason, message, failure } => {
+                let message = format!("run {number} waits: {message}");
+                if failure.as_deref().is_some_and(needs_a_change) {
+                    Self::Stuck { phase: Phase::Waiting, reason: *reason, message }
+                } else {
+                    working(Phase::Waiting, *reason, message)
+                }
             }
             RunState::Ended => ended(newest),
             RunState::Live { job, progress: None } if !newest.stop.is_some_and(Stop::deletes_the_job) => {
@@ -76,7 +84,7 @@ impl<'a> Verdict<'a> {
             Self::Failed { .. } => Phase::Failed,
             Self::Completed { .. } => Phase::Completed,
             Self::Queued { .. } | Self::Suspended { .. } | Self::OnHold => Phase::Suspended,
-            Self::Working { phase, .. } => *phase,
+            Self::Working { phase, .. } | Self::Stuck { phase, .. } => *phase,
         }
     }
 }
@@ -113,14 +121,10 @@ fn live<'a>(
     let number = newest.number;
     let (phase, reason) =
         progress.map_or((Phase::Updating, Reason::Starting), |progress| (progress.phase, progress.reason));
-    let progress = progress.map(|progress| progress.message.as_str()).unwrap_or_default();
+    let said = progress.map(|progress| progress.message.as_str()).unwrap_or_default();
     if let Some(stop) = newest.stop.filter(|stop| stop.makes_way()) {
         let which = if stop == Stop::NeverStarted { ", which never started," } else { "" };
-        let how = if job.is_terminating() && !progress.is_empty() {
-            format!(": {progress}")
-        } else {
-            String::new()
-        };
+        let how = if job.is_terminating() && !said.is_empty() { format!(": {said}") } else { String::new() };
         let message =
             format!("run {number}{which} is being stopped; a newer run starts when its pods are gone{how}");
         let phase = if phase == Phase::Waiting { Phase::Updating } else { phase };
@@ -135,15 +139,25 @@ fn live<'a>(
     let resumed = if is_suspended && patch::is_suspended_by_us(job) { RESUMED } else { "" };
     let waits = format!("{}{resumed}", waits(wanted));
     let message = match job.true_condition("FailureTarget") {
-        Some(target) if !progress.is_empty() => {
-            format!("run {number} is failing: {}: {progress}{waits}", target.reason)
+        Some(target) if !said.is_empty() => {
+            format!("run {number} is failing: {}: {said}{waits}", target.reason)
         }
-        _ if phase == Phase::Running && progress.is_empty() => format!("run {number} is running{waits}"),
-        _ if phase == Phase::Running => format!("run {number} is running; {progress}{waits}"),
-        _ if progress.is_empty() => format!("run {number}: no main container has started yet{waits}"),
-        _ => format!("run {number}: {progress}{waits}"),
+        _ if phase == Phase::Running && said.is_empty() => format!("run {number} is running{waits}"),
+        _ if phase == Phase::Running => format!("run {number} is running; {said}{waits}"),
+        _ if said.is_empty() => format!("run {number}: no main container has started yet{waits}"),
+        _ => format!("run {number}: {said}{waits}"),
     };
+    let failure = progress.and_then(|progress| progress.failure.as_ref());
+    let has_begun = phase == Phase::Running || job.is_ending() || job.is_terminating();
+    if !has_begun && failure.is_some_and(needs_a_change) {
+        return Verdict::Stuck { phase, reason, message };
+    }
     working(phase, reason, message)
+}
+
+/// Waiting does not help.
+fn needs_a_change(failure: &Failure) -> bool {
+    failure.obstacle.is_some_and(Obstacle::needs_a_change)
 }
 
 /// What comes after the active run.

@@ -44,10 +44,11 @@ const fn state(
 }
 
 /// The table.
-pub(super) const STATES: [State; 15] = [
+pub(super) const STATES: [State; 16] = [
     state("unseen", None, "InProgress", "Progressing"),
     state("pending", Some("Pending"), "InProgress", "Progressing"),
     state("waiting", Some("Waiting"), "InProgress", "Progressing"),
+    state("cannot-start", Some("Waiting"), "Failed", "Degraded"),
     state("updating", Some("Updating"), "InProgress", "Progressing"),
     state("running", Some("Running"), "InProgress", "Progressing"),
     state("newer-spec-waits", Some("Running"), "InProgress", "Progressing"),
@@ -96,6 +97,7 @@ async fn kstatus_and_argo_cd_agree_on_every_state(cx: Arc<Cluster>) {
             Some("Completed") => ("Current", "Healthy"),
             Some("Suspended") if condition(status, "Ready") == "True Suspended" => ("Current", "Suspended"),
             Some("Failed" | "Rejected") => ("Failed", "Degraded"),
+            _ if condition(status, "Stalled") != "-" => ("Failed", "Degraded"),
             _ => ("InProgress", "Progressing"),
         };
         assert_eq!((kstatus.as_str(), health.as_str()), expected, "{object:#}");
@@ -115,16 +117,26 @@ async fn produce(cx: &Cluster) -> (BTreeMap<&'static str, Value>, Vec<Value>) {
     alone.create("unseen", spec(&json!({}), &json!({}))).await;
     live.insert("unseen", alone.get("unseen").await);
 
-    // No Job is allowed here.
-    let full = Requests::new(cx, "states-full").await;
-    full.limit("none", json!({"count/jobs.batch": "0"})).await;
+    // No further Job is allowed in the one, none at all in the other.
+    let [full, none] = [Requests::new(cx, "states-full").await, Requests::new(cx, "states-none").await];
+    full.limit("one", json!({"count/jobs.batch": "1"})).await;
+    none.limit("none", json!({"count/jobs.batch": "0"})).await;
+    let other = json!({
+        "metadata": {"name": "other"},
+        "spec": {"suspend": true, "template": {"spec": {
+            "restartPolicy": "Never", "containers": [{"name": "main", "image": "perl"}]
+        }}}
+    });
+    let other = serde_json::from_value(other).expect("a Job");
+    full.jobs().create(&PostParams::default(), &other).await.expect("create a Job");
 
     let at = Requests::new(cx, "states").await;
     let (versions, seen) = watch::channel(Vec::<Value>::new());
     let watch = tokio::spawn(record(at.api(), versions));
-    let (operator, _other) =
-        (Operator::start(cx, &at.namespace, &[]), Operator::start(cx, &full.namespace, &[]));
+    let operator = Operator::start(cx, &at.namespace, &[]);
+    let _others = [&full, &none].map(|at| Operator::start(cx, &at.namespace, &[]));
     full.create("waiting", spec(&json!({}), &json!({}))).await;
+    none.create("cannot-start", spec(&json!({}), &json!({}))).await;
 
     let forever = json!({"run-seconds": "forever"});
     for name in ["running", "newer-spec-waits", "queued", "suspended-later", "lost"] {
@@ -152,6 +164,9 @@ async fn produce(cx: &Cluster) -> (BTreeMap<&'static str, Value>, Vec<Value>) {
 
     full.until_phase("waiting", 1, "Waiting").await;
     live.insert("waiting", full.get("waiting").await);
+    none.until("cannot-start", "is stalled", |status| condition(status, "Stalled") == "True JobForbidden")
+        .await;
+    live.insert("cannot-start", none.get("cannot-start").await);
     at.until("newer-spec-waits", "says so", |status| status.to_string().contains("a newer spec waits")).await;
     at.until("queued", "is queued", |status| condition(status, "Ready") == "False Queued").await;
     at.until("suspended", "is suspended", |status| status["phase"] == "Suspended").await;
@@ -177,7 +192,7 @@ async fn produce(cx: &Cluster) -> (BTreeMap<&'static str, Value>, Vec<Value>) {
     operator.stop().await;
     at.change("edited", image).await;
     for name in STATES.iter().map(|state| state.name) {
-        if !["unseen", "waiting", "pending"].contains(&name) {
+        if !["unseen", "waiting", "cannot-start", "pending"].contains(&name) {
             live.insert(name, at.get(name).await);
         }
     }

@@ -233,6 +233,7 @@ fn key(name: &str, kind: u8) -> ChangeKey {
 impl MemoryChoice {
     fn seen(self, see: &impl Fn(&JobChoice) -> JobView) -> Memory {
         Memory {
+            announced: Vec::new(),
             reported_too_large: None,
             writes_in_vain: 0,
             created: self.created.map(|(at, job)| (at, Box::new(see(&job)))),

@@ -18,8 +18,31 @@ pub fn kstatus_of(status: &Value) -> Kstatus {
             Kstatus::Current
         }
         "Failed" | "Rejected" => Kstatus::Failed,
+        _ if needs_a_change(status) => Kstatus::Failed,
         _ => Kstatus::InProgress,
     }
+}
+
+/// The run cannot start as long as nobody changes something.
+fn needs_a_change(status: &Value) -> bool {
+    let obstacles = [
+        "ImageName",
+        "RunsAsRoot",
+        "AmountsMissing",
+        "QuotaTooSmall",
+        "LimitRange",
+        "PodSecurity",
+        "Admission",
+    ];
+    let is_ended = |type_: &str| find(status, type_).is_some_and(|condition| condition["status"] == "True");
+    let is_stopped = find(status, "Ready").is_some_and(|ready| {
+        ["Replacing", "LimitsExceeded"].contains(&ready["reason"].as_str().unwrap_or_default())
+    });
+    matches!(status["phase"].as_str(), Some("Waiting" | "Updating"))
+        && !["SuccessCriteriaMet", "FailureTarget"].into_iter().any(is_ended)
+        && !is_stopped
+        && find(status, "Reconciling").is_none()
+        && obstacles.contains(&status["failure"]["obstacle"].as_str().unwrap_or_default())
 }
 
 fn find<'a>(status: &'a Value, type_: &str) -> Option<&'a Value> {
@@ -41,6 +64,7 @@ pub fn agree(status: &Value) -> Result<(), String> {
     let shown = (word("Accepted"), word("Ready"), word("Reconciling"), word("Stalled"), word("Finished"));
     let is_queued = reason("Ready") == "Queued";
     let row = match phase {
+        _ if needs_a_change(status) => ("True", "False", "-", "True", "False"),
         "Pending" | "Waiting" | "Updating" | "Running" => ("True", "False", "True", "-", "False"),
         "Suspended" if is_queued => ("True", "False", "True", "-", "False"),
         "Suspended" => ("True", "True", "-", "-", "False"),
@@ -129,7 +153,7 @@ fn is_judged(condition: &Value, status: &Value) -> bool {
 /// Nothing of a failure is longer than the contract has it, and no control character of a program gets through.
 fn is_bounded(failure: &Value) -> Result<(), String> {
     let bounds =
-        [("message", 1024), ("hint", 256), ("reason", 64), ("pod", 253), ("node", 253), ("container", 64)];
+        [("message", 1024), ("hint", 640), ("reason", 64), ("pod", 253), ("node", 253), ("container", 64)];
     for (field, bound) in bounds {
         let text = failure[field].as_str().unwrap_or_default();
         if text.len() > bound {

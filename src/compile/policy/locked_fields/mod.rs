@@ -33,13 +33,19 @@ pub(in crate::compile) struct LockVerdict {
     pub denied: Vec<Problem>,
     /// What is wrong but allowed.
     pub warned: Vec<Problem>,
+    /// Origins of the policies that warn.
+    pub warning: BTreeSet<String>,
 }
 
 impl LockVerdict {
-    fn take(&mut self, enforcement: Option<Enforcement>, found: Vec<Problem>) {
+    fn take(&mut self, origin: String, enforcement: Option<Enforcement>, found: Vec<Problem>) {
         match enforcement.unwrap_or_default() {
             Enforcement::Deny | Enforcement::Clamp => self.denied.extend(found),
-            Enforcement::Warn => self.warned.extend(found),
+            Enforcement::Warn if found.is_empty() => {}
+            Enforcement::Warn => {
+                self.warned.extend(found);
+                self.warning.insert(origin);
+            }
         }
     }
 }
@@ -78,7 +84,7 @@ pub(in crate::compile) fn judge(valid: &ValidSpec, layers: &Layers) -> LockVerdi
                 found.extend(jobs.changes(lock, &below, valid, index, &origin));
             }
         }
-        locked.take(policy.enforcement, found);
+        locked.take(origin, policy.enforcement, found);
     }
     locked
 }
@@ -111,7 +117,8 @@ pub(in crate::compile) fn judge_cuts(cuts: &[Clamp], layers: &Layers) -> LockVer
                 .collect();
             held
         });
-        locked.take(policy.enforcement, found.collect());
+        let found = found.collect();
+        locked.take(origin, policy.enforcement, found);
     }
     locked
 }

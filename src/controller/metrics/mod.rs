@@ -1,19 +1,17 @@
 //! What the operator measures, in Prometheus' terms. docs/operating.md has the table.
 //!
-//! Labels hold enums, status codes and words of this program only: no text that a user wrote becomes a label, so the
-//! number of series is bounded.
+//! Labels hold enums, status codes, words of this program, and namespaces which hold JobRequests or templates: no other text
+//! that a user wrote becomes a label, so the number of series is bounded by that of namespaces.
 
+mod at_scrape;
+
+use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use kube::runtime::reflector::Store;
-use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{
-    DescriptorEncoder, EncodeLabelSet, EncodeLabelValue, EncodeMetric, LabelValueEncoder,
-};
-use prometheus_client::metrics::MetricType;
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
@@ -21,11 +19,14 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
+use at_scrape::{AtScrape, TemplateFigures};
+
 use super::compact::CompactRequest;
 use super::lease::Leadership;
 use crate::api::JobRequestStatus;
-use crate::api::condition::{FailureCategory, Phase, RunResult};
+use crate::api::condition::{FailureCategory, RunResult};
 use crate::api::status::Run;
+use crate::reconcile::template_status::StoredTemplate;
 
 /// From a millisecond to the longest that a pass may take.
 const PASS_SECONDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
@@ -43,6 +44,8 @@ pub(super) struct Metrics {
     pub(super) api_requests: Family<ApiLabels, Counter>,
     pub(super) api_seconds: Family<VerbLabel, Histogram, fn() -> Histogram>,
     pub(super) watch_interruptions: Family<WatchLabel, Counter>,
+    /// As the leader saw the templates last.
+    templates: Arc<Mutex<TemplateFigures>>,
     runs: Family<RunLabels, Counter>,
     run_seconds: Family<ResultLabel, Histogram, fn() -> Histogram>,
 }
@@ -75,6 +78,8 @@ pub(super) struct WatchLabel {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RunLabels {
+    /// Namespace of the JobRequest. Not `namespace`, which a scrape sets to that of the operator.
+    request_namespace: String,
     result: &'static str,
     /// Of a run that did not succeed; else empty.
     category: &'static str,
@@ -83,11 +88,6 @@ struct RunLabels {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ResultLabel {
     result: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct PhaseLabel {
-    phase: &'static str,
 }
 
 /// How a call was answered.
@@ -124,6 +124,7 @@ impl Metrics {
             api_requests: Family::default(),
             api_seconds: Family::new_with_constructor(|| Histogram::new(PASS_SECONDS)),
             watch_interruptions: Family::default(),
+            templates: Arc::default(),
             runs: Family::default(),
             run_seconds: Family::new_with_constructor(|| Histogram::new(RUN_SECONDS)),
         };
@@ -136,7 +137,8 @@ impl Metrics {
         metrics.register_reconciles(registry, concurrency);
         metrics.register_calls(registry);
         metrics.register_runs(registry);
-        registry.register_collector(Box::new(AtScrape { leadership, requests }));
+        let templates = Arc::clone(&metrics.templates);
+        registry.register_collector(Box::new(AtScrape { leadership, requests, templates }));
         metrics
     }
 
@@ -189,15 +191,9 @@ impl Metrics {
     }
 
     fn register_runs(&self, registry: &mut Registry) {
-        let failed = FailureCategory::ALL.iter().map(|category| (RunResult::Failed, category.as_str()));
-        let others = RunResult::ALL.iter().map(|result| (*result, ""));
-        for (result, category) in failed.chain(others) {
-            // A series that is there from the start lets rate() see the first run.
-            drop(self.runs.get_or_create(&RunLabels { result: result.as_str(), category }));
-        }
         registry.register(
             "runs",
-            "Runs whose end this process recorded, by result and by category of the failure",
+            "Runs whose end this process recorded, by namespace, result and category of the failure",
             self.runs.clone(),
         );
         registry.register_with_unit(
@@ -209,17 +205,36 @@ impl Metrics {
     }
 
     /// Counts the runs that ended between two statuses of one JobRequest.
-    pub(super) fn count_ended_runs(&self, before: &JobRequestStatus, after: &JobRequestStatus) {
+    pub(super) fn count_ended_runs(
+        &self,
+        namespace: &str,
+        before: &JobRequestStatus,
+        after: &JobRequestStatus,
+    ) {
+        let labels =
+            |result, category| RunLabels { request_namespace: namespace.to_owned(), result, category };
+        let failed = FailureCategory::ALL.iter().map(|category| (RunResult::Failed, category.as_str()));
+        let others = RunResult::ALL.iter().map(|result| (*result, ""));
+        for (result, category) in failed.chain(others) {
+            // A series that is there when the first run begins lets rate() see its end.
+            drop(self.runs.get_or_create(&labels(result.as_str(), category)));
+        }
         for run in ended(before, after) {
             let Some(result) = run.result.map(RunResult::as_str) else {
                 continue;
             };
             let category = run.failure.as_ref().map_or("", |failure| failure.category.as_str());
-            self.runs.get_or_create(&RunLabels { result, category }).inc();
+            self.runs.get_or_create(&labels(result, category)).inc();
             if let Some(seconds) = seconds(run) {
                 self.run_seconds.get_or_create(&ResultLabel { result }).observe(seconds);
             }
         }
+    }
+
+    /// Shows the templates there are, and how many requests of each namespace violate a policy that only warns.
+    pub(super) fn show_templates(&self, all: &[StoredTemplate], violations: BTreeMap<String, i64>) {
+        let figures = TemplateFigures::of(all, violations);
+        *self.templates.lock().unwrap_or_else(PoisonError::into_inner) = figures;
     }
 
     /// Counts a watch that was interrupted.
@@ -258,54 +273,12 @@ fn seconds(run: &Run) -> Option<f64> {
     Some(Duration::try_from(end.0.duration_since(start.0)).ok()?.as_secs_f64())
 }
 
-/// What is counted when somebody asks, instead of at each event.
-struct AtScrape {
-    leadership: Leadership,
-    requests: Arc<OnceLock<Store<CompactRequest>>>,
-}
-
-impl Collector for AtScrape {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        let leads = ConstGauge::new(i64::from(self.leadership.leads()));
-        leads.encode(encoder.encode_descriptor(
-            "leader",
-            "1 if this process leads and reconciles, 0 if it is on standby",
-            None,
-            MetricType::Gauge,
-        )?)?;
-        let mut counts = Phase::ALL.iter().map(|phase| (*phase, 0_u64)).collect::<Vec<_>>();
-        for request in self.requests.get().map(Store::state).unwrap_or_default() {
-            let phase = request.phase().unwrap_or(Phase::Pending);
-            if let Some((_, count)) = counts.iter_mut().find(|(of, _)| *of == phase) {
-                *count += 1;
-            }
-        }
-        let mut family = encoder.encode_descriptor(
-            "requests",
-            "JobRequests by phase, as this process sees them; replicas see the same ones",
-            None,
-            MetricType::Gauge,
-        )?;
-        for (phase, count) in counts {
-            let gauge: Gauge<u64, AtomicU64> = Gauge::default();
-            gauge.set(count);
-            gauge.encode(family.encode_family(&PhaseLabel { phase: phase.as_str() })?)?;
-        }
-        Ok(())
-    }
-}
-
-impl fmt::Debug for AtScrape {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AtScrape").finish_non_exhaustive()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::reconcile::template_status::JobTemplateView;
 
     fn status(results: &[(i32, Option<&str>)]) -> JobRequestStatus {
         let runs: Vec<_> = results
@@ -333,7 +306,12 @@ mod tests {
         metrics.api_seconds.get_or_create(&VerbLabel { verb }).observe(1.0);
         metrics.reconcile_errors.get_or_create(&ReasonLabel { reason: "Deadline" }).inc();
         metrics.count_interruption("Jobs");
-        metrics.count_ended_runs(&status(&[(1, None)]), &status(&[(1, Some("Failed"))]));
+        metrics.count_ended_runs("a", &status(&[(1, None)]), &status(&[(1, Some("Failed"))]));
+        let template: JobTemplateView = serde_json::from_value(
+            json!({"metadata": {"name": "t", "namespace": "a"}, "spec": {"default": true}}),
+        )
+        .unwrap();
+        metrics.show_templates(&[template.into()], BTreeMap::from([("a".to_owned(), 2)]));
         let mut text = String::new();
         prometheus_client::encoding::prometheus_text::encode(&mut text, &registry).unwrap();
         let mut exposed: Vec<String> = text
@@ -342,7 +320,7 @@ mod tests {
             .map(|line| line.replace(' ', "` | "))
             .collect();
         exposed.sort();
-        let mut documented: Vec<String> = include_str!("../../docs/operating.md")
+        let mut documented: Vec<String> = include_str!("../../../docs/operating.md")
             .lines()
             .filter_map(|line| line.strip_prefix("| `jobrequest_"))
             .map(|line| {
