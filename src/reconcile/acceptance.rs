@@ -64,7 +64,7 @@ pub(super) fn accept<'a>(
         }
     };
     let newest = history.runs.first();
-    let wanted = wanted_now(request, spec, stored, history, layers, &observed.answers);
+    let wanted = wanted_now(request, spec, stored, history, layers, observed);
     let ran = history.ran();
     let was_accepted = (ran.is_some() || history.held.is_some())
         && matches!(wanted, Pending::Nothing | Pending::HeldBack | Pending::AwaitTurn)

@@ -279,13 +279,14 @@ pub(super) fn record_lost(run: &mut Run, now: Timestamp) {
 }
 
 /// Records that the run was stopped for a newer one.
-pub(super) fn record_replaced(run: &mut Run, stop: Stop, now: Timestamp) {
+pub(super) fn record_replaced(run: &mut Run, stop: Stop, cause: Option<String>, now: Timestamp) {
     let why = match stop {
         Stop::NeverStarted => "it was stuck before its work had begun",
         Stop::Replace | Stop::StartDeadline | Stop::LimitsExceeded => "runPolicy.whileActive is Replace",
     };
-    let message = format!("it was stopped for a newer run: {why}");
-    record_gone(run, RunResult::Replaced, Reason::Replaced, message, now);
+    let cause = cause.map(|cause| format!(": {cause}")).unwrap_or_default();
+    let message = format!("it was stopped for a newer run: {why}{cause}");
+    record_gone(run, RunResult::Replaced, Reason::Replaced, bounded_to(&message, MAX_NEWEST_BYTES.1), now);
 }
 
 /// Records that the run was stopped because its Job exceeded limits; the cause is recorded already.

@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! reconciler    planner   acceptance (can the spec become a Job?)
-//!                         run        (next, reserved, recorded, stop)   <- trigger, rerun, history, patch
+//!                         run        (next, reserved, recorded, stop)   <- trigger, rerun, history, patch, rescale
 //!                         clean_up   (strays, time to live, history limits)
 //!                         status     (phase, conditions, counts)        <- diagnosis (why is it stuck, why did it fail?)
 //! ```
@@ -29,6 +29,7 @@ mod plan;
 mod planner;
 mod reconciler;
 mod rerun;
+mod rescale;
 mod rollouts;
 mod run;
 mod state;

@@ -3,12 +3,16 @@
 use serde_json::{Map, Value, json};
 
 use super::observed::JobView;
+use super::rescale;
 use super::state::Blocked;
 use crate::api::condition::Reason;
 use crate::api::status::Run;
 use crate::api::{JobRequestSpec, labels};
 use crate::compile::Compiled;
-use crate::compile::in_place::InPlace;
+use crate::compile::in_place::{Field, InPlace};
+
+/// The number of indexes, as `spec` of a Job calls it.
+const COMPLETIONS: &str = "completions";
 
 /// The merge patch by which the live `job` is suspended or resumed, if `suspend` is another than was written last: alone, so
 /// that nothing else can keep it from being stored.
@@ -26,10 +30,9 @@ pub(super) fn suspend_patch(job: &JobView, suspend: bool) -> Option<Value> {
         (true, true) | (false, false) => return None,
     };
     let record = InPlace { suspend, queued, ..last }.to_annotation();
-    let mut patch =
-        Map::from_iter([("metadata".to_owned(), json!({"annotations": {labels::IN_PLACE: record}}))]);
+    let mut patch = json!({"metadata": {"annotations": {labels::IN_PLACE: record}}});
     if !is_theirs {
-        patch.insert("spec".to_owned(), json!({"suspend": suspend}));
+        json_patch::merge(&mut patch, &json!({"spec": {"suspend": suspend}}));
     }
     Some(with_preconditions(job, patch))
 }
@@ -62,14 +65,27 @@ pub(super) fn in_place_patches(
         desired.parallelism = last.as_ref().map_or(job.spec.parallelism, |last| last.parallelism);
         desired.asked = last.as_ref().map(|last| last.asked.clone()).unwrap_or_default();
     }
-    let joint = desired.patch(last.as_ref(), spec).map(|patch| with_preconditions(job, patch));
-    let single = last.iter().flat_map(|last| {
-        desired.differing(last).filter_map(|field| {
-            let patch = desired.step(last, field).patch(Some(last), spec)?;
-            Some((field.name(), with_preconditions(job, patch)))
-        })
-    });
-    InPlacePatches { joint, single: single.collect(), exceeded }
+    let rescaled = rescale::due(job, spec, compiled).filter(|number| desired.parallelism == Some(*number));
+    let rescaling = rescaled.map(|number| rescale::patch(number, compiled));
+    let whole = |patch: Option<Map<String, Value>>, more: Option<&Value>| {
+        let mut patch = patch.map(Value::Object);
+        if let Some(more) = more {
+            json_patch::merge(patch.get_or_insert_with(|| json!({})), more);
+        }
+        patch.map(|patch| with_preconditions(job, patch))
+    };
+    let joint = whole(desired.patch(last.as_ref(), spec), rescaling.as_ref());
+    let mut single = Vec::new();
+    if let Some(last) = &last {
+        // The number of indexes takes parallelism with it.
+        let alone = |field: &Field| rescaling.is_none() || *field != Field::Parallelism;
+        let step = |field: Field| desired.step(last, field).patch(Some(last), spec);
+        let fields = desired.differing(last).filter(alone);
+        single.extend(fields.filter_map(|field| Some((field.name(), whole(step(field), None)?))));
+        let indexes = rescaling.as_ref().and_then(|more| whole(step(Field::Parallelism), Some(more)));
+        single.extend(indexes.map(|patch| (COMPLETIONS, patch)));
+    }
+    InPlacePatches { joint, single, exceeded }
 }
 
 /// Why the live `job` cannot have as many pods as are `desired`: its pods are as large as they were created, whatever the
@@ -103,16 +119,16 @@ pub(super) fn stop_patch(job: &JobView, seconds: i64) -> Option<Value> {
     let deadline = last.active_deadline_seconds.map_or(seconds, |set| set.min(seconds));
     let desired = InPlace { stopped: true, active_deadline_seconds: Some(deadline), ..last.clone() };
     // Nothing of the spec goes into it: alias and description stay.
-    desired.patch(Some(&last), &JobRequestSpec::default()).map(|patch| with_preconditions(job, patch))
+    desired
+        .patch(Some(&last), &JobRequestSpec::default())
+        .map(|patch| with_preconditions(job, Value::Object(patch)))
 }
 
 /// Rule 1: for this very Job as it was judged. A late patch would separate the record from the fields.
-fn with_preconditions(job: &JobView, mut patch: Map<String, Value>) -> Value {
-    if let Some(Value::Object(metadata)) = patch.get_mut("metadata") {
-        metadata.insert("uid".to_owned(), job.uid().into());
-        metadata.insert("resourceVersion".to_owned(), job.resource_version().into());
-    }
-    Value::Object(patch)
+fn with_preconditions(job: &JobView, mut patch: Value) -> Value {
+    let version = json!({"metadata": {"uid": job.uid(), "resourceVersion": job.resource_version()}});
+    json_patch::merge(&mut patch, &version);
+    patch
 }
 
 /// The operator itself has suspended the live `job`, by the record which the Job carries: nobody else had before.
@@ -270,6 +286,64 @@ mod tests {
         let ours = stored(&resumed, &suspend_patch(&resumed, true).unwrap());
         assert!(is_suspended(&ours) && !last_written(&ours).unwrap().queued);
         assert_eq!(suspend_patch(&ours, true), None);
+    }
+
+    #[test]
+    fn indexes_are_rescaled_with_what_the_job_is_from_then_on() {
+        let indexed = |more: Value| {
+            let mut settings = json!({"completionMode": "Indexed"});
+            settings.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            request(&json!({"settings": settings}))
+        };
+        let before = indexed(json!({"completions": 2, "parallelism": 2}));
+        let compiled = |spec: &JobRequestSpec| compiled(spec, "1", "100", 1);
+        let job: JobView = serde_json::from_value(json!(compiled(&before).job)).unwrap();
+        let run = json!({
+            "number": 1, "jobName": "a-1", "jobUid": "u", "trigger": "Created", "digest": digest(&before),
+            "generation": 1, "templates": compiled(&before).templates,
+        });
+        let mut run: Run = serde_json::from_value(run).unwrap();
+        let four = json!({"completions": 4, "parallelism": 4});
+        for (what, spec, fields) in [
+            ("up", indexed(four.clone()), json!({"completions": 4, "parallelism": 4})),
+            (
+                "down",
+                indexed(json!({"completions": 1, "parallelism": 1})),
+                json!({"completions": 1, "parallelism": 1}),
+            ),
+            (
+                "with another field",
+                indexed(json!({"completions": 4, "parallelism": 4, "backoffLimit": 1})),
+                json!({"completions": 4, "parallelism": 4, "backoffLimit": 1}),
+            ),
+            (
+                "fewer at once",
+                indexed(json!({"completions": 4, "parallelism": 3})),
+                json!({"parallelism": 3}),
+            ),
+            (
+                "no more than before",
+                indexed(json!({"completions": 2, "parallelism": 1})),
+                json!({"parallelism": 1}),
+            ),
+            ("not indexed", request(&json!({"settings": four})), json!({"parallelism": 4})),
+        ] {
+            let patches = in_place_patches(&job, &run, &spec, &compiled(&spec));
+            assert_eq!(patches.joint.unwrap()["spec"], fields, "{what}");
+        }
+        let spec = indexed(json!({"completions": 4, "parallelism": 4}));
+        let patches = in_place_patches(&job, &run, &spec, &compiled(&spec));
+        assert_eq!(patches.single.iter().map(|(field, _)| *field).collect::<Vec<_>>(), ["completions"]);
+        let generation = json!({"metadata": {"annotations": {labels::GENERATION: "2"}}});
+        let live = stored(&stored(&job, &patches.joint.unwrap()), &generation);
+        assert_eq!(live.annotation(labels::DIGEST), Some(digest(&spec).as_str()));
+        let again = in_place_patches(&live, &run, &spec, &compiled(&spec));
+        assert!(again.joint.is_none() && again.single.is_empty());
+        // What the Job is by now becomes the record of its run.
+        let view = spec.clone().into();
+        assert!(rescale::reaches(&live, &view));
+        rescale::record(&mut run, &live, &view);
+        assert_eq!((run.digest, run.generation), (digest(&spec), 2));
     }
 
     #[test]

@@ -39,7 +39,7 @@ impl Facts<'_> {
         let Ok(AcceptedSpec { spec, .. }) = self.acceptance else {
             return Pending::Nothing;
         };
-        wanted(self.request, spec, history, self.policy, self.layers, &self.observed.answers)
+        wanted(self.request, spec, history, self.policy, self.layers, self.observed)
     }
 }
 

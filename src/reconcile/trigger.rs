@@ -4,9 +4,9 @@
 //! [`wanted_next`](super::state::Facts::wanted_next), after the history of the round, by the compiled one.
 
 use super::history::RunHistory;
-use super::observed::{Answers, SpecView, StoredRequest};
+use super::observed::{Answers, Observed, SpecView, StoredRequest};
 use super::plan::Read;
-use super::rerun;
+use super::{rerun, rescale};
 use crate::api::JobRequestStatus;
 use crate::api::condition::{RunResult, Stop, Trigger};
 use crate::api::run_policy::RunPolicy;
@@ -37,10 +37,10 @@ pub(super) fn wanted_now(
     stored: &JobRequestStatus,
     history: &RunHistory,
     layers: &Layers,
-    answers: &Answers,
+    observed: &Observed,
 ) -> Pending {
     let policy = stored.run_policy.clone().unwrap_or_default();
-    wanted(request, spec, history, &policy, layers, answers)
+    wanted(request, spec, history, &policy, layers, observed)
 }
 
 /// What `request` asks for after the newest run of `history` that has, or had, a Job: also while another is reserved for
@@ -51,8 +51,9 @@ pub(super) fn wanted(
     history: &RunHistory,
     policy: &RunPolicy,
     layers: &Layers,
-    answers: &Answers,
+    observed: &Observed,
 ) -> Pending {
+    let answers = &observed.answers;
     let reserved = history.reserved();
     if history.is_new() && policy.holds_creation() {
         return Pending::HeldBack;
@@ -70,7 +71,7 @@ pub(super) fn wanted(
     if let Some(reserved) = reserved.filter(|run| run.trigger != Trigger::SpecChange) {
         return Pending::Run(reserved.trigger, reserved.token.clone());
     }
-    let has_changed = before.differs_from(request, spec);
+    let has_changed = before.differs_from(request, spec) && !is_rescaled(history, spec, observed);
     let changed = || {
         if policy.holds() { Pending::HeldBack } else { Pending::Run(Trigger::SpecChange, None) }
     };
@@ -98,6 +99,13 @@ pub(super) fn wanted(
         return in_turn(wanted, request, newest, policy, answers);
     }
     Pending::Nothing
+}
+
+/// The Job of the open run takes what has changed.
+fn is_rescaled(history: &RunHistory, spec: &SpecView, observed: &Observed) -> bool {
+    let open = history.ran().filter(|run| run.is_open());
+    let job = open.and_then(|run| observed.job(run.job_uid.as_deref()?));
+    job.is_some_and(|job| rescale::reaches(job, spec))
 }
 
 /// The spec that a request had when its newest run was created, or that counts as having run.
@@ -217,6 +225,7 @@ mod tests {
     use crate::api::template_ref::TemplateKind;
     use crate::api::{JobRequestSpec, JobTemplateSpec};
     use crate::compile::{Builtin, Template, select};
+    use crate::reconcile::observed::Memory;
 
     fn pin(name: &str, generation: i64) -> TemplatePin {
         TemplatePin {
@@ -330,9 +339,17 @@ mod tests {
         let policy = serde_json::json!({"whileActive": "Replace", "onTemplateChange": "Rerun"});
         let policy: RunPolicy = serde_json::from_value(policy).unwrap();
         let layers = select(Builtin::default(), &JobRequestSpec::default(), &[default("a", 2, false)]);
+        let observed = Observed {
+            request: None,
+            jobs: Vec::new(),
+            pods: Vec::new(),
+            answers: Answers::default(),
+            memory: Memory::default(),
+            sole_since: None,
+        };
         let asked = |replaced: Run| {
             let history = RunHistory { runs: vec![replaced], ..RunHistory::default() };
-            wanted(&request, &spec, &history, &policy, &layers, &Answers::default())
+            wanted(&request, &spec, &history, &policy, &layers, &observed)
         };
         assert_eq!(asked(replaced.clone()), Pending::Ask(Read::Turn(reference(&pin("a", 1)))));
         // For a spec that is new, or that has returned since.

@@ -18,6 +18,7 @@ pub(crate) fn tests() -> Vec<Test> {
         what_a_queue_suspended_stays_suspended,
         a_queue_that_undoes_a_suspension_is_reported,
         the_live_job_is_changed_while_a_newer_spec_waits,
+        an_elastic_indexed_job_is_scaled_in_place,
     ]
 }
 
@@ -152,4 +153,35 @@ async fn the_live_job_is_changed_while_a_newer_spec_waits(cx: Arc<Cluster>) {
     // The deadline ends it, and the newer spec runs.
     let status = at.until("brake", "run 2 is there", |status| status["run"] == 2).await;
     assert_eq!(status["runs"][1]["reason"], "DeadlineExceeded");
+}
+
+/// Up and down, without a second run: also not once it has ended, nor when the status is lost. Other changes wait as ever.
+async fn an_elastic_indexed_job_is_scaled_in_place(cx: Arc<Cluster>) {
+    let at = Requests::new(&cx, "elastic").await;
+    let _operator = Operator::start(&cx, &at.namespace, &[]);
+    let number = |number: i32| json!({"completions": number, "parallelism": number});
+    let indexed = json!({"settings": {"completionMode": "Indexed", "completions": 2, "parallelism": 2}});
+    at.create("elastic", spec(&json!({"run-seconds": "25"}), &indexed)).await;
+    at.until_phase("elastic", 1, "Running").await;
+    for indexes in [4, 3] {
+        at.change("elastic", json!({"settings": number(indexes)})).await;
+        let job = until_job(&at, "elastic-1", "is scaled", |job| job.completions == Some(indexes)).await;
+        assert_eq!(job.parallelism, Some(indexes));
+        let status = at.until("elastic", "shows it", |status| status["desired"] == indexes).await;
+        assert_eq!((&status["run"], &status["pendingTrigger"]), (&json!(1), &json!(null)), "{status:#}");
+        assert_eq!(status["settings"]["completions"], indexes);
+        assert_eq!(condition(&status, "ChangeRefused"), "-");
+    }
+    // Kubernetes takes no other number of completions: that is a new run, which waits.
+    at.change("elastic", json!({"settings": {"completions": 5}})).await;
+    let status = at.until("elastic", "waits", |status| status["pendingTrigger"] == "SpecChange").await;
+    assert_eq!(status["desired"], 3);
+    at.change("elastic", json!({"settings": {"completions": 3}})).await;
+    let status = at.until_phase("elastic", 1, "Completed").await;
+    assert_eq!(status["completions"], "3/3");
+    tokio::time::sleep(SETTLE).await;
+    at.wipe_status("elastic").await;
+    at.until_phase("elastic", 1, "Completed").await;
+    tokio::time::sleep(SETTLE).await;
+    assert_eq!(at.job_names().await, ["elastic-1"], "one run in all");
 }

@@ -51,6 +51,7 @@ pub(crate) fn workloads() -> Vec<Workload> {
         plain("two sources of reruns at once", |stage| both_sources(stage).boxed_local()),
         plain("suspended and resumed", |stage| pause(stage).boxed_local()),
         plain("changed in place", |stage| in_place(stage).boxed_local()),
+        plain("indexes are added", |stage| more_indexes(stage).boxed_local()),
         collected("deleted and made again", |stage| again(stage).boxed_local()),
         plain("a failing run", |stage| failing(stage).boxed_local()),
         plain("a start deadline", |stage| start_deadline(stage).boxed_local()),
@@ -177,6 +178,17 @@ async fn in_place(stage: &Stage) {
     let is_changed = |job: &Job| job.spec.as_ref().and_then(|spec| spec.active_deadline_seconds) == Some(600);
     stage.sees(|job| is_changed(job) || has_ended(job)).await;
     stage.until_end(1, "Succeeded").await;
+}
+
+async fn more_indexes(stage: &Stage) {
+    let indexed =
+        |number: i32| json!({"completionMode": "Indexed", "completions": number, "parallelism": number});
+    stage.create(json!({"run-seconds": "forever"}), json!({"settings": indexed(1)})).await;
+    stage.sees_active().await;
+    stage.merge(json!({"spec": {"settings": indexed(2)}})).await;
+    stage.sees(|job| job.spec.as_ref().and_then(|spec| spec.completions) == Some(2)).await;
+    stage.merge(json!({"spec": {"settings": {"activeDeadlineSeconds": 1}}})).await;
+    stage.until_end(1, "Failed").await;
 }
 
 async fn history(stage: &Stage) {

@@ -19,6 +19,7 @@ use crate::reconcile::history::{self, RunHistory, record_progress};
 use crate::reconcile::observed::{Clock, Creation, JobView, Observed};
 use crate::reconcile::patch;
 use crate::reconcile::plan::{Change, Next, Plan, Read};
+use crate::reconcile::rescale;
 use crate::reconcile::state::{Blocked, Decision, Facts, RunOutcome, RunState, attempt};
 use crate::reconcile::trigger::Pending;
 
@@ -35,6 +36,9 @@ pub(super) fn decide(facts: &Facts<'_>, newest: &Run, uid: &str) -> Decision {
         Found::Ask(read) => return Decision::Act(Plan::ask(read)),
         Found::Gone => return gone(facts, newest, clock.now),
     };
+    if request.spec.0.as_ref().is_ok_and(|spec| rescale::is_unclear(newest, job, spec)) {
+        return Decision::Act(Plan::ask(Read::Request));
+    }
     if job.is_terminal() {
         return record(facts, job, None);
     }
@@ -50,7 +54,9 @@ pub(super) fn decide(facts: &Facts<'_>, newest: &Run, uid: &str) -> Decision {
     if is_ours_to_change(job, request) {
         match stop(facts, newest, job, &wanted, &diagnosis) {
             StopDecision::Act(plan) => return Decision::Act(*plan),
-            StopDecision::Record(history, next) => return live(&history, wanted, job, &diagnosis, next),
+            StopDecision::Record(history, next) => {
+                return live(facts, &history, wanted, job, &diagnosis, next);
+            }
             StopDecision::Blocked(refused) => blocked.push(refused),
             StopDecision::Continue(due) => next = next.sooner(due),
         }
@@ -59,7 +65,7 @@ pub(super) fn decide(facts: &Facts<'_>, newest: &Run, uid: &str) -> Decision {
             Err(refused) => blocked.extend(refused),
         }
     }
-    live(facts.history, wanted, job, &diagnosis, next).with_blocked(blocked)
+    live(facts, facts.history, wanted, job, &diagnosis, next).with_blocked(blocked)
 }
 
 /// The next patch of the live `job`: `suspend` first, also of a request that is rejected, then everything else at once, and
@@ -107,6 +113,7 @@ fn patch_in_place(facts: &Facts<'_>, newest: &Run, job: &JobView) -> Result<Plan
 
 /// The Job exists and has not ended; nothing is to be done about it. The `diagnosis` is of the newest run of `history`.
 fn live(
+    facts: &Facts<'_>,
     history: &RunHistory,
     wanted: Pending,
     job: &JobView,
@@ -115,6 +122,9 @@ fn live(
 ) -> Decision {
     let mut progress = None;
     let history = history.with_newest(|newest| {
+        if let Ok(spec) = &facts.request.spec.0 {
+            rescale::record(newest, job, spec);
+        }
         record_progress(newest, job);
         newest.failure = diagnosis.failure(newest.failure.take());
         newest.containers_started = diagnosis.containers_started(newest.containers_started);
@@ -138,6 +148,9 @@ pub(super) fn record(facts: &Facts<'_>, job: &JobView, created: Option<Event>) -
     };
     let mut has_ended = false;
     let history = known.with_newest(|newest| {
+        if let Ok(spec) = &facts.request.spec.0 {
+            rescale::record(newest, job, spec);
+        }
         has_ended = history::record_result(newest, job);
         if has_ended {
             diagnosis.conclude(newest);
@@ -148,7 +161,7 @@ pub(super) fn record(facts: &Facts<'_>, job: &JobView, created: Option<Event>) -
     } else {
         let stops = known.runs.first().is_some_and(|newest| newest.stop.is_some());
         let next = if stops { Next::Again } else { Next::AwaitChange };
-        live(&known, facts.wanted_next(&known), job, &diagnosis, next)
+        live(facts, &known, facts.wanted_next(&known), job, &diagnosis, next)
     };
     decision.with_events(|events| events.splice(..0, created).for_each(drop))
 }
@@ -177,7 +190,10 @@ fn stop_if_it_exceeds_limits(facts: &Facts<'_>, known: &RunHistory, job: &JobVie
 /// The Job is gone, by a GET. Rules 8, 14.
 fn gone(facts: &Facts<'_>, newest: &Run, now: Timestamp) -> Decision {
     let history = facts.history.with_newest(|run| match newest.stop {
-        Some(stop @ (Stop::Replace | Stop::NeverStarted)) => history::record_replaced(run, stop, now),
+        Some(stop @ (Stop::Replace | Stop::NeverStarted)) => {
+            let cause = run.failure.as_ref().map(diagnosis::sentence);
+            history::record_replaced(run, stop, cause, now);
+        }
         Some(Stop::LimitsExceeded) => history::record_limits_exceeded(run, now),
         Some(Stop::StartDeadline) | None => {
             history::record_lost(run, now);
@@ -253,5 +269,6 @@ fn ended_event(run: &Run) -> Option<Event> {
         RunResult::Lost => (EventReason::Lost, format!("run {number} is lost: {cause}")),
         RunResult::Replaced => return None,
     };
-    Some(Event::new(reason, &note).about(name, run.job_uid.as_deref()))
+    let hint = run.failure.as_ref().and_then(|failure| failure.hint.as_deref());
+    Some(Event::with_hint(reason, &note, hint).about(name, run.job_uid.as_deref()))
 }

@@ -55,7 +55,8 @@ pub(super) fn stop(
     match newest.stop {
         // A container that has started since wins.
         Some(Stop::NeverStarted) if diagnosis.has_begun_work() && !job.is_terminating() => {
-            StopDecision::Record(facts.history.with_newest(|newest| newest.stop = None), Next::Again)
+            let history = facts.history.with_newest(|newest| (newest.stop, newest.failure) = (None, None));
+            StopDecision::Record(history, Next::Again)
         }
         // Final, even if the spec has returned since.
         Some(Stop::Replace | Stop::LimitsExceeded | Stop::NeverStarted) => replace(facts, job),
@@ -89,7 +90,12 @@ fn decide_to_replace(
             StopDecision::Continue(Next::AwaitChange)
         }
         Pending::Run(..) => {
-            let history = facts.history.with_newest(|newest| newest.stop = Some(why));
+            let history = facts.history.with_newest(|newest| {
+                newest.stop = Some(why);
+                if why == Stop::NeverStarted {
+                    newest.failure = diagnosis.stuck_on();
+                }
+            });
             StopDecision::Record(history, Next::Again)
         }
         Pending::Ask(read) => StopDecision::act(Plan::ask(read.clone())),

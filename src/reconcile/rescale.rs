@@ -1,0 +1,86 @@
+//! Elastic Indexed Jobs: where completions and parallelism become the same number, the live Job takes it, as Kubernetes allows
+//! (KEP-3715). The patch writes the digest of the new spec into the Job with the fields, so that no crash separates the two.
+
+use serde_json::{Map, Value, json};
+
+use super::observed::{JobView, SpecView};
+use crate::api::settings::CompletionMode;
+use crate::api::status::Run;
+use crate::api::{JobRequestSpec, labels};
+use crate::compile::Compiled;
+use crate::compile::digest::digest;
+
+/// Fields of `overrides` by which somebody else decides the number.
+const DECIDED_ELSEWHERE: [&str; 3] = ["completions", "parallelism", "completionMode"];
+
+/// `spec` is the one that `job` has, but for a number of indexes that the live Job can take: it needs no new run.
+pub(super) fn reaches(job: &JobView, spec: &SpecView) -> bool {
+    let Some(of_job) = job.annotation(labels::DIGEST) else { return false };
+    // The record of the run lags behind the patch.
+    if of_job == spec.digest() {
+        return true;
+    }
+    let is_over = job.is_ending() || job.is_terminal() || job.is_terminating();
+    let Some(spec) = spec.whole().filter(|spec| !is_over && number(spec).is_some()) else { return false };
+    // The number may have come from a template before.
+    [job.spec.completions, None].into_iter().any(|completions| digest(&with(spec, completions)) == of_job)
+}
+
+/// How many indexes the live `job` is to have, if that is another number and nothing but this number has changed.
+pub(super) fn due(job: &JobView, spec: &JobRequestSpec, compiled: &Compiled) -> Option<i32> {
+    let number = number(spec).filter(|number| job.spec.completions != Some(*number))?;
+    let is_in_force = compiled.settings.completions == Some(number);
+    (is_in_force && reaches(job, &spec.clone().into())).then_some(number)
+}
+
+/// What a merge patch of a live Job needs more to change the number of its indexes, and to say what its spec is from then on.
+pub(super) fn patch(number: i32, compiled: &Compiled) -> Value {
+    let of_compiled = compiled.job.metadata.annotations.as_ref();
+    let now =
+        |key: &str| of_compiled.and_then(|all| all.get(key)).map(|value| (key.to_owned(), json!(value)));
+    let annotations: Map<String, Value> =
+        [labels::DIGEST, labels::GENERATION].into_iter().filter_map(now).collect();
+    json!({
+        "metadata": {"annotations": annotations},
+        "spec": {"completions": number, "parallelism": number},
+    })
+}
+
+/// The `job` may have another number of indexes than `run` records, and the whole spec is needed to tell.
+pub(super) fn is_unclear(run: &Run, job: &JobView, spec: &SpecView) -> bool {
+    spec.whole().is_none()
+        && run.digest != spec.digest()
+        && job.annotation(labels::DIGEST) == Some(&spec.digest())
+}
+
+/// Records in `run` the spec that its `job` has by now, if that is the one of the request: it has its number of indexes.
+pub(super) fn record(run: &mut Run, job: &JobView, spec: &SpecView) {
+    let asked_for = spec.whole().and_then(number);
+    if asked_for.is_none() || asked_for != job.spec.completions {
+        return;
+    }
+    let digest = spec.digest();
+    if run.digest == digest || job.annotation(labels::DIGEST) != Some(digest.as_str()) {
+        return;
+    }
+    if let Some(generation) = job.annotation(labels::GENERATION).and_then(|text| text.parse().ok()) {
+        (run.digest, run.generation) = (digest, generation);
+    }
+}
+
+/// The number of indexes that `spec` asks for, where the Job is Indexed and runs all of them at once.
+fn number(spec: &JobRequestSpec) -> Option<i32> {
+    let settings = spec.settings.as_ref()?;
+    let is_indexed = settings.completion_mode == Some(CompletionMode::Indexed);
+    let overridden = spec.overrides.as_ref();
+    let is_own = DECIDED_ELSEWHERE.iter().all(|field| overridden.is_none_or(|all| !all.contains_key(*field)));
+    settings.completions.filter(|number| is_indexed && is_own && settings.parallelism == Some(*number))
+}
+
+fn with(spec: &JobRequestSpec, completions: Option<i32>) -> JobRequestSpec {
+    let mut spec = spec.clone();
+    if let Some(settings) = &mut spec.settings {
+        settings.completions = completions;
+    }
+    spec
+}
