@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build demo check lint test bless bench figures refusals crds image deny cluster-bin chart-bin cluster-up cluster-down require-rust require-go
+.PHONY: help build demo check lint test bless bench figures kills refusals crds image deny cluster-bin chart-bin cluster-up cluster-down require-rust require-go
 
 CARGO ?= cargo
 
@@ -36,7 +36,10 @@ bench: require-rust ## Measure validate, compile and plan, optimised, and print 
 figures: build cluster-bin ## Measure memory and writes with 10,000 finished JobRequests (ten minutes)
 	JOBREQUEST_PROGRAM=$(CURDIR)/target/release/jobrequest $(CARGO) test --test cluster -- --ignored --nocapture scale::
 
-refusals: require-rust cluster-bin ## Refuse every call of the operator in every way (half an hour); make test takes a sample
+kills: require-rust cluster-bin ## Kill the operator at each of its writes in every way (ten minutes); make test takes one way each
+	$(CARGO) test --test cluster -- --ignored --nocapture campaign::
+
+refusals: require-rust cluster-bin ## Refuse every call of the operator in every way (a quarter of an hour); make test takes a sample
 	$(CARGO) test --test cluster -- --ignored --nocapture refusals::
 
 crds: require-rust ## Write the CRDs into crds/

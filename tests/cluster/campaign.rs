@@ -2,8 +2,8 @@
 //! run with one Job and the records which it would have had undisturbed.
 //!
 //! A workload is what people do to one JobRequest. It is gone through undisturbed once, and the operator's writes are
-//! counted by a proxy that stands before the API server; then once for each write and each way in which that may be
-//! cut off, in a namespace of its own with operators of its own. What counts is what others see: every Job that ever
+//! counted by a proxy that stands before the API server; then once for each write, in a namespace of its own with operators
+//! of its own. `make test` cuts each write off in one way, in turn; `make kills` in each way there is. What counts is what others see: every Job that ever
 //! was, and the status in the end.
 
 use std::panic::AssertUnwindSafe;
@@ -20,7 +20,18 @@ use crate::support::{Cluster, Operator, Test};
 use crate::workloads::{SETTLE, Stage, Traces, Workload, collector_is_awake, workloads};
 
 pub(crate) fn tests() -> Vec<Test> {
-    vec![Test::new("killed_at_each_write", killed_at_each_write).within(Duration::from_secs(1200))]
+    vec![
+        Test::new("killed_at_each_write", |cx| killed(cx, Extent::OneWay)).within(Duration::from_secs(1200)),
+        Test::slow("killed_at_each_write_in_every_way", |cx| killed(cx, Extent::EveryWay)),
+    ]
+}
+
+/// In how many ways it is killed at each write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Extent {
+    /// In turn, with the write under way or answered.
+    OneWay,
+    EveryWay,
 }
 
 /// A write that was under way arrives with the first write of the next operator, or after this time.
@@ -43,13 +54,19 @@ struct Kill {
 
 impl Kill {
     /// All that are worth a try on an operator with such `writes`.
-    fn all(workload: Workload, writes: &[String]) -> Vec<Self> {
+    fn all(workload: Workload, writes: &[String], extent: Extent) -> Vec<Self> {
         let kill = |write, cut| Self { write, cut, late: false };
         // What is there when a write was never sent is what is there after the one before it.
         let mut kills = vec![kill(1, Cut::Unsent)];
         // The way of one that was killed may be longer.
         let all = 1..=writes.len() + 2;
-        kills.extend(all.flat_map(|write| [kill(write, Cut::Answered), kill(write, Cut::Underway)]));
+        // Neighbouring writes, and the same one of neighbouring workloads, are cut off in different ways.
+        let turn = workload.name.len();
+        kills.extend(all.flat_map(|write| match extent {
+            Extent::EveryWay => vec![kill(write, Cut::Answered), kill(write, Cut::Underway)],
+            Extent::OneWay if (write + turn).is_multiple_of(2) => vec![kill(write, Cut::Answered)],
+            Extent::OneWay => vec![kill(write, Cut::Underway)],
+        }));
         // Rule 6.
         let creates =
             writes.iter().zip(1..).filter(|(what, _)| what.starts_with("POST") && what.ends_with("/jobs"));
@@ -67,10 +84,10 @@ struct Passage {
     kills: usize,
 }
 
-async fn killed_at_each_write(cx: Arc<Cluster>) {
+async fn killed(cx: Arc<Cluster>, extent: Extent) {
     let gate = Semaphore::new(AT_ONCE);
     let workloads = workloads();
-    let campaigns = workloads.iter().map(|workload| kill_at_each_write(&cx, *workload, &gate));
+    let campaigns = workloads.iter().map(|workload| kill_at_each_write(&cx, *workload, extent, &gate));
     let (mut kills, mut problems) = (0, Vec::new());
     for (reached, found) in future::join_all(campaigns).await {
         kills += reached;
@@ -82,14 +99,19 @@ async fn killed_at_each_write(cx: Arc<Cluster>) {
 }
 
 /// How many kills came off, and those which left something else than an undisturbed passage did.
-async fn kill_at_each_write(cx: &Cluster, workload: Workload, gate: &Semaphore) -> (usize, Vec<String>) {
+async fn kill_at_each_write(
+    cx: &Cluster,
+    workload: Workload,
+    extent: Extent,
+    gate: &Semaphore,
+) -> (usize, Vec<String>) {
     if workload.needs_collector {
         collector_is_awake(cx).await;
     }
     let undisturbed = go_through(cx, workload, None, gate).await;
     let traces = &undisturbed.traces;
     assert!(traces.lost.is_empty() && traces.jobs.iter().all(|count| *count == 1), "{traces:#?}");
-    let once = Kill::all(workload, &undisturbed.writes).into_iter().map(|kill| {
+    let once = Kill::all(workload, &undisturbed.writes, extent).into_iter().map(|kill| {
         let passage = go_through(cx, workload, Some(kill), gate);
         (format!("{}, {kill:?}", workload.name), passage.boxed_local())
     });
