@@ -26,11 +26,13 @@ pub(super) fn reaches(job: &JobView, spec: &SpecView) -> bool {
     [job.spec.completions, None].into_iter().any(|completions| digest(&with(spec, completions)) == of_job)
 }
 
-/// How many indexes the live `job` is to have, if that is another number and nothing but this number has changed.
+/// How many indexes the live `job` is to have, if that is another number and nothing but this number has changed: as many as
+/// policies leave of those that are asked for.
 pub(super) fn due(job: &JobView, spec: &JobRequestSpec, compiled: &Compiled) -> Option<i32> {
-    let number = number(spec).filter(|number| job.spec.completions != Some(*number))?;
-    let is_in_force = compiled.settings.completions == Some(number);
-    (is_in_force && reaches(job, &spec.clone().into())).then_some(number)
+    number(spec)?;
+    let settings = &compiled.settings;
+    let left = settings.completions.filter(|left| settings.parallelism == Some(*left));
+    left.filter(|left| job.spec.completions != Some(*left) && reaches(job, &spec.clone().into()))
 }
 
 /// What a merge patch of a live Job needs more to change the number of its indexes, and to say what its spec is from then on.
@@ -53,10 +55,9 @@ pub(super) fn is_unclear(run: &Run, job: &JobView, spec: &SpecView) -> bool {
         && job.annotation(labels::DIGEST) == Some(&spec.digest())
 }
 
-/// Records in `run` the spec that its `job` has by now, if that is the one of the request: it has its number of indexes.
+/// Records in `run` the spec that its `job` has by now, if that is the one of the request.
 pub(super) fn record(run: &mut Run, job: &JobView, spec: &SpecView) {
-    let asked_for = spec.whole().and_then(number);
-    if asked_for.is_none() || asked_for != job.spec.completions {
+    if spec.whole().and_then(number).is_none() {
         return;
     }
     let digest = spec.digest();
@@ -83,4 +84,54 @@ fn with(spec: &JobRequestSpec, completions: Option<i32>) -> JobRequestSpec {
         settings.completions = completions;
     }
     spec
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::api::template_ref::{TemplateKind, TemplateRef};
+    use crate::compile::{Builtin, Identity, Template, compile, select};
+
+    fn spec(number: i32) -> JobRequestSpec {
+        let settings = json!({"completionMode": "Indexed", "completions": number, "parallelism": number});
+        let spec = json!({"containers": [{"name": "main", "image": "perl"}], "settings": settings});
+        serde_json::from_value(spec).unwrap()
+    }
+
+    /// Under a policy that leaves at most so many indexes.
+    fn compiled(spec: &JobRequestSpec, most: i32) -> Compiled {
+        let bounds = json!({"completions": {"max": most}, "parallelism": {"max": most}});
+        let template = json!({"default": true, "policy": {"enforcement": "Clamp", "settings": bounds}});
+        let template = Template {
+            reference: TemplateRef { kind: TemplateKind::JobTemplate, name: "limits".to_owned() },
+            uid: "limits".to_owned(),
+            generation: 1,
+            created: None,
+            is_terminating: false,
+            spec: Ok(serde_json::from_value(template).unwrap()),
+        };
+        let identity =
+            Identity { name: "a", namespace: None, uid: Some("a"), generation: Some(2), handled: None };
+        compile(&identity, spec, &select(Builtin::default(), spec, &[Arc::new(template)]), 1).unwrap()
+    }
+
+    #[test]
+    fn as_many_indexes_are_added_as_policies_leave() {
+        let mut job: JobView = serde_json::from_value(json!(compiled(&spec(2), 9).job)).unwrap();
+        let (asked, left) = (spec(8), compiled(&spec(8), 5));
+        assert_eq!(due(&job, &asked, &left), Some(5));
+        assert_eq!(due(&job, &asked, &compiled(&asked, 9)), Some(8));
+        let mut value = json!(job);
+        json_patch::merge(&mut value, &patch(5, &left));
+        job = serde_json::from_value(value).unwrap();
+        assert!(reaches(&job, &asked.clone().into()) && due(&job, &asked, &left).is_none());
+        let run = json!({
+            "number": 1, "jobName": "a-1", "trigger": "Created", "digest": digest(&spec(2)), "generation": 1
+        });
+        let mut run: Run = serde_json::from_value(run).unwrap();
+        record(&mut run, &job, &asked.clone().into());
+        assert_eq!((run.digest, run.generation), (digest(&asked), 2));
+    }
 }
