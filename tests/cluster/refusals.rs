@@ -13,7 +13,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures::{FutureExt, future};
+use futures::{FutureExt, StreamExt, future, stream};
 use tokio::sync::Semaphore;
 
 use crate::support::refusing::{EVERYBODY, No, RefusingProxy, Rule};
@@ -36,9 +36,19 @@ enum Extent {
     All,
 }
 
+impl Extent {
+    /// How many plans of a namespace are gone through at once: the sample has other tests beside it.
+    const fn at_once(self) -> usize {
+        match self {
+            Self::Sample => 48,
+            Self::All => SIDE_BY_SIDE,
+        }
+    }
+}
+
 /// For how long calls are refused.
 const LASTS: Duration = Duration::from_secs(4);
-/// Plans in one namespace at once.
+/// Maximum number of plans in one namespace.
 const SIDE_BY_SIDE: usize = 400;
 /// Operators with a namespace of their own at once.
 const OPERATORS: usize = 8;
@@ -148,7 +158,7 @@ async fn refused(cx: Arc<Cluster>, extent: Extent) {
                 let scene = &scene;
                 async move { scene.judge(name.clone(), &name, workload, plan, traces).await }
             });
-            all.extend(future::join_all(judged).await);
+            all.extend(stream::iter(judged).buffer_unordered(extent.at_once()).collect::<Vec<_>>().await);
             eprintln!("refusals: {} of {of} plans of single JobRequests are done", all.len());
         }
         all

@@ -87,7 +87,7 @@ static UID: LazyLock<Regex> =
 /// The end of a pod's name, as the API server makes it.
 static POD: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"-[bcdfghjklmnpqrstvwxz2456789]{5}\b").unwrap());
 static NAMESPACE: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(r"\b(states|templates)(-full|-alone)?-\d+\b").unwrap());
+    LazyLock::new(|| Regex::new(r"\b(states|templates)(-full|-none|-alone)?-\d+\b").unwrap());
 static DIGEST: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\b\d+:[0-9a-f]{16}\b").unwrap());
 /// The node is the scheduler's choice.
 static NODE: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\bnode-\d+\b").unwrap());

@@ -34,7 +34,7 @@ pub(crate) use eventually::{Outcome, eventually};
 pub(crate) use operator::Operator;
 
 /// How long anything may take before it counts as hung. No test asserts a duration.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(180);
 
 /// The end of a test which awaits something that has no deadline of its own.
 const TEST_DEADLINE: Duration = Duration::from_secs(300);
