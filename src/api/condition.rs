@@ -319,6 +319,12 @@ spelled! {
 }
 
 impl Obstacle {
+    /// The message about it names an object or a volume: the next one is another obstacle.
+    #[must_use]
+    pub const fn names_an_object(self) -> bool {
+        matches!(self, Self::ConfigMissing | Self::VolumeMount)
+    }
+
     /// It stays until somebody changes the spec, or what forbids it: waiting does not help.
     #[must_use]
     pub const fn needs_a_change(self) -> bool {

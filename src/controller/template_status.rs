@@ -70,18 +70,19 @@ async fn write_due(
     let templates = context.templates.all();
     let requests = requests.state();
     let mut violations = counter.count(&templates, &context.templates, version, &requests).await;
-    context.metrics.show_templates(&templates, violations.of_namespaces);
+    let problems: Vec<_> = templates.iter().map(|stored| check_template(&stored.template)).collect();
+    context.metrics.show_templates(&templates, &problems, violations.of_namespaces);
     let usage =
         usage(&templates, requests.iter().map(|request| (request.namespace(), request.template_ref())));
-    for stored in templates.iter().filter(|stored| counts_all || stored.namespace.is_some()) {
-        let problems = check_template(&stored.template);
+    let judged = templates.iter().zip(&problems);
+    for (stored, problems) in judged.filter(|(stored, _)| counts_all || stored.namespace.is_some()) {
         let count = usage.get(&stored.key()).copied().unwrap_or_default();
         let usage = Usage {
             requests: count,
             reruns: context.turns.reruns(&stored.key()),
             violations: violations.of_templates.remove(&stored.key()).unwrap_or_default(),
         };
-        let described = describe(stored, &templates, &problems, &usage, context.clock().now);
+        let described = describe(stored, &templates, problems, &usage, context.clock().now);
         let since = written.get(&stored.template.uid).map(Instant::elapsed);
         if is_due(&stored.status, &described, since) && context.leadership.leads() {
             written.insert(stored.template.uid.clone(), Instant::now());

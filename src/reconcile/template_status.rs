@@ -211,6 +211,18 @@ pub struct Usage {
     pub violations: Violations,
 }
 
+/// The reason of Ready of a template with these problems: Valid, InvalidTemplate or TemplateTerminating.
+#[must_use]
+pub const fn readiness(template: &Template, problems: &[Problem]) -> Reason {
+    if template.is_terminating {
+        Reason::TemplateTerminating
+    } else if problems.is_empty() {
+        Reason::Valid
+    } else {
+        Reason::InvalidTemplate
+    }
+}
+
 /// Describes `stored` among `templates`, which hold it.
 #[must_use]
 pub fn describe(
@@ -235,17 +247,20 @@ pub fn describe(
                 .map_or(Time(whole_seconds(now)), |old| old.last_transition_time.clone()),
         });
     };
-    if stored.template.is_terminating {
-        let message =
-            "the template is being deleted: no new run takes it, and a request that names it is rejected";
-        set(ConditionType::Ready, false, Reason::TemplateTerminating, message);
-    } else if problems.is_empty() {
-        set(ConditionType::Ready, true, Reason::Valid, "the template can be applied to requests");
-    } else {
-        let all: Vec<String> = problems.iter().map(ToString::to_string).collect();
-        let message = format!("{}; requests in scope are rejected until this is fixed", all.join("; "));
-        set(ConditionType::Ready, false, Reason::InvalidTemplate, &message);
-        set(ConditionType::Stalled, true, Reason::InvalidTemplate, &message);
+    let ready = readiness(&stored.template, problems);
+    match ready {
+        Reason::TemplateTerminating => {
+            let message =
+                "the template is being deleted: no new run takes it, and a request that names it is rejected";
+            set(ConditionType::Ready, false, ready, message);
+        }
+        Reason::Valid => set(ConditionType::Ready, true, ready, "the template can be applied to requests"),
+        _ => {
+            let all: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            let message = format!("{}; requests in scope are rejected until this is fixed", all.join("; "));
+            set(ConditionType::Ready, false, ready, &message);
+            set(ConditionType::Stalled, true, ready, &message);
+        }
     }
     let mut several = Vec::new();
     if stored.template.is_default() && stored.template.is_terminating {

@@ -17,21 +17,13 @@ use crate::support::proxy::{Cut, Proxy};
 use crate::support::requests::Requests;
 use crate::support::witness::Witness;
 use crate::support::{Cluster, Operator, Test};
-use crate::workloads::{SETTLE, Stage, Traces, Workload, collector_is_awake, workloads};
+use crate::workloads::{Extent, SETTLE, Stage, Traces, Workload, collector_is_awake, workloads};
 
 pub(crate) fn tests() -> Vec<Test> {
     vec![
-        Test::new("killed_at_each_write", |cx| killed(cx, Extent::OneWay)).within(Duration::from_secs(1200)),
-        Test::slow("killed_at_each_write_in_every_way", |cx| killed(cx, Extent::EveryWay)),
+        Test::new("killed_at_each_write", |cx| killed(cx, Extent::Sample)).within(Duration::from_secs(1200)),
+        Test::slow("killed_at_each_write_in_every_way", |cx| killed(cx, Extent::All)),
     ]
-}
-
-/// In how many ways it is killed at each write.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Extent {
-    /// In turn, with the write under way or answered.
-    OneWay,
-    EveryWay,
 }
 
 /// A write that was under way arrives with the first write of the next operator, or after this time.
@@ -63,9 +55,9 @@ impl Kill {
         // Neighbouring writes, and the same one of neighbouring workloads, are cut off in different ways.
         let turn = workload.name.len();
         kills.extend(all.flat_map(|write| match extent {
-            Extent::EveryWay => vec![kill(write, Cut::Answered), kill(write, Cut::Underway)],
-            Extent::OneWay if (write + turn).is_multiple_of(2) => vec![kill(write, Cut::Answered)],
-            Extent::OneWay => vec![kill(write, Cut::Underway)],
+            Extent::All => vec![kill(write, Cut::Answered), kill(write, Cut::Underway)],
+            Extent::Sample if (write + turn).is_multiple_of(2) => vec![kill(write, Cut::Answered)],
+            Extent::Sample => vec![kill(write, Cut::Underway)],
         }));
         // Rule 6.
         let creates =

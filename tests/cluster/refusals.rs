@@ -20,7 +20,7 @@ use crate::support::refusing::{EVERYBODY, No, RefusingProxy, Rule};
 use crate::support::requests::Requests;
 use crate::support::witness::Witness;
 use crate::support::{Cluster, Operator, Test};
-use crate::workloads::{SETTLE, Stage, Traces, Workload, collector_is_awake, workloads};
+use crate::workloads::{Extent, SETTLE, Stage, Traces, Workload, collector_is_awake, workloads};
 
 pub(crate) fn tests() -> Vec<Test> {
     vec![
@@ -29,20 +29,11 @@ pub(crate) fn tests() -> Vec<Test> {
     ]
 }
 
-/// How many plans.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Extent {
-    Sample,
-    All,
-}
-
-impl Extent {
-    /// How many plans of a namespace are gone through at once: the sample has other tests beside it.
-    const fn at_once(self) -> usize {
-        match self {
-            Self::Sample => 48,
-            Self::All => SIDE_BY_SIDE,
-        }
+/// How many plans of a namespace are gone through at once: the sample has other tests beside it.
+const fn at_once(extent: Extent) -> usize {
+    match extent {
+        Extent::Sample => 48,
+        Extent::All => SIDE_BY_SIDE,
     }
 }
 
@@ -158,7 +149,7 @@ async fn refused(cx: Arc<Cluster>, extent: Extent) {
                 let scene = &scene;
                 async move { scene.judge(name.clone(), &name, workload, plan, traces).await }
             });
-            all.extend(stream::iter(judged).buffer_unordered(extent.at_once()).collect::<Vec<_>>().await);
+            all.extend(stream::iter(judged).buffer_unordered(at_once(extent)).collect::<Vec<_>>().await);
             eprintln!("refusals: {} of {of} plans of single JobRequests are done", all.len());
         }
         all

@@ -23,6 +23,15 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(400);
 /// How long it is watched, after all was done, whether somebody does more.
 pub(crate) const SETTLE: Duration = Duration::from_millis(1000);
 
+/// How much of a campaign is gone through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// What `make test` takes.
+    Sample,
+    /// Every combination, on demand.
+    All,
+}
+
 /// What people do to one JobRequest.
 #[derive(Clone, Copy)]
 pub(crate) struct Workload {

@@ -16,17 +16,12 @@ pub(super) fn notes(job: &Job, ranges: &[LimitRange]) -> Vec<String> {
         let items = range.spec.iter().flat_map(|spec| &spec.limits).filter(|item| item.type_ == "Container");
         for item in items {
             for container in &containers {
-                let own = container.resources.clone().unwrap_or_default();
-                let limits = missing(item.default.as_ref(), own.limits.as_ref());
+                let own = container.resources.as_ref();
+                let own_limits = own.and_then(|own| own.limits.as_ref());
+                let own_requests = own.and_then(|own| own.requests.as_ref());
+                let limits = missing(item.default.as_ref(), [own_limits, None]);
                 // A limit of its own is the request, too.
-                let held: BTreeMap<_, _> = own
-                    .requests
-                    .iter()
-                    .chain(&own.limits)
-                    .flatten()
-                    .map(|(name, amount)| (name.clone(), amount.clone()))
-                    .collect();
-                let requests = missing(item.default_request.as_ref(), Some(&held));
+                let requests = missing(item.default_request.as_ref(), [own_requests, own_limits]);
                 for (kind, resource, amount) in limits
                     .map(|(resource, amount)| ("limits", resource, amount))
                     .chain(requests.map(|(resource, amount)| ("requests", resource, amount)))
@@ -44,12 +39,13 @@ pub(super) fn notes(job: &Job, ranges: &[LimitRange]) -> Vec<String> {
     notes
 }
 
-/// The amounts of `defaults` for what `own` does not have.
+/// The amounts of `defaults` for what none of `own` has.
 fn missing<'a>(
     defaults: Option<&'a BTreeMap<String, Quantity>>,
-    own: Option<&'a BTreeMap<String, Quantity>>,
+    own: [Option<&'a BTreeMap<String, Quantity>>; 2],
 ) -> impl Iterator<Item = (&'a String, &'a Quantity)> {
-    defaults.into_iter().flatten().filter(move |(name, _)| own.is_none_or(|own| !own.contains_key(*name)))
+    let is_own = move |name: &str| own.into_iter().flatten().any(|own| own.contains_key(name));
+    defaults.into_iter().flatten().filter(move |(name, _)| !is_own(name))
 }
 
 #[cfg(test)]

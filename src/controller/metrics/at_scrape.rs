@@ -11,11 +11,11 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetri
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::gauge::Gauge;
 
-use crate::api::condition::{Phase, Reason};
-use crate::compile::check_template;
+use crate::api::condition::Phase;
+use crate::compile::Problem;
 use crate::controller::compact::CompactRequest;
 use crate::controller::lease::Leadership;
-use crate::reconcile::template_status::StoredTemplate;
+use crate::reconcile::template_status::{StoredTemplate, readiness};
 
 /// The figures of caches.
 pub(super) struct AtScrape {
@@ -61,10 +61,14 @@ pub(super) struct TemplateFigures {
 }
 
 impl TemplateFigures {
-    /// Of `all` templates; `violations` by namespace of the requests.
-    pub(super) fn of(all: &[StoredTemplate], violations: BTreeMap<String, i64>) -> Self {
+    /// Of `all` templates, each with its `problems`; `violations` by namespace of the requests.
+    pub(super) fn of(
+        all: &[StoredTemplate],
+        problems: &[Vec<Problem>],
+        violations: BTreeMap<String, i64>,
+    ) -> Self {
         let mut figures = Self::default();
-        for stored in all {
+        for (stored, problems) in all.iter().zip(problems) {
             let template = &stored.template;
             let kind = template.reference.kind.as_str();
             let template_namespace = stored.namespace.clone().unwrap_or_default();
@@ -72,11 +76,7 @@ impl TemplateFigures {
                 let labels = ScopeLabels { kind, template_namespace: template_namespace.clone() };
                 *figures.defaults.entry(labels).or_default() += 1;
             }
-            let reason = match () {
-                () if template.is_terminating => Reason::TemplateTerminating,
-                () if check_template(template).is_empty() => Reason::Valid,
-                () => Reason::InvalidTemplate,
-            };
+            let reason = readiness(template, problems);
             let labels = StateLabels { kind, template_namespace, reason: reason.as_str() };
             *figures.states.entry(labels).or_default() += 1;
         }

@@ -26,6 +26,7 @@ use super::lease::Leadership;
 use crate::api::JobRequestStatus;
 use crate::api::condition::{FailureCategory, RunResult};
 use crate::api::status::Run;
+use crate::compile::Problem;
 use crate::reconcile::template_status::StoredTemplate;
 
 /// From a millisecond to the longest that a pass may take.
@@ -213,11 +214,13 @@ impl Metrics {
     ) {
         let labels =
             |result, category| RunLabels { request_namespace: namespace.to_owned(), result, category };
-        let failed = FailureCategory::ALL.iter().map(|category| (RunResult::Failed, category.as_str()));
-        let others = RunResult::ALL.iter().map(|result| (*result, ""));
-        for (result, category) in failed.chain(others) {
-            // A series that is there when the first run begins lets rate() see its end.
-            drop(self.runs.get_or_create(&labels(result.as_str(), category)));
+        // Series that are there when the first run of a namespace begins let rate() see its end.
+        if self.runs.get(&labels(RunResult::Succeeded.as_str(), "")).is_none() {
+            let failed = FailureCategory::ALL.iter().map(|category| (RunResult::Failed, category.as_str()));
+            let others = RunResult::ALL.iter().map(|result| (*result, ""));
+            for (result, category) in failed.chain(others) {
+                drop(self.runs.get_or_create(&labels(result.as_str(), category)));
+            }
         }
         for run in ended(before, after) {
             let Some(result) = run.result.map(RunResult::as_str) else {
@@ -231,9 +234,15 @@ impl Metrics {
         }
     }
 
-    /// Shows the templates there are, and how many requests of each namespace violate a policy that only warns.
-    pub(super) fn show_templates(&self, all: &[StoredTemplate], violations: BTreeMap<String, i64>) {
-        let figures = TemplateFigures::of(all, violations);
+    /// Shows the templates there are, each with its `problems`, and how many requests of each namespace violate a policy that
+    /// only warns.
+    pub(super) fn show_templates(
+        &self,
+        all: &[StoredTemplate],
+        problems: &[Vec<Problem>],
+        violations: BTreeMap<String, i64>,
+    ) {
+        let figures = TemplateFigures::of(all, problems, violations);
         *self.templates.lock().unwrap_or_else(PoisonError::into_inner) = figures;
     }
 
@@ -311,7 +320,7 @@ mod tests {
             json!({"metadata": {"name": "t", "namespace": "a"}, "spec": {"default": true}}),
         )
         .unwrap();
-        metrics.show_templates(&[template.into()], BTreeMap::from([("a".to_owned(), 2)]));
+        metrics.show_templates(&[template.into()], &[Vec::new()], BTreeMap::from([("a".to_owned(), 2)]));
         let mut text = String::new();
         prometheus_client::encoding::prometheus_text::encode(&mut text, &registry).unwrap();
         let mut exposed: Vec<String> = text

@@ -3,8 +3,9 @@
 //! A [`Diagnosis`] is made of a run, its Job and the facts; it says which events to query, how the run progresses, and
 //! why it fails. [`pending`] knows what keeps containers from starting, [`pod_setup`] what keeps a node from setting up a
 //! pod, [`pod_creation`] what keeps a Job from creating pods ([`event_query`] when to ask about the two), [`terminated`]
-//! why pods failed, [`deadline`] what a deadline interrupted, [`outlived`] what keeps pods alive after the work; [`refusal`] reads what the API server refuses, [`hint`] says what to do
-//! about it, and [`summary`] puts it into a sentence. All of them are derived from the [`evidence`].
+//! why pods failed, [`deadline`] what a deadline interrupted, [`outlived`] what keeps pods alive after the work. [`refusal`]
+//! reads what the API server refuses, [`hint`] says what to do about it, and [`summary`] puts it into a sentence. All of
+//! them are derived from the [`evidence`].
 //!
 //! Pods vanish: what was recorded stays, unless what comes later is more specific.
 

@@ -88,7 +88,7 @@ pub(super) fn failing(failure: &Failure, job: &JobView) -> String {
 /// Both describe the same cause, so that what was recorded first stays: alternating wording is not a change. What names a
 /// missing object or a volume is always taken anew, because the next one is news.
 pub(super) fn is_same_cause(recorded: &Failure, now: &Failure) -> bool {
-    let names_an_object = matches!(now.obstacle, Some(Obstacle::ConfigMissing | Obstacle::VolumeMount));
+    let names_an_object = now.obstacle.is_some_and(Obstacle::names_an_object);
     let cause = |failure: &Failure| (failure.category, failure.obstacle, failure.exit_code);
     !names_an_object
         && cause(recorded) == cause(now)

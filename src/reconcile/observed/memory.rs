@@ -89,8 +89,7 @@ pub struct Announced {
 impl Announced {
     /// `failure` of the run whose Job is called `job`.
     pub(in crate::reconcile) fn new(job: &str, failure: &Failure) -> Self {
-        let names_an_object =
-            matches!(failure.obstacle, Some(Obstacle::ConfigMissing | Obstacle::VolumeMount));
+        let names_an_object = failure.obstacle.is_some_and(Obstacle::names_an_object);
         Self {
             job: job.to_owned(),
             category: failure.category,
