@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# `make demo`: builds what it uses, starts a cluster with simulated nodes, runs the operator, applies examples/ and shows
-# what becomes of them. Stops what it started when it ends; KEEP=1 leaves cluster and operator running.
+# `make demo`: builds what it uses, starts a cluster with simulated nodes, runs the operator, applies examples and
+# shows what becomes of them. Stops what it started when it ends; KEEP=1 leaves cluster and operator running.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -23,7 +23,7 @@ clean_up() {
 trap clean_up EXIT
 trap 'exit 130' INT TERM
 
-say 'the test cluster and the operator are built (twelve minutes once, then seconds)'
+say 'the test cluster and the operator are built (12 to 30 minutes once, then seconds)'
 (
     trap 'kill "$!" 2>/dev/null; exit 143' TERM
     nice tests/cluster/control-plane/build.sh &
@@ -64,10 +64,11 @@ say "jobrequest controller   (with the chart's account; log: $dir/controller.log
 KUBECONFIG=$account "$jobrequest" controller >"$dir/controller.log" 2>&1 &
 controller=$!
 
-say 'kubectl apply -f examples/'
-"$kubectl" apply -f examples/
+examples=(-f examples/job-demo.yaml -f examples/everything.yaml -f examples/demo)
+say "kubectl apply ${examples[*]}"
+"$kubectl" apply "${examples[@]}"
 
-say 'kubectl get jobrequests'
+say 'what becomes of them'
 # Fixed columns, so that a row which did not change looks the same.
 table() {
     "$kubectl" get jobrequests -o 'jsonpath={range .items[*]}{.metadata.name}{"|"}{.status.phase}{"|"}{.status.completions}{"|"}{.status.reason}{"|"}{.status.duration}{"|"}{.spec.alias}{"\n"}{end}' 2>/dev/null |

@@ -12,7 +12,7 @@
 //!     controller  cli  http      edges: the cluster; the terminal; probes and metrics. They await, read clocks, hold a client
 //! ```
 //!
-//! Arrows point up only. [`follow`], pure as well, says from the stored object where a run stands and how it ended. Below all of them are [`printable`], which makes any text safe to show, and `error_chain`. A line that needs the
+//! Arrows point up only. [`follow`], pure as well, says from the stored object where a run stands and how it ended. Below all of them are [`printable`], which makes any text safe to show, [`similar`] and `error_chain`. A line that needs the
 //! cluster, a clock, a file or the environment belongs to an edge; a line that decides does not.
 //!
 //! `docs/architecture.md` has the rooms and the house rules, `docs/decisions` the reasons for what looks odd.
@@ -30,3 +30,4 @@ pub mod http;
 pub mod manifest;
 pub mod printable;
 pub mod reconcile;
+pub mod similar;

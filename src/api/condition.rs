@@ -62,6 +62,8 @@ spelled! {
         /// A patch or delete of a Job is due, and the API server refuses it, or a policy does not allow it; the operator
         /// retries; absent when not true.
         ChangeRefused,
+        /// It is a hook of a Helm chart, which Helm does not wait for; absent when not true.
+        NotAwaited,
         /// On a template: its values are the defaults of its scope.
         Effective,
         /// On a template: JobRequests in scope violate its policy, which only warns; absent when not true.
@@ -102,6 +104,8 @@ spelled! {
         /// Accepted: the spec compiles, and policies warn about it; the message lists their warnings. Violated: the policy
         /// only warns.
         PolicyWarning,
+        /// NotAwaited: the annotation helm.sh/hook is set.
+        HelmHook,
         /// Accepted: the merged spec breaks rules or policies; the message lists all of them.
         InvalidSpec,
         /// Accepted: the API server found the compiled Job invalid; the message is its own, unchanged.
@@ -407,6 +411,8 @@ spelled! {
         PodFailed,
         /// The API server refuses a patch or delete of a Job for now.
         ChangeRefused,
+        /// A JobRequest is a hook of a Helm chart, and Helm does not wait for it.
+        NotAwaited,
         /// The object is so large that no status can be stored with it.
         StatusTooLarge,
         /// On a template: its scope has several defaults.

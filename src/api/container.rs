@@ -2,19 +2,22 @@
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::api::core::v1::{Probe, SecurityContext};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kube::KubeSchema;
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 
-use super::rules;
+use super::env::{EnvFrom, EnvVar};
+use super::{native, rules};
 
 /// One container of the pod.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(transform = with_a_name)]
 pub struct Container {
-    /// Name within the pod, a DNS label of at most 63 characters. Default: main.
-    #[serde(default = "main_container")]
+    /// Name within the pod, a DNS label of at most 63 characters.
+    #[serde(default)]
     #[schemars(schema_with = "rules::dns_label")]
     pub name: String,
     /// Image to run, for example perl:5.24.4. Required after merging: set it here or in a template.
@@ -38,7 +41,7 @@ pub struct Container {
     pub working_dir: Option<String>,
     /// Ports the container listens on; information for people and for policies by name.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 32), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["port", "protocol"]))]
+    #[schemars(length(max = 32), extend("x-kubernetes-list-type" = "atomic"), transform = rules::distinct_ports)]
     pub ports: Option<Vec<ContainerPort>>,
     /// Environment variables, in order: a value may use $(NAME) of an earlier one.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -60,6 +63,15 @@ pub struct Container {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["path"]))]
     pub mounts: Option<Vec<Mount>>,
+    /// Security settings of the container, named as in a Pod. They take precedence over those of the pod.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "native::security_context")]
+    pub security_context: Option<SecurityContext>,
+    /// What must succeed before the container counts as started, as in a Pod. The containers after a sidecar wait for
+    /// it. An init container that is no sidecar cannot have one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "native::probe")]
+    pub startup_probe: Option<Probe>,
     /// True: runs beside the other containers and is stopped when they have ended (a native sidecar: an init
     /// container with restartPolicy Always). Sidecars of containers start before all initContainers; one in
     /// initContainers starts in its place. Default: false.
@@ -67,8 +79,14 @@ pub struct Container {
     pub sidecar: Option<bool>,
 }
 
-fn main_container() -> String {
-    "main".to_owned()
+/// The name is the key of the list, so the schema requires it. It has no default: what the API server adds inside a
+/// list makes tools that compare with Git report a difference.
+fn with_a_name(schema: &mut Schema) {
+    schema.insert("required".to_owned(), serde_json::json!(["name"]));
+    let name = schema.get_mut("properties").and_then(|properties| properties.get_mut("name"));
+    if let Some(name) = name.and_then(serde_json::Value::as_object_mut) {
+        name.remove("default");
+    }
 }
 
 /// When the node pulls an image.
@@ -96,7 +114,7 @@ impl ImagePullPolicy {
 }
 
 /// One port of a container.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ContainerPort {
     /// Name of the port, at most 15 lower-case letters, digits and dashes, with at least one letter.
@@ -107,8 +125,8 @@ pub struct ContainerPort {
     #[schemars(range(min = 1, max = 65_535))]
     pub port: i32,
     /// TCP or UDP. Default: TCP.
-    #[serde(default)]
-    pub protocol: Protocol,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub protocol: Option<Protocol>,
 }
 
 /// Transport protocol of a port.
@@ -132,81 +150,6 @@ impl Protocol {
             Self::Udp => "UDP",
         }
     }
-}
-
-/// One environment variable.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("has(self.value) != has(self.configRef)")
-    .message("set value or configRef, exactly one of them (value: \"\" is an empty variable)"))]
-pub struct EnvVar {
-    /// Name of the variable: printable ASCII without '='.
-    #[schemars(schema_with = "rules::env_name")]
-    pub name: String,
-    /// Its value; $(NAME) is replaced by an earlier variable, $$(NAME) is not.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 32_768))]
-    pub value: Option<String>,
-    /// Takes the value from a key of a ConfigMap or Secret.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub config_ref: Option<KeyRef>,
-}
-
-impl EnvVar {
-    /// The members of the choice: a layer that sets one drops the others of lower-precedence layers.
-    pub const SOURCES: &[&str] = &["value", "configRef"];
-}
-
-/// Which kind a `configRef` names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum ConfigKind {
-    /// A ConfigMap.
-    ConfigMap,
-    /// A Secret.
-    Secret,
-}
-
-/// One key of a ConfigMap or Secret in the namespace of the JobRequest.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct KeyRef {
-    /// ConfigMap or Secret.
-    pub kind: ConfigKind,
-    /// Name of the object.
-    #[schemars(schema_with = "rules::dns_subdomain")]
-    pub name: String,
-    /// Key within the object.
-    #[schemars(schema_with = "rules::config_key")]
-    pub key: String,
-    /// True: the container also starts when the object or key is missing. Default: false.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub optional: Option<bool>,
-}
-
-/// All keys of a ConfigMap or Secret as environment variables.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct EnvFrom {
-    /// The object.
-    pub config_ref: ObjectRef,
-    /// Prefix of each name. Default: none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "rules::env_prefix")]
-    pub prefix: Option<String>,
-}
-
-/// A ConfigMap or Secret in the namespace of the JobRequest.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct ObjectRef {
-    /// ConfigMap or Secret.
-    pub kind: ConfigKind,
-    /// Name of the object.
-    #[schemars(schema_with = "rules::dns_subdomain")]
-    pub name: String,
-    /// True: the container also starts when the object is missing. Default: false.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub optional: Option<bool>,
 }
 
 /// Amounts by resource name, as in a Pod. 0 means no restriction.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::api::core::v1::{PodSecurityContext, Toleration};
 use kube::{CustomResource, KubeSchema};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
@@ -9,12 +10,12 @@ use serde_json::{Map, Value};
 
 use super::container::Container;
 use super::pod_security::PodSecurity;
-use super::rules;
 use super::run_policy::RunPolicy;
 use super::settings::Settings;
 use super::status::JobRequestStatus;
 use super::template_ref::TemplateRef;
 use super::volume::Volume;
+use super::{native, rules};
 
 /// Maximum length of a JobRequest's name: the run number and the pods' suffixes follow it.
 pub const MAX_NAME_LENGTH: usize = 52;
@@ -55,7 +56,7 @@ pub const MAX_NAME_LENGTH: usize = 52;
         .message("requires restartPolicy Never; set it, or leave podFailurePolicy out"),
     validation = Rule::new("!has(self.containers) || !has(self.initContainers) || self.containers.all(c, !self.initContainers.exists(i, i.name == c.name))")
         .field_path(".initContainers")
-        .message("a name is also used in containers; names are unique in the pod (without a name, a container is called main)")
+        .message("a name is also used in containers; names are unique in the pod")
 )]
 pub struct JobRequestSpec {
     /// Name for people, in any language, 1 to 63 characters.
@@ -96,14 +97,45 @@ pub struct JobRequestSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "rules::dns_subdomain")]
     pub service_account_name: Option<String>,
+    /// Security settings of the pod, named as in a Pod: they apply to all containers that set none themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "native::pod_security_context")]
+    pub security_context: Option<PodSecurityContext>,
     /// restricted: the settings that this Pod Security Standard requires are compiled into the pod and all its
     /// containers; baseline requires none. Default: baseline.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pod_security: Option<PodSecurity>,
+    /// Taints of nodes that the pods accept, as in a Pod, at most 32.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "native::tolerations")]
+    pub tolerations: Option<Vec<Toleration>>,
+    /// PriorityClass of the pods: which pods the scheduler serves first, and which give way. Default: that of the
+    /// cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "rules::dns_subdomain")]
+    pub priority_class_name: Option<String>,
+    /// Seconds between the request to end (SIGTERM) and the kill (SIGKILL) of a container that is stopped. Default: 30.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 2_147_483_647))]
+    pub termination_grace_period_seconds: Option<i64>,
+    /// Name of a headless Service that gives the pods host names. A pod of an Indexed run is called
+    /// REQUEST-RUN-INDEX.SUBDOMAIN. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "rules::dns_label")]
+    pub subdomain: Option<String>,
+    /// A queue of Kueue: label kueue.x-k8s.io/queue-name of the Job. Kueue decides when the run starts. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "rules::dns_subdomain_63")]
+    pub queue: Option<String>,
     /// Volumes that containers can mount, at most 64.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub volumes: Option<Vec<Volume>>,
+    /// Inherited values that this layer takes away, by their paths, for example labels[tier],
+    /// containers[main].env[DEBUG] or volumes[cache]; at most 64. What this layer sets itself stays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "rules::paths")]
+    pub without: Option<Vec<String>>,
     /// Labels of Job and pods, at most 64. Labels of the JobRequest itself are not copied.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "rules::label_map")]

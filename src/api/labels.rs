@@ -30,6 +30,8 @@ pub const TEMPLATES: &str = "jobrequest.dev/templates";
 /// Annotation on JobRequests: any new value requests a run, as `spec.rerun` does, without a change in Git. On Jobs: the
 /// values of both sources that were handled with the run, as JSON.
 pub const RERUN: &str = "jobrequest.dev/rerun";
+/// Annotation that makes an object a hook of a Helm chart: Helm applies it apart from the release.
+pub const HELM_HOOK: &str = "helm.sh/hook";
 /// Annotation on Jobs: `spec.alias`.
 pub const ALIAS: &str = "jobrequest.dev/alias";
 /// Annotation on Jobs: `spec.description`.
@@ -39,7 +41,5 @@ pub const DESCRIPTION: &str = "jobrequest.dev/description";
 /// `compile::in_place`.
 pub const IN_PLACE: &str = "jobrequest.dev/in-place";
 
-/// Label and annotation keys that begin so are refused in a spec. Exactly these prefixes: subdomains such as
-/// `app.kubernetes.io/` or `kueue.x-k8s.io/` are the user's.
-pub const RESERVED_PREFIXES: [&str; 4] =
-    ["jobrequest.dev/", "batch.kubernetes.io/", "kubernetes.io/", "k8s.io/"];
+/// Label on Jobs that Kueue reads: the queue in which the Job waits for its turn.
+pub const QUEUE: &str = "kueue.x-k8s.io/queue-name";

@@ -4,10 +4,12 @@
 
 pub mod condition;
 pub mod container;
+pub mod env;
 pub mod failure;
 pub mod job_request;
 pub mod json_text;
 pub mod labels;
+mod native;
 pub mod pod_security;
 pub mod policy;
 mod rules;
@@ -20,6 +22,7 @@ pub mod template_ref;
 pub mod volume;
 
 pub use job_request::{JobRequest, JobRequestSpec};
+pub use rules::OF_EACH_KEY;
 pub use schema::{crd_yaml, crds};
 pub use status::JobRequestStatus;
 pub use template::{ClusterJobTemplate, JobTemplate, JobTemplateSpec};

@@ -73,6 +73,26 @@ pub struct Policy {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "object_names")]
     pub priority_classes: Option<Vec<String>>,
+    /// Tolerations that pods may have, at most 128: each must match one of these. An empty list allows none.
+    /// Default: any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "allowed_tolerations")]
+    pub tolerations: Option<Vec<AllowedToleration>>,
+    /// Schedulers that pods may use, at most 128; a run that names none counts as default-scheduler. An empty list
+    /// allows none. Default: any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "object_names")]
+    pub schedulers: Option<Vec<String>>,
+    /// Runtime classes that pods may have, at most 128; a run without one is always allowed. An empty list allows no
+    /// other. Default: any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "object_names")]
+    pub runtime_classes: Option<Vec<String>>,
+    /// ResourceClaims and ResourceClaimTemplates that pods may use, by name, at most 128. An empty list allows none.
+    /// Default: any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "object_names")]
+    pub resource_claims: Option<Vec<String>>,
     /// Labels by which nodes may be selected, in nodeSelector and node affinity, at most 128; a node selected by name
     /// counts as metadata.name. An empty list allows none. Default: any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -94,8 +114,25 @@ pub struct Policy {
     /// Paths of fields below spec that higher-precedence layers must not change, for example restartPolicy or
     /// settings.backoffLimit, or captureMessages; at most 128. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "paths")]
+    #[schemars(schema_with = "locked_paths")]
     pub locked: Option<Vec<String>>,
+}
+
+/// Tolerations that pods may have: those of this key, and of this value and effect where they are set.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AllowedToleration {
+    /// Key of the taint; empty allows a toleration of every taint.
+    #[schemars(schema_with = "rules::label_key_or_empty")]
+    pub key: String,
+    /// Value of the taint. Default: any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 63))]
+    pub value: Option<String>,
+    /// Effect of the taint: NoSchedule, PreferNoSchedule or NoExecute. Default: any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "rules::taint_effect")]
+    pub effect: Option<String>,
 }
 
 /// What happens to a run that breaks the policy.
@@ -250,15 +287,14 @@ fn image_patterns(_: &mut SchemaGenerator) -> Schema {
     }))
 }
 
-fn paths(_: &mut SchemaGenerator) -> Schema {
-    allow_list(&json_schema!({
-        "type": "string",
-        "maxLength": 253,
-        "x-kubernetes-validations": [{
-            "rule": r"self.matches('^[A-Za-z]+([.][-A-Za-z0-9_]+|\\[[^\\[\\]]+\\])*$')",
-            "message": "must be the path of a field below spec, such as restartPolicy, settings.backoffLimit or labels[tier]"
-        }]
-    }))
+fn locked_paths(_: &mut SchemaGenerator) -> Schema {
+    allow_list(&rules::path())
+}
+
+/// Taints that pods may tolerate. The list has no keys: a JobTemplate's is applied as a whole.
+fn allowed_tolerations(generator: &mut SchemaGenerator) -> Schema {
+    let item = generator.subschema_for::<AllowedToleration>();
+    json_schema!({"type": "array", "maxItems": 128, "x-kubernetes-list-type": "atomic", "items": item})
 }
 
 #[cfg(test)]

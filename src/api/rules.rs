@@ -17,9 +17,13 @@ const LABEL_VALUE: &str = "^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$";
 /// a way to keep the API server busy, and no amount needs them.
 const QUANTITY: &str = "^[+]?([0-9]+([.][0-9]*)?|[.][0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][-+]?[0-9]{1,2})?$";
 
-/// A key `k` that neither the operator nor Kubernetes reserves. Exactly these prefixes: their subdomains, such as
-/// `app.kubernetes.io/`, are the user's.
-const UNRESERVED: &str = "!k.matches('^(jobrequest[.]dev|(batch[.])?kubernetes[.]io|k8s[.]io)/') && k != 'app.kubernetes.io/managed-by'";
+/// A key `k` that neither the operator nor the Job controller writes itself. Everything else is the user's, also below
+/// `kubernetes.io/`; `app.kubernetes.io/managed-by` passes, since every chart's labels carry it, and loses.
+const UNRESERVED: &str =
+    "!k.matches('^((jobrequest[.]dev|batch[.]kubernetes[.]io)/.*|controller-uid|job-name)$')";
+
+/// How a rule begins that holds for each key of a map by itself.
+pub const OF_EACH_KEY: &str = "self.all(k, ";
 
 /// Maximum length of the value of a variable, an argument or an annotation.
 const MAX_VALUE_LENGTH: u32 = 32_768;
@@ -39,11 +43,7 @@ fn matching(length: u32, pattern: &str, message: &str) -> Schema {
 
 /// DNS-1123 label of at most 63 characters, as names of containers and volumes are.
 pub(super) fn dns_label(_: &mut SchemaGenerator) -> Schema {
-    matching(
-        63,
-        DNS_LABEL,
-        "must be lower-case letters, digits and '-', beginning and ending with a letter or digit",
-    )
+    matching(63, DNS_LABEL, "must be lower-case letters, digits and '-', with a letter or digit at both ends")
 }
 
 /// DNS-1123 subdomain of at most 253 characters, as names of most Kubernetes objects are.
@@ -51,7 +51,16 @@ pub(super) fn dns_subdomain(_: &mut SchemaGenerator) -> Schema {
     matching(
         253,
         DNS_SUBDOMAIN,
-        "must be lower-case letters, digits, '-' and '.', each part beginning and ending with a letter or digit",
+        "must be lower-case letters, digits, '-' and '.', with a letter or digit at both ends of each part",
+    )
+}
+
+/// The same of at most 63 characters, as names of CSI drivers are.
+pub(super) fn dns_subdomain_63(_: &mut SchemaGenerator) -> Schema {
+    matching(
+        63,
+        DNS_SUBDOMAIN,
+        "must be lower-case letters, digits, '-' and '.', with a letter or digit at both ends of each part",
     )
 }
 
@@ -142,6 +151,96 @@ pub(super) fn label_key(_: &mut SchemaGenerator) -> Schema {
     )
 }
 
+/// The same, or empty.
+pub(super) fn label_key_or_empty(_: &mut SchemaGenerator) -> Schema {
+    text(
+        317,
+        &format!("self == '' || (self.matches('{QUALIFIED_NAME}') && self.indexOf('/') <= 253)"),
+        "must be a key, [prefix/]name: the name at most 63 letters, digits, '-', '_' and '.', beginning and ending with a letter or digit, the prefix a DNS name",
+    )
+}
+
+/// Effect of a taint.
+pub(super) fn taint_effect(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "string", "enum": ["NoSchedule", "PreferNoSchedule", "NoExecute"]})
+}
+
+/// Path of a field below spec.
+pub(super) fn path() -> Schema {
+    text(
+        253,
+        r"self.matches('^[A-Za-z]+([.][-A-Za-z0-9_]+|\\[[^\\[\\]]+\\])*$')",
+        "must be the path of a field below spec, such as restartPolicy, settings.backoffLimit or labels[tier]",
+    )
+}
+
+/// Paths of fields below spec: at most 64, none twice.
+pub(super) fn paths(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "array", "maxItems": 64, "x-kubernetes-list-type": "set", "items": path()})
+}
+
+/// A field of a pod that can become a variable. Keys are judged after merging: here CEL's cost budget has no room.
+pub(super) fn variable_field(_: &mut SchemaGenerator) -> Schema {
+    text(
+        384,
+        "self in ['metadata.name', 'metadata.namespace', 'metadata.uid', 'spec.nodeName', 'spec.serviceAccountName', 'status.hostIP', 'status.hostIPs', 'status.podIP', 'status.podIPs'] || ((self.startsWith(\"metadata.labels['\") || self.startsWith(\"metadata.annotations['\")) && self.endsWith(\"']\"))",
+        "must be metadata.name, metadata.namespace, metadata.uid, metadata.labels['KEY'], metadata.annotations['KEY'], spec.nodeName, spec.serviceAccountName, status.hostIP, status.hostIPs, status.podIP or status.podIPs",
+    )
+}
+
+/// A text that is judged after merging: a rule here would exceed CEL's cost budget, so deep are its lists.
+fn judged_later(length: u32) -> Schema {
+    json_schema!({"type": "string", "maxLength": length})
+}
+
+/// A field of a pod that can become a file.
+pub(super) fn file_field(_: &mut SchemaGenerator) -> Schema {
+    judged_later(384)
+}
+
+/// Path of a file in a volume of several sources.
+pub(super) fn projected_path(_: &mut SchemaGenerator) -> Schema {
+    judged_later(1024)
+}
+
+/// Keys as files in a volume of several sources.
+pub(super) fn projected_items(_: &mut SchemaGenerator) -> Schema {
+    let described = |length: u32, description: &str| json!({"type": "string", "maxLength": length, "description": description});
+    json_schema!({
+        "type": "array",
+        "maxItems": 32,
+        "x-kubernetes-list-type": "atomic",
+        "items": {
+            "type": "object",
+            "required": ["key", "path"],
+            "properties": {
+                "key": described(253, "Key within the object."),
+                "path": described(1024, "Path of the file within the volume: relative, without '..'.")
+            }
+        }
+    })
+}
+
+/// A request or limit of a container.
+pub(super) fn resource_field(_: &mut SchemaGenerator) -> Schema {
+    matching(
+        128,
+        "^(limits|requests)[.](cpu|memory|ephemeral-storage|hugepages-[0-9]+[KMG]i)$",
+        "must be limits or requests of cpu, memory, ephemeral-storage or hugepages-SIZE, for example limits.cpu",
+    )
+}
+
+/// No port is listed twice. The protocol has no default in the schema, so the list has no keys of its own.
+pub(super) fn distinct_ports(schema: &mut Schema) {
+    let is_udp = |port: &str| format!("(has({port}.protocol) && {port}.protocol == 'UDP')");
+    let rule =
+        format!("self.all(p, self.exists_one(q, q.port == p.port && {} == {}))", is_udp("q"), is_udp("p"));
+    schema.insert(
+        "x-kubernetes-validations".to_owned(),
+        json!([{"rule": rule, "message": "a port is listed twice; a number may occur once for each protocol (TCP, if none is set)"}]),
+    );
+}
+
 /// Where an emptyDir is stored.
 pub(super) fn medium(_: &mut SchemaGenerator) -> Schema {
     matching(
@@ -160,9 +259,9 @@ pub(super) fn indexes(_: &mut SchemaGenerator) -> Schema {
     )
 }
 
-/// Status of a pod condition, True by default.
+/// Status of a pod condition.
 pub(super) fn condition_status(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({"type": "string", "enum": ["True", "False", "Unknown"], "default": "True"})
+    json_schema!({"type": "string", "enum": ["True", "False", "Unknown"]})
 }
 
 /// Arguments of a program: at most 256, replaced as a whole.
@@ -195,7 +294,7 @@ pub(super) fn selector_map(_: &mut SchemaGenerator) -> Schema {
 pub(super) fn overriding_map(description: &str) -> Value {
     let rule = json!({
         "rule": format!("self.all(k, {UNRESERVED})"),
-        "message": "a key is reserved for the operator or Kubernetes; choose another key"
+        "message": "a key is reserved for the operator or the Job controller; choose another key"
     });
     let mut map = string_map(64, &any_value(), &[rule]);
     map.insert("description".to_owned(), description.into());
@@ -235,30 +334,31 @@ fn any_value() -> Value {
     json!({"type": "string", "maxLength": MAX_VALUE_LENGTH})
 }
 
-/// Keys of a map are well-formed qualified names. The message names the first that is not.
+/// Keys of a map are well-formed qualified names. The message names all that are not.
 fn well_formed_keys() -> Value {
     let well_formed = format!("k.matches('{QUALIFIED_NAME}') && k.indexOf('/') <= 253");
     let advice = "a key is [prefix/]name: the name at most 63 letters, digits, '-', '_' and '.', beginning and ending with a letter or digit, the prefix a DNS name";
-    key_rule(&well_formed, "is not well-formed", advice)
+    key_rule(&well_formed, "not well-formed", advice)
 }
 
-/// No key of a map is reserved. The message names the first that is.
+/// No key of a map is reserved. The message names all that are.
 fn unreserved_keys() -> Value {
     key_rule(
         UNRESERVED,
-        "is reserved",
-        "the prefixes jobrequest.dev/, batch.kubernetes.io/, kubernetes.io/ and k8s.io/ and the key app.kubernetes.io/managed-by belong to the operator and Kubernetes; choose another key",
+        "reserved",
+        "jobrequest.dev/, batch.kubernetes.io/, controller-uid and job-name belong to the operator and the Job controller; choose another key",
     )
 }
 
-/// The message names the first key that breaks the rule; tools that do not evaluate
-/// the expression show the plain message.
+/// The message names one key that breaks the rule: CEL's cost budget has no room for all. Tools that do not evaluate the
+/// expression show the plain message; `validate` names every key, at its place.
 fn key_rule(accepted: &str, verdict: &str, advice: &str) -> Value {
     let literal = advice.replace('\'', "\\'");
+    let broken = format!("self.filter(k, !({accepted}))");
     json!({
-        "rule": format!("self.all(k, {accepted})"),
-        "message": format!("a key {verdict}; {advice}"),
-        "messageExpression": format!("'the key \"' + self.filter(k, !({accepted}))[0] + '\" {verdict}; {literal}'")
+        "rule": format!("{OF_EACH_KEY}{accepted})"),
+        "message": format!("a key is {verdict}; {advice}"),
+        "messageExpression": format!("'{verdict}: ' + {broken}[0] + '; {literal}'")
     })
 }
 

@@ -30,6 +30,9 @@ fn finish(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
         if let Some(root) = version.schema.as_mut().and_then(|s| s.open_api_v3_schema.as_mut()) {
             simplify(root);
             let properties = root.properties.get_or_insert_default();
+            if let Some(spec) = properties.get_mut("spec") {
+                empty_is_absent(spec);
+            }
             properties.insert("metadata".to_owned(), metadata());
             if let Some(status) = properties.get_mut("status") {
                 status.default = Some(JSON(json!({"observedGeneration": -1})));
@@ -46,10 +49,30 @@ fn metadata() -> JSONSchemaProps {
     JSONSchemaProps { properties: Some([("name".to_owned(), of_type("string"))].into()), ..of_type("object") }
 }
 
+/// Lets null stand for the absence of a map, list or object. Server-side apply makes null of one that was emptied to `{}`,
+/// and the API server would refuse that. Rules take it for absent, and so do compile and digest. Scalars keep no null:
+/// nothing makes one, and an enumeration cannot have it.
+fn empty_is_absent(schema: &mut JSONSchemaProps) {
+    let required = schema.required.clone().unwrap_or_default();
+    for (name, child) in schema.properties.iter_mut().flatten() {
+        let is_several = matches!(child.type_.as_deref(), Some("object" | "array"));
+        if is_several && child.default.is_none() && !required.contains(name) {
+            child.nullable = Some(true);
+        }
+        empty_is_absent(child);
+    }
+    if let Some(JSONSchemaPropsOrArray::Schema(child)) = schema.items.as_mut() {
+        empty_is_absent(child);
+    }
+    if let Some(JSONSchemaPropsOrBool::Schema(child)) = schema.additional_properties.as_mut() {
+        empty_is_absent(child);
+    }
+}
+
 /// Takes off what the API server does not need and answers badly to.
 ///
-/// `nullable` keeps an explicit null in etcd. Without it the API server drops null, so that a field is either there
-/// or absent, as in a native Job. `format: int32` beside a maximum says the same thing twice, once without a path.
+/// `nullable` keeps an explicit null in etcd: see [`empty_is_absent`] for where that is wanted. `format: int32` beside a
+/// maximum says the same thing twice, once without a path.
 fn simplify(schema: &mut JSONSchemaProps) {
     schema.nullable = None;
     if schema.maximum.is_some() {

@@ -183,13 +183,9 @@ pub struct PodConditionPattern {
     #[schemars(length(min = 1, max = 316))]
     pub type_: String,
     /// Status of the condition. Default: True.
-    #[serde(default = "condition_true")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "rules::condition_status")]
-    pub status: String,
-}
-
-fn condition_true() -> String {
-    "True".to_owned()
+    pub status: Option<String>,
 }
 
 /// When a run has succeeded early: any rule that is met.

@@ -31,6 +31,7 @@ enum Format {
 /// Prints all Jobs to stdout; if there is any problem, no Job, and every problem to stderr.
 pub(super) fn run(arguments: &Arguments) -> Result<Verdict, CliError> {
     let inspected = arguments.input.inspect(arguments.run)?;
+    say(&inspected.warnings.iter().map(Diagnostic::text).collect::<String>());
     if !inspected.diagnostics.is_empty() {
         say(&inspected.diagnostics.iter().map(Diagnostic::text).collect::<String>());
         say(&format!("{}; nothing is shown\n", count(inspected.diagnostics.len(), "problem")));

@@ -34,6 +34,8 @@ enum Format {
 struct Report<'a> {
     documents: Vec<Judged<'a>>,
     problems: Vec<Row<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<Row<'a>>,
     passed_over: usize,
 }
 
@@ -51,7 +53,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<Verdict, CliError> {
     match arguments.output {
         Format::Json => print_json("the result", &report(&inspected))?,
         Format::Text => {
-            say(&inspected.diagnostics.iter().map(Diagnostic::text).collect::<String>());
+            let all = inspected.diagnostics.iter().chain(&inspected.warnings);
+            say(&all.map(Diagnostic::text).collect::<String>());
             let verdicts: Vec<_> = (inspected.documents.iter())
                 .map(|inspection| {
                     let verdict = match inspection.problems {
@@ -81,6 +84,7 @@ fn report(inspected: &Inspected) -> Report<'_> {
             })
             .collect(),
         problems: inspected.diagnostics.iter().map(Diagnostic::row).collect(),
+        warnings: inspected.warnings.iter().map(Diagnostic::row).collect(),
         passed_over: inspected.passed_over,
     }
 }

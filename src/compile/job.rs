@@ -36,6 +36,7 @@ pub(super) fn build(
     }
 
     let mut job_labels = spec.labels.clone().unwrap_or_default();
+    job_labels.extend(spec.queue.clone().map(|queue| (labels::QUEUE.to_owned(), queue)));
     job_labels.extend(own_labels);
     let mut annotations = spec.annotations.clone().unwrap_or_default();
     annotations.extend(own_annotations(identity, written, templates, run));
@@ -57,9 +58,14 @@ pub(super) fn build(
 pub(super) fn spec_of(valid: &ValidSpec, count: usize) -> JobSpec {
     let spec = &valid.merged().spec;
     let mut job_spec = job_spec(&valid.merged().settings);
+    let mut pod_labels = spec.labels.clone().unwrap_or_default();
+    if spec.queue.is_some() {
+        // Of the Job only: Kueue would queue the pods, too.
+        pod_labels.remove(labels::QUEUE);
+    }
     job_spec.template = PodTemplateSpec {
         metadata: Some(ObjectMeta {
-            labels: Some(spec.labels.clone().unwrap_or_default()),
+            labels: Some(pod_labels),
             annotations: spec.annotations.clone(),
             ..Default::default()
         }),
@@ -186,7 +192,7 @@ fn pod_failure_policy(policy: &settings::PodFailurePolicy) -> batch::PodFailureP
                 .iter()
                 .map(|pattern| batch::PodFailurePolicyOnPodConditionsPattern {
                     type_: pattern.type_.clone(),
-                    status: Some(pattern.status.clone()),
+                    status: Some(pattern.status.clone().unwrap_or_else(|| "True".to_owned())),
                 })
                 .collect()
         }),

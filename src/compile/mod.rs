@@ -5,13 +5,18 @@
 //! what one shows is what the other creates.
 //!
 //! The steps, each a file: [`layers`] merges, [`check`] judges what only the merged spec shows, [`job`] and [`pod`]
-//! build, [`policy`] judges what was built. [`provenance()`] says where each value comes from, [`digest`] whether a
+//! build, [`policy`] judges what was built, and [`kubernetes`] what Kubernetes would refuse in it. [`provenance()`] says where each value comes from, [`digest`] whether a
 //! spec requires a new run.
 
+mod canonical;
+mod container;
 pub mod digest;
+pub mod helm_hook;
 mod identity;
 pub mod in_place;
 mod job;
+pub mod job_fields;
+mod kubernetes;
 mod layers;
 pub mod names;
 mod overrides;
@@ -22,6 +27,7 @@ mod provenance;
 pub mod quantity;
 mod size;
 mod validate;
+mod volume;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -103,6 +109,7 @@ pub fn check_template(template: &Template) -> Vec<Problem> {
     let mut problems = overrides
         .and_then(|overrides| overrides::parse(overrides, "spec.base.overrides").err())
         .unwrap_or_default();
+    problems.extend(spec.base.iter().flat_map(|base| layers::taking_nothing_away(base, "spec.base")));
     problems.extend(spec.policy.iter().flat_map(locked_fields::holding_nothing));
     problems
 }
@@ -110,7 +117,8 @@ pub fn check_template(template: &Template) -> Vec<Problem> {
 /// Compiles the Job of run `run` (counted from 1) of a request.
 ///
 /// # Errors
-/// Every problem that prevents the merged spec from becoming a Job. What Kubernetes itself validates is not included.
+/// Every problem that prevents the merged spec from becoming a Job, and what Kubernetes would refuse in it as far as that
+/// can be known without a cluster.
 pub fn compile(
     identity: &Identity<'_>,
     spec: &JobRequestSpec,
@@ -135,17 +143,21 @@ pub fn compile(
     let policies: Vec<Named<'_>> = (counting.iter().zip(&origins))
         .filter_map(|(template, origin)| Some(Named { origin, policy: template.policy()? }))
         .collect();
+    let refused = kubernetes::judge(&job, &merged.spec);
     let verdict = policy::judge(&mut job, &mut settings, &policies);
     denied.extend(verdict.denied);
     let cut = locked_fields::judge_cuts(&verdict.clamped, layers);
     denied.extend(cut.denied);
+    // Before the Job is judged: the record is one of its annotations.
+    let in_place = job::note_in_place(&mut job, spec);
+    // A policy must not make valid what is not, and must not make invalid what is.
+    denied.extend(if refused.is_empty() { kubernetes::judge(&job, &merged.spec) } else { refused });
     denied.extend(size::judge(spec, &job));
     Problems::none(denied)?;
     warned.extend(verdict.warned);
     warned.extend(cut.warned);
     warning.extend(verdict.warning);
     warning.extend(cut.warning);
-    let in_place = job::note_in_place(&mut job, spec);
     let Merged { spec: merged_spec, tree, overrides, .. } = merged;
     Ok(Compiled {
         job,

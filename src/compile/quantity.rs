@@ -9,6 +9,8 @@ use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 const NANO_DIGITS: i64 = 9;
+/// A whole, in billionths.
+const ONE: i128 = 1_000_000_000;
 /// A thousandth, in billionths.
 const MILLI: i128 = 1_000_000;
 /// Digits that surely fit into an `i128`.
@@ -59,6 +61,12 @@ impl Amount {
         self.0 == 0
     }
 
+    /// True for whole numbers.
+    #[must_use]
+    pub const fn is_whole(self) -> bool {
+        self.0 % 1_000_000_000 == 0
+    }
+
     /// As the API server stores an amount of a container or pod: rounded up to a thousandth, so that `1n` is `1m`.
     #[must_use]
     pub fn as_stored(self) -> Self {
@@ -79,6 +87,17 @@ impl Amount {
     #[must_use]
     pub fn times(self, count: i64) -> Self {
         Self(self.0.saturating_mul(i128::from(count)))
+    }
+
+    /// True for a multiple of `part`, both rounded up to whole numbers as the API server does. What is too large for
+    /// its whole numbers counts as one.
+    #[must_use]
+    pub fn is_multiple_of(self, part: Self) -> bool {
+        let whole = |amount: i128| i64::try_from(amount.saturating_add(ONE - 1).div_euclid(ONE)).ok();
+        match (whole(self.0), whole(part.0)) {
+            (Some(all), Some(part)) => all.checked_rem(part) == Some(0),
+            _ => true,
+        }
     }
 
     /// How many times `part` fits into it; `None` for a `part` of zero.
@@ -325,6 +344,16 @@ mod tests {
         }
         assert_eq!(Amount::MAX.as_stored(), Amount::MAX);
         assert_eq!(Amount(i128::MIN).as_stored(), Amount(-i128::MAX));
+    }
+
+    #[test]
+    fn multiples() {
+        for (all, part) in [("4Mi", "2Mi"), ("0", "2Mi"), ("1Gi", "1Gi"), ("1.5", "1"), ("1e30", "2Mi")] {
+            assert!(amount(all).is_multiple_of(amount(part)), "{all} {part}");
+        }
+        for (all, part) in [("3Mi", "2Mi"), ("1", "2Mi"), ("2M", "2Mi"), ("8Ei", "2Mi"), ("1", "0")] {
+            assert!(!amount(all).is_multiple_of(amount(part)), "{all} {part}");
+        }
     }
 
     #[test]

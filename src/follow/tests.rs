@@ -11,7 +11,7 @@ fn request(status: Value) -> StoredRequest {
 fn with(metadata: Value, status: Value) -> StoredRequest {
     let mut object = json!({
         "metadata": {"name": "a", "namespace": "n", "uid": "u", "generation": 2},
-        "spec": {"containers": [{"image": "a:1"}]},
+        "spec": {"containers": [{"name": "main", "image": "a:1"}]},
         "status": {"observedGeneration": 2},
     });
     json_patch::merge(&mut object, &json!({"metadata": metadata, "status": status}));

@@ -13,9 +13,30 @@ use crate::printable::{excerpt, is_invisible, shortened};
 /// Maximum number of characters of a line that are quoted.
 const MAX_QUOTED_CHARACTERS: usize = 100;
 
+/// How much a diagnostic weighs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Severity {
+    /// The API server or the operator refuses the document.
+    Error,
+    /// It is accepted, and hardly what its author means.
+    Warning,
+}
+
+impl Severity {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+        }
+    }
+}
+
 /// One problem of one document.
 #[derive(Clone, Debug)]
 pub struct Diagnostic {
+    /// How much it weighs.
+    pub severity: Severity,
     /// Where the document was read.
     pub source: Arc<Source>,
     /// The place of it.
@@ -34,7 +55,7 @@ pub struct Row<'a> {
     file: &'a str,
     line: usize,
     column: usize,
-    severity: &'static str,
+    severity: Severity,
     object: &'a str,
     field: &'a str,
     message: String,
@@ -44,7 +65,7 @@ impl Diagnostic {
     /// Of a text that holds no object where it should.
     pub(super) fn of_text(source: Arc<Source>, error: ReadError) -> Self {
         let ReadError { at, message } = error;
-        Self { source, at, object: String::new(), field: String::new(), message }
+        Self { severity: Severity::Error, source, at, object: String::new(), field: String::new(), message }
     }
 
     /// For machines.
@@ -54,7 +75,7 @@ impl Diagnostic {
             file: &self.source.name,
             line: self.at.line,
             column: self.at.column,
-            severity: "error",
+            severity: self.severity,
             object: &self.object,
             field: &self.field,
             message: shortened(&self.message).into_owned(),
@@ -67,7 +88,9 @@ impl Diagnostic {
         let Position { line, column } = self.at;
         let field = if self.field.is_empty() { String::new() } else { format!("{}: ", excerpt(&self.field)) };
         let message = excerpt(&self.message);
-        let mut text = format!("{}:{line}:{column}: error: {field}{message}\n", excerpt(&self.source.name));
+        let severity = self.severity.as_str();
+        let mut text =
+            format!("{}:{line}:{column}: {severity}: {field}{message}\n", excerpt(&self.source.name));
         if let Some(quoted) = self.source.line(line) {
             let skipped = if column > MAX_QUOTED_CHARACTERS { column - MAX_QUOTED_CHARACTERS / 2 } else { 0 };
             let shown = quoted.chars().skip(skipped).take(MAX_QUOTED_CHARACTERS).map(visible);

@@ -6,13 +6,16 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::diagnostic::Diagnostic;
+use super::diagnostic::{Diagnostic, Severity};
 use super::document::{Document, Documents};
 use super::schema_check::{Checked, Checker, SchemaError, Violation};
 use super::templates::{self, Scoped, layers_for};
 use super::yaml::{Part, Path, Step};
-use crate::api::{JobRequest, JobRequestSpec};
-use crate::compile::{Compiled, Identity, Layers, Problem, check_template, compile};
+use crate::api::{JobRequest, JobRequestSpec, labels};
+use crate::compile::{Compiled, Identity, Layers, Problem, check_template, compile, helm_hook};
+
+/// Stands for the letters that the API server appends to `generateName`.
+const SUFFIX: &str = "xxxxx";
 
 /// What became of the documents.
 #[derive(Debug, Default)]
@@ -23,6 +26,8 @@ pub struct Inspected {
     pub passed_over: usize,
     /// Everything that is wrong, in order of sources and lines.
     pub diagnostics: Vec<Diagnostic>,
+    /// What is accepted and hardly meant, in the same order.
+    pub warnings: Vec<Diagnostic>,
 }
 
 /// One document.
@@ -61,19 +66,34 @@ pub fn inspect(documents: Documents, namespace: Option<&str>, run: i32) -> Resul
         .filter_map(|(document, result)| templates::template(document, result.value.as_ref()?, namespace))
         .collect();
     let diagnostics = unreadable.into_iter().map(|(source, error)| Diagnostic::of_text(source, error));
-    let mut inspected = Inspected { diagnostics: diagnostics.collect(), passed_over, documents: Vec::new() };
+    let mut inspected = Inspected { diagnostics: diagnostics.collect(), passed_over, ..Inspected::default() };
     let mut known = HashMap::new();
     for (document, result) in documents.into_iter().zip(results) {
         let (request, mut violations) = judge(&document, result, &templates, namespace, run);
         violations.extend(written_again(&document, namespace, &mut known));
         let problems = violations.len();
-        let diagnostics = violations.into_iter().map(|violation| diagnostic(&document, violation));
-        inspected.diagnostics.extend(diagnostics);
+        let of = |severity: Severity| {
+            let document = &document;
+            move |violation: Violation| diagnostic(document, violation, severity)
+        };
+        inspected.diagnostics.extend(violations.into_iter().map(of(Severity::Error)));
+        inspected.warnings.extend(hook(&document).into_iter().map(of(Severity::Warning)));
         inspected.documents.push(Inspection { document, problems, request });
     }
     // The order of the checks decides among equals.
-    inspected.diagnostics.sort_by_key(|diagnostic| (diagnostic.source.number, diagnostic.at));
+    for list in [&mut inspected.diagnostics, &mut inspected.warnings] {
+        list.sort_by_key(|diagnostic| (diagnostic.source.number, diagnostic.at));
+    }
     Ok(inspected)
+}
+
+/// A JobRequest that is a hook of a Helm chart.
+fn hook(document: &Document) -> Option<Violation> {
+    let metadata = document.node.entry("metadata").map(|entry| &entry.value)?;
+    let annotations = metadata.entry("annotations").map(|entry| &entry.value)?;
+    let hook = annotations.text(labels::HELM_HOOK).filter(|_| document.kind == "JobRequest")?;
+    let path = ["metadata", "annotations", labels::HELM_HOOK].map(|key| Step::Key(key.to_owned()));
+    Some(Violation { path: path.into(), field: None, part: Part::Key, message: helm_hook::warning(hook) })
 }
 
 /// A cluster keeps one object of a kind, namespace and name: which of two counts is not guessed here. `known` holds where
@@ -199,8 +219,10 @@ fn compile_document(
             return (None, vec![Refusal { violation, origin: Origin::Reading, missing: None }]);
         }
     };
+    let generated = request.metadata.generate_name.as_ref().map(|prefix| format!("{prefix}{SUFFIX}"));
+    let named = request.metadata.name.as_deref().filter(|name| !name.is_empty());
     let identity = Identity {
-        name: request.metadata.name.as_deref().unwrap_or_default(),
+        name: named.or(generated.as_deref()).unwrap_or_default(),
         namespace: request.metadata.namespace.as_deref().or(namespace),
         uid: None,
         generation: None,
@@ -215,8 +237,9 @@ fn compile_document(
     (Some(Request { namespace, spec: request.spec, layers, compiled }), problems)
 }
 
-fn diagnostic(document: &Document, violation: Violation) -> Diagnostic {
+fn diagnostic(document: &Document, violation: Violation, severity: Severity) -> Diagnostic {
     Diagnostic {
+        severity,
         source: Arc::clone(&document.source),
         at: document.node.locate(&violation.path, violation.part),
         object: document.object(),

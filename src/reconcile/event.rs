@@ -65,6 +65,7 @@ impl Event {
             | EventReason::ContainerCreateFailed
             | EventReason::PodFailed
             | EventReason::ChangeRefused
+            | EventReason::NotAwaited
             | EventReason::StatusTooLarge
             | EventReason::PolicyWarning
             | EventReason::MultipleDefaults
@@ -95,6 +96,7 @@ impl Event {
             EventReason::Rejected
             | EventReason::Clamped
             | EventReason::PolicyWarning
+            | EventReason::NotAwaited
             | EventReason::MultipleDefaults
             | EventReason::InvalidTemplate
             | EventReason::PolicyViolated => "Compile",

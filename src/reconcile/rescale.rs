@@ -8,7 +8,7 @@ use crate::api::settings::CompletionMode;
 use crate::api::status::Run;
 use crate::api::{JobRequestSpec, labels};
 use crate::compile::Compiled;
-use crate::compile::digest::digest;
+use crate::compile::digest::is_digest_of;
 
 /// Fields of `overrides` by which somebody else decides the number.
 const DECIDED_ELSEWHERE: [&str; 3] = ["completions", "parallelism", "completionMode"];
@@ -17,13 +17,15 @@ const DECIDED_ELSEWHERE: [&str; 3] = ["completions", "parallelism", "completionM
 pub(super) fn reaches(job: &JobView, spec: &SpecView) -> bool {
     let Some(of_job) = job.annotation(labels::DIGEST) else { return false };
     // The record of the run lags behind the patch.
-    if of_job == spec.digest() {
+    if spec.has_digest(of_job) == Some(true) {
         return true;
     }
     let is_over = job.is_ending() || job.is_terminal() || job.is_terminating();
     let Some(spec) = spec.whole().filter(|spec| !is_over && number(spec).is_some()) else { return false };
     // The number may have come from a template before.
-    [job.spec.completions, None].into_iter().any(|completions| digest(&with(spec, completions)) == of_job)
+    [job.spec.completions, None]
+        .into_iter()
+        .any(|completions| is_digest_of(of_job, &with(spec, completions)) == Some(true))
 }
 
 /// How many indexes the live `job` is to have, if that is another number and nothing but this number has changed: as many as
@@ -92,6 +94,7 @@ mod tests {
 
     use super::*;
     use crate::api::template_ref::{TemplateKind, TemplateRef};
+    use crate::compile::digest::digest;
     use crate::compile::{Builtin, Identity, Template, compile, select};
 
     fn spec(number: i32) -> JobRequestSpec {

@@ -12,7 +12,6 @@ use crate::api::condition::{RunResult, Stop, Trigger};
 use crate::api::run_policy::RunPolicy;
 use crate::api::status::{Run, TemplatePin};
 use crate::api::template_ref::TemplateRef;
-use crate::compile::digest::same_scheme;
 use crate::compile::{Fate, Layers};
 
 /// What a request asks for beyond its newest run that has, or had, a Job.
@@ -124,15 +123,15 @@ impl<'a> Before<'a> {
 
     /// The spec of `request` is another. Rule 11.
     ///
-    /// Digests of the request's own fields are compared, never Jobs. A digest of another scheme, at the same generation,
-    /// is the same spec as another release saw it. A request older than the run it is compared with is a stale view;
+    /// Digests of the request's own fields are compared, never Jobs. A digest that another release has computed, at the same
+    /// generation, is that of the same spec. A request older than the run it is compared with is a stale view;
     /// unless its own status records that run: then it was restored with its status, and its generations count anew.
     fn differs_from(self, request: &StoredRequest, spec: &SpecView) -> bool {
         let generation = request.generation();
         if generation < self.generation && !is_restored(request) {
             return false;
         }
-        self.digest != spec.digest() && (same_scheme(self.digest) || generation > self.generation)
+        spec.has_digest(self.digest).map_or(generation > self.generation, |is_same| !is_same)
     }
 }
 
@@ -284,7 +283,7 @@ mod tests {
     }
 
     fn request(suspend: bool) -> StoredRequest {
-        let spec = serde_json::json!({"suspend": suspend, "containers": [{"image": "a:1"}]});
+        let spec = serde_json::json!({"suspend": suspend, "containers": [{"name": "main", "image": "a:1"}]});
         let metadata = serde_json::json!({"name": "a", "namespace": "n", "uid": "u", "generation": 1});
         serde_json::from_value(serde_json::json!({"metadata": metadata, "spec": spec})).unwrap()
     }

@@ -49,7 +49,7 @@ fn creates_jobs_too() -> Value {
 
 /// A template that would put somebody else's account into every run.
 fn template() -> Value {
-    json!({"default": true, "base": {"serviceAccountName": "admin", "containers": [{"image": "evil:1"}]}})
+    json!({"default": true, "base": {"serviceAccountName": "admin", "containers": [{"name": "main", "image": "evil:1"}]}})
 }
 
 async fn who_may_not_create_jobs_creates_no_request(cx: Arc<Cluster>) {

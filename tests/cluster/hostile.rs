@@ -406,7 +406,7 @@ fn old_shapes(deep: &str) -> Vec<(&'static str, String, String, Option<Fate>)> {
         // What the schema of today does not know is taken away when it is read.
         (
             "spec-deep-in-a-list",
-            format!(r#"{{"containers":[{deep}]}}"#),
+            format!(r#"{{"containers":[{{"name":"a","a":{deep}}}]}}"#),
             "null".into(),
             Some(Refused("an image is needed")),
         ),

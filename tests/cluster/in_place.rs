@@ -7,6 +7,7 @@ use k8s_openapi::api::batch::v1::JobSpec;
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
+use crate::runs::JobPolicy;
 use crate::support::requests::{Requests, condition, spec};
 use crate::support::{Cluster, DEADLINE, Operator, Test, eventually};
 use crate::templates::{Templates, message};
@@ -49,8 +50,10 @@ async fn one_refused_field_keeps_no_other_from_being_changed(cx: Arc<Cluster>) {
     });
     at.create("brake", spec(&json!({"run-seconds": "forever"}), &json!({"settings": settings}))).await;
     at.until_phase("brake", 1, "Running").await;
-    // Kubernetes refuses more failed indexes than completions.
-    let settings = json!({"maxFailedIndexes": 20, "parallelism": 1, "activeDeadlineSeconds": 3600});
+    // 7 is what shows that the policy is in force.
+    let allowed = "object.spec.?maxFailedIndexes.orValue(0) != 2 && object.spec.parallelism != 7";
+    let policy = JobPolicy::refuse(&cx, &at, "UPDATE", allowed, "not 2").await;
+    let settings = json!({"maxFailedIndexes": 2, "parallelism": 1, "activeDeadlineSeconds": 3600});
     at.change("brake", json!({"suspend": true, "settings": settings})).await;
     let job = until_job(&at, "brake-1", "is suspended, and has what is not refused", |job| {
         job.suspend == Some(true) && job.parallelism == Some(1) && job.active_deadline_seconds == Some(3600)
@@ -66,12 +69,13 @@ async fn one_refused_field_keeps_no_other_from_being_changed(cx: Arc<Cluster>) {
     assert!(refused.contains("maxFailedIndexes of Job brake-1 cannot be changed"), "{refused}");
     assert!(!refused.contains("parallelism"), "{refused}");
     // A value that fits ends it.
-    at.change("brake", json!({"suspend": false, "settings": {"maxFailedIndexes": 2}})).await;
+    at.change("brake", json!({"suspend": false, "settings": {"maxFailedIndexes": 3}})).await;
     until_job(&at, "brake-1", "runs with it", |job| {
-        job.suspend != Some(true) && job.max_failed_indexes == Some(2)
+        job.suspend != Some(true) && job.max_failed_indexes == Some(3)
     })
     .await;
     at.until("brake", "nothing is refused", |status| condition(status, "ChangeRefused") == "-").await;
+    policy.lift();
 }
 
 async fn a_rejected_request_is_suspended_and_resumed(cx: Arc<Cluster>) {

@@ -21,6 +21,7 @@ mod fairness;
 mod figures;
 mod gitops;
 mod golden;
+mod host_names;
 mod hostile;
 #[cfg(target_os = "linux")]
 mod image;
@@ -91,6 +92,7 @@ fn modules() -> Vec<(&'static str, Vec<Test>)> {
         ("reruns", reruns::tests()),
         ("in_place", in_place::tests()),
         ("waits", waits::tests()),
+        ("host_names", host_names::tests()),
         ("restores", restores::tests()),
         ("taken_back", taken_back::tests()),
         ("schema", schema::tests()),

@@ -187,7 +187,7 @@ async fn a_rendered_job_is_read_as_it_was_written(cx: Arc<Cluster>) {
         .collect();
     let request = serde_json::json!({
         "apiVersion": "jobrequest.dev/v1alpha1", "kind": "JobRequest", "metadata": {"name": "a"},
-        "spec": {"containers": [{"image": "x", "env": env}]}
+        "spec": {"containers": [{"name": "main", "image": "x", "env": env}]}
     });
     let file = cx.log("request.json");
     fs::write(&file, request.to_string()).unwrap();

@@ -214,14 +214,13 @@ async fn rejected_spec_heals(cx: Arc<Cluster>) {
 async fn message_of_the_api_server_is_shown(cx: Arc<Cluster>) {
     let at = Requests::new(&cx, "invalid").await;
     let _operator = Operator::start(&cx, &at.namespace, &[]);
-    let rule = json!({"action": "FailIndex", "onExitCodes": {"operator": "In", "values": [1]}});
-    let settings = json!({"podFailurePolicy": {"rules": [rule]}});
-    at.create("invalid", spec(&json!({}), &json!({"settings": settings}))).await;
+    let overrides = json!({"template": {"spec": {"dnsPolicy": "Odd"}}});
+    at.create("invalid", spec(&json!({}), &json!({"overrides": overrides}))).await;
     let status = at.until("invalid", "is rejected", |status| status["phase"] == "Rejected").await;
     assert_eq!(condition(&status, "Accepted"), "False JobInvalid");
     let message = status["conditions"][0]["message"].as_str().unwrap();
-    assert!(message.contains("spec.podFailurePolicy.rules[0].action"), "{message}");
-    at.change("invalid", json!({"settings": null})).await;
+    assert!(message.contains("spec.template.spec.dnsPolicy"), "{message}");
+    at.change("invalid", json!({"overrides": null})).await;
     at.until_phase("invalid", 1, "Completed").await;
 }
 
@@ -357,7 +356,7 @@ async fn deletes_of_every_kind_end(cx: Arc<Cluster>) {
 }
 
 /// A policy of the cluster's owner about the Jobs of one namespace.
-struct JobPolicy<'a> {
+pub(crate) struct JobPolicy<'a> {
     cx: &'a Cluster,
     name: String,
 }
@@ -365,7 +364,7 @@ struct JobPolicy<'a> {
 impl<'a> JobPolicy<'a> {
     /// Refuses `operation` on Jobs of the namespace where `expression` is false, with `message`, once it is in force:
     /// `probe` is a Job that it refuses.
-    async fn refuse(
+    pub(crate) async fn refuse(
         cx: &'a Cluster,
         at: &Requests,
         operation: &str,
@@ -421,7 +420,7 @@ impl<'a> JobPolicy<'a> {
         Self { cx, name }
     }
 
-    fn lift(self) {
+    pub(crate) fn lift(self) {
         for kind in ["validatingadmissionpolicybinding", "validatingadmissionpolicy"] {
             self.cx.kubectl(&["delete", kind, &self.name]);
         }

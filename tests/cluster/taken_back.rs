@@ -31,9 +31,9 @@ fn image(image: &str) -> Value {
     json!({"containers": [{"name": "main", "image": image}]})
 }
 
-/// Kubernetes refuses it: a Job's pods never restart always.
+/// The API server refuses it, and the operator leaves that to it: there is no such DNS policy.
 fn invalid() -> Value {
-    json!({"overrides": {"template": {"spec": {"restartPolicy": "Always"}}}})
+    json!({"overrides": {"template": {"spec": {"dnsPolicy": "Odd"}}}})
 }
 
 /// Everything is as it was before the change, and the next change runs.

@@ -585,7 +585,8 @@ async fn explain_agrees_with_the_status_of_a_live_request(cx: Arc<Cluster>) {
     let templates = Templates::in_namespace_of(&at);
     let operator = Operator::start(&cx, &at.namespace, &[]);
     templates.apply("night", json!({"default": true, "base": {"settings": {"backoffLimit": 2}}})).await;
-    at.create("demo", json!({"alias": "计算圆周率", "containers": [{"image": "perl:5"}]})).await;
+    at.create("demo", json!({"alias": "计算圆周率", "containers": [{"name": "main", "image": "perl:5"}]}))
+        .await;
     at.until_phase("demo", 1, "Completed").await;
 
     let explained = explain(&cx, &["-n", namespace, "demo"]);

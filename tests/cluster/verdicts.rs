@@ -16,7 +16,7 @@ use kube::Client;
 use serde_json::{Value, json};
 
 use crate::schema;
-use crate::support::requests::stored;
+use crate::support::requests::{stored, try_create};
 use crate::support::{Cluster, Test};
 
 pub(crate) fn tests() -> Vec<Test> {
@@ -33,8 +33,8 @@ fn object(name: &str, spec: &Value) -> Value {
     })
 }
 
-/// Whether the operator would make a Job of it, or have nothing against a template.
-fn compiles(object: &Value) -> Result<(), String> {
+/// The Job that the operator would make of it; none of a template that it has nothing against.
+fn compiles(object: &Value) -> Result<Option<Value>, String> {
     if object["kind"] != "JobRequest" {
         let template = Template {
             reference: TemplateRef {
@@ -48,7 +48,7 @@ fn compiles(object: &Value) -> Result<(), String> {
             spec: jobrequest::compile::read_spec(&serde_json::from_value(object["spec"].clone()).unwrap()),
         };
         return match check_template(&template).as_slice() {
-            [] => Ok(()),
+            [] => Ok(None),
             problems => Err(format!("{problems:?}")),
         };
     }
@@ -61,15 +61,17 @@ fn compiles(object: &Value) -> Result<(), String> {
         handled: None,
     };
     compile(&identity, &request.spec, &Layers::default(), 1)
-        .map(drop)
+        .map(|compiled| Some(json!(compiled.job)))
         .map_err(|problems| problems.to_string())
 }
 
-/// What the API server and the operator say.
-async fn there(client: &Client, collection: &str, object: &Value) -> Result<(), String> {
+/// What the API server says of an object, then the operator, then the API server of the Job that comes of it.
+async fn there(client: &Client, collection: &str, jobs: &str, object: &Value) -> Result<(), String> {
     let stored = stored(client, collection, object).await;
-    compiles(&stored.map_err(|message| format!("API server: {message}"))?)
-        .map_err(|message| format!("operator: {message}"))
+    let job = compiles(&stored.map_err(|message| format!("API server: {message}"))?)
+        .map_err(|message| format!("operator: {message}"))?;
+    let Some(job) = job else { return Ok(()) };
+    try_create(client, jobs, &job).await.map_err(|message| format!("Kubernetes: {message}"))
 }
 
 /// How `validate` reports a second document of the same kind, namespace and name.
@@ -115,11 +117,12 @@ async fn compare(cx: &Cluster, objects: &[Value], at_least: usize) {
             kind => format!("{of_group}/namespaces/{}/{}s", namespace.name(), kind.to_lowercase()),
         }
     };
+    let jobs = format!("/apis/batch/v1/namespaces/{}/jobs", namespace.name());
     let here = here(&cx.log("corpus.json"), objects);
     let mut differences = Vec::new();
     let mut refused = 0;
     for (object, here) in objects.iter().zip(here) {
-        let there = there(&client, &collection(object), object).await;
+        let there = there(&client, &collection(object), &jobs, object).await;
         refused += usize::from(there.is_err());
         if there.is_ok() != here.is_ok() {
             let object: String = object.to_string().chars().take(1500).collect();
@@ -135,7 +138,7 @@ async fn compare(cx: &Cluster, objects: &[Value], at_least: usize) {
 /// Objects that differ in more than their spec, and what the tables leave out.
 #[allow(clippy::too_many_lines)] // a table
 fn objects() -> Vec<Value> {
-    let spec = json!({"containers": [{"image": "x"}]});
+    let spec = json!({"containers": [{"name": "main", "image": "x"}]});
     let with = |metadata: Value| json!({"apiVersion": "jobrequest.dev/v1alpha1", "kind": "JobRequest", "metadata": metadata, "spec": spec});
     let owner = |more: Value| {
         let mut owner = json!({"apiVersion": "v1", "kind": "Pod", "name": "p", "uid": "u"});
@@ -144,10 +147,12 @@ fn objects() -> Vec<Value> {
         }
         with(json!({"name": "a", "ownerReferences": [owner]}))
     };
-    let resources =
-        |resources: Value| object("a", &json!({"containers": [{"image": "x", "resources": resources}]}));
-    let setting =
-        |settings: Value| object("a", &json!({"containers": [{"image": "x"}], "settings": settings}));
+    let resources = |resources: Value| {
+        object("a", &json!({"containers": [{"name": "main", "image": "x", "resources": resources}]}))
+    };
+    let setting = |settings: Value| {
+        object("a", &json!({"containers": [{"name": "main", "image": "x"}], "settings": settings}))
+    };
     let template = |kind: &str, metadata: Value, spec: Value| json!({"apiVersion": "jobrequest.dev/v1alpha1", "kind": kind, "metadata": metadata, "spec": spec});
     let named = |kind: &str, name: &str| template(kind, json!({"name": name}), json!({}));
     let generated = |name: &str| template("JobTemplate", json!({"generateName": name}), json!({}));
@@ -261,48 +266,51 @@ fn objects() -> Vec<Value> {
         object("a", &json!({"containers": [null]})),
         object("a", &json!({"containers": ["x"]})),
         object("a", &json!({"containers": []})),
-        object("a", &json!({"containers": [{"image": "x", "command": [null]}]})),
-        object("a", &json!({"containers": [{"image": "x", "command": [7]}]})),
+        object("a", &json!({"containers": [{"name": "main", "image": "x", "command": [null]}]})),
+        object("a", &json!({"containers": [{"name": "main", "image": "x", "command": [7]}]})),
         object(
             "a",
-            &json!({"containers": [{"image": "x", "env": [{"name": "A", "value": "圆".repeat(32_768)}]}]}),
+            &json!({"containers": [{"name": "main", "image": "x", "env": [{"name": "A", "value": "圆".repeat(32_768)}]}]}),
         ),
         object(
             "a",
-            &json!({"containers": [{"image": "x", "env": [{"name": "A", "value": "圆".repeat(32_769)}]}]}),
-        ),
-        object("a", &json!({"containers": [{"image": "x", "env": [{"name": "圆", "value": ""}]}]})),
-        object("a", &json!({"containers": [{"image": "x\u{a0}y"}]})),
-        object("a", &json!({"containers": [{"image": "x\u{b}y"}]})),
-        object("a", &json!({"containers": [{"image": "x"}], "alias": "😀".repeat(63)})),
-        object("a", &json!({"containers": [{"image": "x"}], "alias": "😀".repeat(64)})),
-        object("a", &json!({"containers": [{"image": "x"}], "alias": "e\u{301}".repeat(32)})),
-        object("a", &json!({"containers": [{"image": "x"}], "alias": "\u{a0}"})),
-        object("a", &json!({"containers": [{"image": "x"}], "alias": "\u{3000}"})),
-        object("a", &json!({"containers": [{"image": "x"}], "alias": "\u{200b}"})),
-        object("a", &json!({"containers": [{"image": "x"}], "alias": "\u{85}"})),
-        object("a", &json!({"containers": [{"image": "x"}], "alias": "\u{180e}"})),
-        object("a", &json!({"containers": [{"image": "x"}], "labels": {"a\n": "x"}})),
-        object("a", &json!({"containers": [{"image": "x"}], "labels": {"a": "x\n"}})),
-        object(
-            "a",
-            &json!({"containers": [{"image": "x"}], "labels": {format!("{}/a", "b".repeat(253)): "x"}}),
+            &json!({"containers": [{"name": "main", "image": "x", "env": [{"name": "A", "value": "圆".repeat(32_769)}]}]}),
         ),
         object(
             "a",
-            &json!({"containers": [{"image": "x"}], "labels": {format!("{}/a", "b".repeat(254)): "x"}}),
+            &json!({"containers": [{"name": "main", "image": "x", "env": [{"name": "圆", "value": ""}]}]}),
         ),
-        object("a", &json!({"containers": [{"image": "x"}], "imagePullSecrets": [null]})),
-        object("a", &json!({"containers": [{"image": "x"}], "overrides": {"suspend": null}})),
+        object("a", &json!({"containers": [{"name": "main", "image": "x\u{a0}y"}]})),
+        object("a", &json!({"containers": [{"name": "main", "image": "x\u{b}y"}]})),
+        object("a", &json!({"containers": [{"name": "main", "image": "x"}], "alias": "😀".repeat(63)})),
+        object("a", &json!({"containers": [{"name": "main", "image": "x"}], "alias": "😀".repeat(64)})),
+        object("a", &json!({"containers": [{"name": "main", "image": "x"}], "alias": "e\u{301}".repeat(32)})),
+        object("a", &json!({"containers": [{"name": "main", "image": "x"}], "alias": "\u{a0}"})),
+        object("a", &json!({"containers": [{"name": "main", "image": "x"}], "alias": "\u{3000}"})),
+        object("a", &json!({"containers": [{"name": "main", "image": "x"}], "alias": "\u{200b}"})),
+        object("a", &json!({"containers": [{"name": "main", "image": "x"}], "alias": "\u{85}"})),
+        object("a", &json!({"containers": [{"name": "main", "image": "x"}], "alias": "\u{180e}"})),
+        object("a", &json!({"containers": [{"name": "main", "image": "x"}], "labels": {"a\n": "x"}})),
+        object("a", &json!({"containers": [{"name": "main", "image": "x"}], "labels": {"a": "x\n"}})),
         object(
             "a",
-            &json!({"containers": [{"image": "x"}], "overrides": {"template": {"spec": {"x": null}}}}),
+            &json!({"containers": [{"name": "main", "image": "x"}], "labels": {format!("{}/a", "b".repeat(253)): "x"}}),
         ),
         object(
             "a",
-            &json!({"containers": [{"image": "x"}], "overrides": {"template": {"metadata": {"labels": {"a": 7}}}}}),
+            &json!({"containers": [{"name": "main", "image": "x"}], "labels": {format!("{}/a", "b".repeat(254)): "x"}}),
         ),
-        object("a", &json!({"containers": [{"image": "x"}], "overrides": null})),
+        object("a", &json!({"containers": [{"name": "main", "image": "x"}], "imagePullSecrets": [null]})),
+        object("a", &json!({"containers": [{"name": "main", "image": "x"}], "overrides": {"suspend": null}})),
+        object(
+            "a",
+            &json!({"containers": [{"name": "main", "image": "x"}], "overrides": {"template": {"spec": {"x": null}}}}),
+        ),
+        object(
+            "a",
+            &json!({"containers": [{"name": "main", "image": "x"}], "overrides": {"template": {"metadata": {"labels": {"a": 7}}}}}),
+        ),
+        object("a", &json!({"containers": [{"name": "main", "image": "x"}], "overrides": null})),
     ];
     for (request, limit) in [
         ("1", "1"),
@@ -367,7 +375,7 @@ async fn tables_get_the_verdict_of_the_server(cx: Arc<Cluster>) {
             // Rules are judged in specs that compile, too.
             let mut whole = spec.clone();
             if whole.is_object() && whole.get("containers").is_none() {
-                whole["containers"] = json!([{"image": "x"}]);
+                whole["containers"] = json!([{"name": "main", "image": "x"}]);
                 objects.push(object("rule", &whole));
             }
             objects.push(object("rule", &spec));

@@ -184,7 +184,7 @@ fn hostile_inputs_end_in_a_message() {
         ("UTF-16", HEAD.encode_utf16().flat_map(u16::to_le_bytes).collect(), "error: "),
         (
             "a wide file of objects",
-            format!("{HEAD}  containers: [{{image: x, imag: y}}]\n---\n").repeat(2000).into(),
+            format!("{HEAD}  containers: [{{name: main, image: x, imag: y}}]\n---\n").repeat(2000).into(),
             "unknown field",
         ),
     ];

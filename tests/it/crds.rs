@@ -12,7 +12,7 @@ pub(crate) fn tests() -> Vec<Trial> {
     tests![
         committed_files_are_current,
         every_field_is_described,
-        only_list_keys_have_defaults,
+        no_default_lies_in_a_list,
         nothing_is_required_that_a_template_may_supply,
         no_reference_leaves_the_namespace,
         every_list_map_and_string_is_bounded,
@@ -72,7 +72,7 @@ fn committed_files_are_current() {
     for crd in jobrequest::api::crds() {
         let length = jobrequest::api::crd_yaml(&crd).unwrap().len();
         // Client-side apply ends at 256 KiB, and must hold the object twice.
-        let limit = if crd.spec.names.kind == "JobRequest" { 100_000 } else { 140_000 };
+        let limit = if crd.spec.names.kind == "JobRequest" { 140 * 1024 } else { 190 * 1024 };
         let kind = &crd.spec.names.kind;
         assert!(length < limit, "the CRD of {kind} has {length} bytes");
         println!("figure: the CRD of {kind} has {length} bytes (below {limit})");
@@ -94,17 +94,11 @@ fn every_field_is_described() {
     none("fields without a description", &missing);
 }
 
-fn only_list_keys_have_defaults() {
-    let allowed: BTreeSet<&str> = BTreeSet::from([
-        ".spec.containers[].name",
-        ".spec.initContainers[].name",
-        ".spec.containers[].ports[].protocol",
-        ".spec.initContainers[].ports[].protocol",
-        ".spec.settings.podFailurePolicy.rules[].onPodConditions[].status",
-        ".spec.templateRef.kind",
-        ".status",
-        ".status.observedGeneration",
-    ]);
+/// What the API server adds in a list makes Argo CD report a difference indefinitely, and `kubectl apply` say `configured`
+/// each time. A default elsewhere would take precedence over every template.
+fn no_default_lies_in_a_list() {
+    let allowed: BTreeSet<&str> =
+        BTreeSet::from([".spec.templateRef.kind", ".status", ".status.observedGeneration"]);
     let others: Vec<_> = schemas()
         .into_iter()
         .filter(|(_, path, schema)| {
@@ -112,7 +106,7 @@ fn only_list_keys_have_defaults() {
         })
         .map(|(kind, path, _)| format!("{kind}{path}"))
         .collect();
-    none("defaults that would beat every template", &others);
+    none("defaults", &others);
 }
 
 fn nothing_is_required_that_a_template_may_supply() {

@@ -65,6 +65,23 @@ fn env() -> BoxedStrategy<Value> {
         .boxed()
 }
 
+/// Amounts that Kubernetes takes whatever layers add: requests below every limit, and of devices whole limits only.
+fn amounts() -> impl Strategy<Value = Value> {
+    resources().prop_map(|mut resources| {
+        for (name, amount) in resources["requests"].as_object_mut().unwrap() {
+            if *amount != "0" {
+                *amount = json!(if name == "cpu" { "500m" } else { ".5" });
+            }
+        }
+        resources["requests"].as_object_mut().unwrap().remove("example.com/device");
+        let device = &mut resources["limits"]["example.com/device"];
+        if milli(device).is_none_or(|milli| milli % 1000 != 0) {
+            *device = json!("1");
+        }
+        resources
+    })
+}
+
 /// A container, without a name.
 fn container() -> BoxedStrategy<Value> {
     let members = (
@@ -72,7 +89,7 @@ fn container() -> BoxedStrategy<Value> {
         member("imagePullPolicy", maybe(one_of(vec!["Always", "Never"]))),
         member("command", maybe(one_of(vec![json!(["a"]), json!(["b", "c"])]))),
         member("quota", maybe(one_of(vec!["small", "large"]))),
-        member("resources", maybe(resources())),
+        member("resources", maybe(amounts())),
         member("env", maybe(env())),
     );
     members.prop_map(|(a, b, c, d, e, f)| object(vec![a, b, c, d, e, f])).boxed()
@@ -144,7 +161,7 @@ fn spec() -> BoxedStrategy<Value> {
 }
 
 fn presets() -> BoxedStrategy<Value> {
-    (proptest::option::of(resources()), proptest::option::of(resources()))
+    (proptest::option::of(amounts()), proptest::option::of(amounts()))
         .prop_map(|(small, large)| {
             object(vec![("small".to_owned(), json!(small)), ("large".to_owned(), json!(large))])
         })

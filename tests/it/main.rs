@@ -18,6 +18,7 @@ mod compile;
 mod crds;
 mod diagnosis;
 mod layer_properties;
+mod manifests;
 mod operating;
 mod plan_properties;
 mod policy;
@@ -25,6 +26,7 @@ mod policy_properties;
 mod prose;
 mod protocol;
 mod reconcile;
+mod reference;
 mod suite;
 mod terminal;
 
@@ -46,6 +48,8 @@ fn main() -> ExitCode {
         reconcile::tests(),
         diagnosis::tests(),
         crds::tests(),
+        reference::tests(),
+        manifests::tests(),
         operating::tests(),
         terminal::tests(),
         prose::tests(),

@@ -157,7 +157,7 @@ fn written(plan: &Plan, stored: &Value) -> Value {
 }
 
 /// In the order in which conditions are written.
-const CONDITIONS: [&str; 13] = [
+const CONDITIONS: [&str; 14] = [
     "Accepted",
     "Ready",
     "Reconciling",
@@ -171,6 +171,7 @@ const CONDITIONS: [&str; 13] = [
     "TemplateOutdated",
     "PendingChanges",
     "ChangeRefused",
+    "NotAwaited",
 ];
 
 /// What a write changes. Nothing that changes is missing: put over the stored status, it gives the planned one.

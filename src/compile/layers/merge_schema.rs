@@ -1,5 +1,5 @@
 //! How the parts of a spec merge, derived from the CRD: the list keys are those of server-side apply, so that both
-//! never disagree.
+//! never disagree. Only ports, whose protocol may be left out, have keys of their own.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -8,7 +8,7 @@ use kube::CustomResourceExt;
 use serde_json::Value;
 
 use crate::api::JobRequest;
-use crate::api::container::EnvVar;
+use crate::api::env::EnvVar;
 use crate::api::volume::Volume;
 
 /// How one part of a spec merges.
@@ -62,6 +62,9 @@ impl MergeSchema {
     }
 
     fn of(name: &str, schema: &Value) -> Self {
+        if schema.get("x-kubernetes-map-type").and_then(Value::as_str) == Some("atomic") {
+            return Self::Whole;
+        }
         if let Some(properties) = schema.get("properties").and_then(Value::as_object)
             && schema.get("x-kubernetes-preserve-unknown-fields").is_none()
         {
@@ -82,6 +85,11 @@ impl MergeSchema {
                     _ => &[],
                 });
                 Self::Items { keys: keys.collect(), item: Box::new(item) }
+            }
+            // Server-side apply replaces the list, since a key needs a default in the schema to be left out.
+            (Some("atomic"), Some(items)) if name == "ports" => {
+                let keys = ["port", "protocol"].map(ToOwned::to_owned).into();
+                Self::Items { keys, item: Box::new(Self::of("", items)) }
             }
             (Some("set"), _) => Self::Set,
             _ => Self::Whole,
@@ -122,6 +130,9 @@ mod tests {
         assert_eq!(spec.child("imagePullSecrets"), &MergeSchema::Set);
         assert_eq!(container.child("command"), &MergeSchema::Whole);
         assert_eq!(container.child("envFrom"), &MergeSchema::Whole);
+        assert_eq!(container.child("startupProbe"), &MergeSchema::Whole);
+        assert_eq!(spec.child("tolerations"), &MergeSchema::Whole);
+        assert_eq!(spec.child("securityContext").child("runAsUser"), &MergeSchema::Whole);
         assert_eq!(spec.child("overrides"), &MergeSchema::Whole);
         assert_eq!(spec.child("volumes").child("data").child("configRef"), &MergeSchema::Whole);
         assert_eq!(

@@ -4,6 +4,7 @@
 //! `overrides`. Takes a spec and the [`Layers`] that [`select`] found; returns the [`Merged`] spec, in which every
 //! default is filled in and every value has the layer that decided it.
 
+mod field_path;
 mod merge_schema;
 mod origin;
 mod quota;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
+pub(super) use field_path::{Containers, FieldPath, FieldPathError, Step};
 pub(super) use merge_schema::MergeSchema;
 pub use origin::Origin;
 pub use select::{Fate, Superseded, Template, Unreadable, defaults_of, read_spec, select};
@@ -218,6 +220,8 @@ struct Stack<'a> {
     problems: &'a mut Vec<Problem>,
     spec: ValueTree,
     container_defaults: ValueTree,
+    /// What layers take away from the container defaults, which apply to the containers of all layers.
+    removed: Vec<FieldPath>,
     overrides: Vec<Overrides>,
 }
 
@@ -228,6 +232,7 @@ impl<'a> Stack<'a> {
             problems,
             spec: ValueTree::default(),
             container_defaults: ValueTree::default(),
+            removed: Vec::new(),
             overrides: Vec::new(),
         }
     }
@@ -267,6 +272,7 @@ impl<'a> Stack<'a> {
         let mut tree = ValueTree::read(MergeSchema::spec(), json!(spec), &origin);
         if let Some(fields) = tree.fields_mut() {
             fields.remove("overrides");
+            fields.remove("without");
             if origin != Origin::Request {
                 fields.retain(|name, _| !OWN_FIELDS.contains(&name.as_str()));
             }
@@ -282,32 +288,75 @@ impl<'a> Stack<'a> {
         {
             settings.remove("completions");
         }
+        self.remove(spec, field);
         self.spec = std::mem::take(&mut self.spec).under(MergeSchema::spec(), tree);
         if let Some(partial) = spec.overrides.clone() {
             self.overrides.push(Overrides { origin, layer, field: format!("{field}.overrides"), partial });
         }
     }
 
+    /// Takes away from the layers so far what `spec`, written at `field`, does without.
+    fn remove(&mut self, spec: &JobRequestSpec, field: &str) {
+        for path in spec.without.iter().flatten().filter_map(|path| FieldPath::parse(path).ok()) {
+            self.spec.remove(path.steps());
+            self.removed.push(path);
+        }
+        self.problems.extend(taking_nothing_away(spec, field));
+    }
+
     /// What applies to every container.
     fn lowest_container(&self, builtin: &Builtin) -> ValueTree {
+        self.lowest_of(builtin, |_| None)
+    }
+
+    /// What applies to a container. `within` says what of it a path is about.
+    fn lowest_of<'p>(
+        &'p self,
+        builtin: &Builtin,
+        within: impl Fn(&'p FieldPath) -> Option<&'p [Step]>,
+    ) -> ValueTree {
         let schema = MergeSchema::spec().child("containers").child("");
+        let mut defaults = self.container_defaults.clone();
+        for steps in self.removed.iter().filter_map(within) {
+            defaults.remove(steps);
+        }
         let builtin = json!({"imagePullPolicy": builtin.image_pull_policy});
-        ValueTree::read(schema, builtin, &Origin::Builtin).under(schema, self.container_defaults.clone())
+        ValueTree::read(schema, builtin, &Origin::Builtin).under(schema, defaults)
     }
 
     /// Merges everything over the container defaults and the built-in layer.
-    fn finish(self, builtin: &Builtin) -> (ValueTree, Vec<Overrides>) {
-        let lowest = self.lowest_container(builtin);
-        let mut spec = self.spec;
+    fn finish(mut self, builtin: &Builtin) -> (ValueTree, Vec<Overrides>) {
+        let mut spec = std::mem::take(&mut self.spec);
         let schema = MergeSchema::spec().child("containers").child("");
         for list in CONTAINER_LISTS {
-            for (_, container) in spec.items_mut(list) {
-                *container = lowest.clone().under(schema, std::mem::take(container));
+            for (name, container) in spec.items_mut(list) {
+                let lowest = self.lowest_of(builtin, |path| match path.containers() {
+                    Some((of, containers, within)) if of == list && containers.include(name) => Some(within),
+                    _ => None,
+                });
+                *container = lowest.under(schema, std::mem::take(container));
             }
         }
         let lowest = ValueTree::read(MergeSchema::spec(), builtin.below(&spec), &Origin::Builtin);
         (lowest.under(MergeSchema::spec(), spec), self.overrides)
     }
+}
+
+/// Paths in `without` of `spec`, written at `field`, that are no path of anything: they must not go unnoticed.
+pub(super) fn taking_nothing_away(spec: &JobRequestSpec, field: &str) -> Vec<Problem> {
+    let paths = spec.without.iter().flatten().enumerate();
+    paths
+        .filter_map(|(index, path)| {
+            let message = match FieldPath::parse(path) {
+                Ok(path) if path.steps().first().is_some_and(|first| first.is_of("overrides")) => {
+                    "what overrides of lower layers set cannot be taken away; set it to another value in overrides".to_owned()
+                }
+                Ok(_) => return None,
+                Err(error) => error.to_string(),
+            };
+            Some(Problem::new(format!("{field}.without[{index}]"), message))
+        })
+        .collect()
 }
 
 /// The fields of a spec that hold containers.

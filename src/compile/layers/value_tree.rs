@@ -7,8 +7,10 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
+use super::field_path::Step;
 use super::merge_schema::MergeSchema;
 use super::origin::Origin;
+use crate::api::container::Protocol;
 
 /// One value, the layer that decided it, and what lower-precedence layers set.
 #[derive(Clone, Debug, PartialEq)]
@@ -105,6 +107,24 @@ impl ValueTree {
             }
             // One of another form, as only a spec that no schema has seen can hold: the one of higher precedence counts.
             (_, near) => near,
+        }
+    }
+
+    /// Takes away what lies at `steps`, if there is something.
+    pub(super) fn remove(&mut self, steps: &[Step]) {
+        let Some((step, rest)) = steps.split_first() else { return };
+        match self {
+            Self::Whole(_) => {}
+            Self::Fields(fields) if rest.is_empty() => fields.retain(|name, _| !step.is_of(name)),
+            Self::Items(items) if rest.is_empty() => items.retain(|(key, _)| !step.is_of(key)),
+            Self::Fields(fields) => {
+                let meant = fields.iter_mut().filter(|(name, _)| step.is_of(name));
+                meant.for_each(|(_, child)| child.remove(rest));
+            }
+            Self::Items(items) => {
+                let meant = items.iter_mut().filter(|(key, _)| step.is_of(key));
+                meant.for_each(|(_, child)| child.remove(rest));
+            }
         }
     }
 
@@ -245,8 +265,12 @@ pub(in crate::compile) fn join(path: &str, name: &str) -> String {
 
 /// The key of an item: `main`, or `8080/TCP`.
 fn key_of(keys: &[String], item: &Value) -> String {
-    let parts: Vec<String> = keys.iter().map(|key| item.get(key).map(text).unwrap_or_default()).collect();
-    parts.join("/")
+    let part = |key: &String| match item.get(key) {
+        Some(value) => text(value),
+        None if key == "protocol" => Protocol::default().as_str().to_owned(),
+        None => String::new(),
+    };
+    keys.iter().map(part).collect::<Vec<_>>().join("/")
 }
 
 fn text(value: &Value) -> String {

@@ -18,10 +18,14 @@ mod pod_amounts;
 pub mod pod_security;
 mod priority_classes;
 mod require_limits;
+mod resource_claims;
 mod run_max;
+mod runtime_classes;
+mod schedulers;
 mod service_accounts;
 mod settings;
 mod subject;
+mod tolerations;
 mod volumes;
 
 use std::collections::BTreeSet;
@@ -83,7 +87,7 @@ pub struct Verdict {
 type Rule = fn(&Subject, &Policy, &mut Found<'_>);
 
 /// Every rule, in the order of the form.
-const RULES: [Rule; 10] = [
+const RULES: [Rule; 14] = [
     settings::judge,
     images::judge,
     container_max::judge,
@@ -94,6 +98,10 @@ const RULES: [Rule; 10] = [
     volumes::judge,
     node_selector::judge,
     priority_classes::judge,
+    tolerations::judge,
+    schedulers::judge,
+    runtime_classes::judge,
+    resource_claims::judge,
 ];
 
 /// Combinations double with every `Clamp` policy. A request has three templates at most; beyond this many policies,

@@ -9,7 +9,7 @@ pub(super) fn judge(subject: &Subject, policy: &Policy, found: &mut Found<'_>) {
     let name = subject.pod().and_then(|pod| pod.priority_class_name.as_deref()).unwrap_or_default();
     if !name.is_empty() && !allowed.iter().any(|class| class == name) {
         found.add(
-            "spec.overrides.template.spec.priorityClassName",
+            "spec.priorityClassName",
             &format!("is {name}"),
             &format!("allows the priority classes: {}", listed(allowed)),
             "use one of them, or leave it out",

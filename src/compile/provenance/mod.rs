@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::layers::{self, Decided, Layers, Origin, Overrides, ValueTree, join};
+use super::layers::{self, Decided, FieldPath, Layers, Origin, Overrides, ValueTree, join};
 use super::policy::Clamp;
 use super::policy::locked_fields::SETTINGS;
 use crate::api::JobRequestSpec;
@@ -67,6 +67,16 @@ const CONTAINER_LISTS: [&str; 2] =
 /// Fields that are the same in a container of a spec and of a Job.
 const OF_CONTAINERS: [&str; 5] = ["image", "imagePullPolicy", "workingDir", "command", "args"];
 
+/// Fields that are the same in a spec and in a pod.
+const OF_PODS: [&str; 6] = [
+    "priorityClassName",
+    "restartPolicy",
+    "serviceAccountName",
+    "subdomain",
+    "terminationGracePeriodSeconds",
+    "tolerations",
+];
+
 /// The values below `path`; lists are values, except those of containers.
 fn leaves(path: String, value: &Value, found: &mut Vec<(String, Value)>) {
     match value {
@@ -97,7 +107,8 @@ fn place(path: &str, value: &Value, rows: &Rows) -> Option<String> {
             path.strip_prefix(list).and_then(|rest| rest.strip_prefix('[')?.split_once("]."))
         {
             let is_alike = OF_CONTAINERS.contains(&field)
-                || ["resources.limits", "resources.requests"].iter().any(|map| field.starts_with(map));
+                || ["resources.limits", "resources.requests"].iter().any(|map| field.starts_with(map))
+                || is_security_setting(field, "containers[main].");
             // A sidecar is in another list of the Job than of the spec.
             let own = ["containers", "initContainers"].into_iter().map(|list| format!("{list}[{name}]"));
             let own = own.into_iter().find(|own| rows.has_parent(own));
@@ -110,6 +121,11 @@ fn place(path: &str, value: &Value, rows: &Rows) -> Option<String> {
     }
     let of_pod = field.strip_prefix("template.spec.")?;
     let is_alike =
-        matches!(of_pod, "restartPolicy" | "serviceAccountName") || of_pod.starts_with("nodeSelector");
+        OF_PODS.contains(&of_pod) || of_pod.starts_with("nodeSelector") || is_security_setting(of_pod, "");
     is_alike.then(|| of_pod.to_owned())
+}
+
+/// A security setting that a spec has, too, at the same place below `parent`.
+fn is_security_setting(field: &str, parent: &str) -> bool {
+    field.starts_with("securityContext.") && FieldPath::parse(&format!("{parent}{field}")).is_ok()
 }

@@ -9,6 +9,7 @@ use regex::Regex;
 use serde_json::Value;
 
 use super::error::SchemaError;
+use crate::api::OF_EACH_KEY;
 use crate::manifest::cel::{Program, regex};
 use crate::manifest::yaml::Step;
 
@@ -60,6 +61,8 @@ pub(super) struct Rule {
     pub(super) program: Program,
     pub(super) message: String,
     pub(super) message_program: Option<Program>,
+    /// It holds for each key of a map by itself.
+    pub(super) is_of_each_key: bool,
     /// The field it is about, relative to its node.
     pub(super) field: Vec<Step>,
 }
@@ -158,6 +161,7 @@ impl Rule {
             program: compile(&rule.rule)?,
             message: rule.message.clone().unwrap_or_else(|| format!("failed rule: {}", rule.rule.trim())),
             message_program: rule.message_expression.as_deref().map(compile).transpose()?,
+            is_of_each_key: rule.rule.starts_with(OF_EACH_KEY),
             field: field
                 .split('.')
                 .filter(|name| !name.is_empty())

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::Violation;
 use super::schema::{Rule, Schema, Unique};
-use super::suggest::{did_you_mean, did_you_mean_field, quoted};
+use super::suggest::{advice_on_field, did_you_mean, quoted};
 use crate::manifest::yaml::{Part, Step};
 
 /// Maximum number of characters of a value that a message repeats.
@@ -19,8 +19,8 @@ pub(super) fn prepare(value: &mut Value, schema: &Schema) {
     match value {
         Value::Object(map) => {
             map.retain(|key, value| {
-                let has_meaning = |of: &Schema| of.is_nullable || of.default.is_some();
-                !value.is_null() || schema.of_field(key).is_none_or(has_meaning)
+                // Where null is allowed, it means absent, too.
+                !value.is_null() || schema.of_field(key).is_none_or(|of| of.default.is_some())
             });
             for (key, property) in &schema.properties {
                 if let Some(default) = &property.default
@@ -78,7 +78,10 @@ impl Walk {
         }
         let sound = self.without_wrong_parts(value, before);
         for rule in &schema.rules {
-            self.rule(value, sound.as_ref(), rule);
+            match value {
+                Value::Object(map) if rule.is_of_each_key => self.each_key(map, rule),
+                _ => self.rule(value, sound.as_ref(), rule),
+            }
         }
     }
 
@@ -164,11 +167,9 @@ impl Walk {
                 Some(schema) => walk.check(value, schema),
                 None if schema.keeps_unknown || schema.types.is_empty() => {}
                 None => {
-                    let similar = did_you_mean_field(key, schema);
-                    walk.report(
-                        Part::Key,
-                        format!("unknown field {}{}", quoted(key), similar.unwrap_or_default()),
-                    );
+                    let parent = walk.path.split_last().map(|(_, parent)| parent).unwrap_or_default();
+                    let advice = advice_on_field(key, schema, parent).unwrap_or_default();
+                    walk.report(Part::Key, format!("unknown field {}{advice}", quoted(key)));
                 }
             });
         }
@@ -241,12 +242,24 @@ impl Walk {
 
     /// Evaluates a rule. If a part of the node is wrong, the rule counts as broken only if it also fails without that
     /// part: `sound` is the node without it.
+    /// Names every key that breaks a rule about keys, each at its place; the API server names one.
+    fn each_key(&mut self, map: &Map<String, Value>, rule: &Rule) {
+        for (key, value) in map {
+            let alone = Value::Object(Map::from_iter([(key.clone(), value.clone())]));
+            self.inside(Step::Key(key.clone()), |walk| walk.judge(&alone, rule, Part::Key));
+        }
+    }
+
     fn rule(&mut self, value: &Value, sound: Option<&Value>, rule: &Rule) {
         if let Some(sound) = sound
             && (rule.program.holds(value) != Ok(false) || rule.program.holds(sound) != Ok(false))
         {
             return;
         }
+        self.judge(value, rule, Part::Value);
+    }
+
+    fn judge(&mut self, value: &Value, rule: &Rule, part: Part) {
         let message = match rule.program.holds(value) {
             Ok(true) => return,
             Ok(false) => rule
@@ -263,12 +276,7 @@ impl Walk {
             _ => String::new(),
         };
         let path = self.path.iter().chain(&rule.field).cloned().collect();
-        self.violations.push(Violation {
-            path,
-            field: None,
-            part: Part::Value,
-            message: format!("{value}{message}"),
-        });
+        self.violations.push(Violation { path, field: None, part, message: format!("{value}{message}") });
     }
 }
 

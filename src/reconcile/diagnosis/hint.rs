@@ -124,7 +124,7 @@ const fn remedy(obstacle: Obstacle) -> (&'static str, &'static str) {
             ("correct the container's settings: the node cannot create it as it is", "")
         }
         Obstacle::RunsAsRoot => (
-            "set securityContext.runAsUser to a user other than 0 (overrides.template.spec.securityContext.runAsUser), or build the image with a numeric USER",
+            "set spec.securityContext.runAsUser to a user other than 0, or build the image with a numeric USER",
             "",
         ),
         Obstacle::Command => {

@@ -73,11 +73,15 @@ pub(super) fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<
     Ok(text.and_then(|text| text.parse().ok()).map(Time))
 }
 
-/// Of a JobRequest: beside its identity only the rerun token.
+/// Of a JobRequest: beside its identity only the rerun token, and whether Helm takes it for a hook.
 pub(crate) fn of_request<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Error> {
     let mut wire = Wire::deserialize(deserializer)?;
-    let token = wire.annotations.take().and_then(|mut all| all.remove(labels::RERUN));
-    let annotations = token.map(|token| BTreeMap::from([(labels::RERUN.to_owned(), bounded_token(&token))]));
+    let mut all = wire.annotations.take().unwrap_or_default();
+    let kept: BTreeMap<String, String> = [labels::RERUN, labels::HELM_HOOK]
+        .into_iter()
+        .filter_map(|key| Some((key.to_owned(), bounded_token(&all.remove(key)?))))
+        .collect();
+    let annotations = (!kept.is_empty()).then_some(kept);
     Ok(ObjectMeta { annotations, ..wire.identity() })
 }
 

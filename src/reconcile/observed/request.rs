@@ -11,7 +11,7 @@ use crate::api::condition::{ConditionType, Reason};
 use crate::api::json_text::{JsonText, JsonTextError};
 use crate::api::template_ref::TemplateRef;
 use crate::api::{JobRequest, JobRequestSpec, JobRequestStatus};
-use crate::compile::digest::digest;
+use crate::compile::digest::{Scheme, digest, first_digest, is_digest_of};
 use crate::reconcile::format::bounded_to;
 
 /// Maximum length of a spec or of a status, as JSON in bytes, that is kept in memory while the request is at rest.
@@ -64,6 +64,8 @@ pub enum SpecView {
 pub struct SpecBrief {
     /// See `compile::digest`.
     pub digest: String,
+    /// The same as the first release computed it.
+    pub first_digest: String,
     /// `spec.suspend`.
     pub is_suspended: bool,
     /// `spec.rerun`, as it is recorded.
@@ -111,6 +113,7 @@ impl SpecView {
         match self {
             Self::Whole { spec, length } if length > KEPT => Self::Brief(SpecBrief {
                 digest: digest(&spec),
+                first_digest: first_digest(&spec),
                 is_suspended: spec.suspend == Some(true),
                 rerun: spec.rerun.as_deref().map(bounded_token),
                 template_ref: spec
@@ -127,6 +130,19 @@ impl SpecView {
         match self {
             Self::Whole { spec, .. } => digest(spec),
             Self::Brief(brief) => brief.digest.clone(),
+        }
+    }
+
+    /// Whether a recorded digest is that of this spec; none where another release has computed it.
+    #[must_use]
+    pub fn has_digest(&self, recorded: &str) -> Option<bool> {
+        match self {
+            Self::Whole { spec, .. } => is_digest_of(recorded, spec),
+            Self::Brief(brief) => match Scheme::of(recorded) {
+                Scheme::Current => Some(brief.digest == recorded),
+                Scheme::First => Some(brief.first_digest == recorded),
+                Scheme::Unknown => None,
+            },
         }
     }
 

@@ -5,10 +5,10 @@ use k8s_openapi::jiff::Timestamp;
 
 use super::limit_range;
 use super::verdict::Verdict;
-use crate::api::JobRequestStatus;
 use crate::api::condition::{ConditionType, Reason, RunResult, Stop, Trigger};
 use crate::api::status::{Defaulted, Run, TemplatePin};
-use crate::compile::{Compiled, Fate, Layers};
+use crate::api::{JobRequestStatus, labels};
+use crate::compile::{Compiled, Fate, Layers, helm_hook};
 use crate::reconcile::acceptance::AcceptedSpec;
 use crate::reconcile::clean_up::CleanUp;
 use crate::reconcile::format::{bounded, bounded_to, whole_seconds};
@@ -116,6 +116,11 @@ pub(super) fn conditions(
         writer.set(ConditionType::TemplateOutdated, true, reason.as_str(), &message);
     }
     refused(&mut writer, outcome, clean_up);
+    let annotations = facts.request.metadata.annotations.as_ref();
+    if let Some(hook) = annotations.and_then(|all| all.get(labels::HELM_HOOK)) {
+        let message = helm_hook::warning(hook);
+        writer.set(ConditionType::NotAwaited, true, Reason::HelmHook.as_str(), &message);
+    }
     writer.finish()
 }
 

@@ -14,8 +14,12 @@ pub(in crate::reconcile) fn events(
     outcome: &RunOutcome,
     described: &JobRequestStatus,
 ) -> Vec<Event> {
-    let all =
-        [rerun(facts.stored, described), cause(facts, outcome), refused_change(facts.stored, described)];
+    let all = [
+        rerun(facts.stored, described),
+        cause(facts, outcome),
+        refused_change(facts.stored, described),
+        hook(facts.stored, described),
+    ];
     all.into_iter().flatten().collect()
 }
 
@@ -26,6 +30,13 @@ fn rerun(stored: &JobRequestStatus, described: &JobRequestStatus) -> Option<Even
     let is_replaced = ready.reason == Reason::Replacing.as_str();
     (waits(described) && !waits(stored) && !is_replaced)
         .then(|| Event::new(EventReason::RerunRequested, &ready.message))
+}
+
+/// It is a hook of a Helm chart.
+fn hook(stored: &JobRequestStatus, described: &JobRequestStatus) -> Option<Event> {
+    let now = described.condition(ConditionType::NotAwaited)?;
+    let is_news = stored.condition(ConditionType::NotAwaited).is_none();
+    is_news.then(|| Event::new(EventReason::NotAwaited, &now.message))
 }
 
 /// What holds the newest run up, or a pod of it that has failed: once for each cause, with the hint. How the run ends has an

@@ -86,7 +86,9 @@ fn reason(status: &JobRequestStatus, verdict: &Verdict<'_>) -> Option<String> {
 pub(super) fn differs_in_what_can_wait(stored: &JobRequestStatus, described: &JobRequestStatus) -> bool {
     let conditions = |status: &JobRequestStatus| {
         let mut conditions = status.conditions.clone();
-        conditions.retain(|condition| condition.type_ != ConditionType::TemplateOutdated.as_str());
+        let can_wait =
+            [ConditionType::TemplateOutdated, ConditionType::NotAwaited].map(ConditionType::as_str);
+        conditions.retain(|condition| !can_wait.contains(&condition.type_.as_str()));
         conditions
     };
     // The first releases wrote none: an upgrade writes nothing to requests at rest.

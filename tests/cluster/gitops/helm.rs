@@ -7,13 +7,14 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::tool;
-use crate::support::requests::{Requests, spec};
+use crate::support::requests::{Requests, condition, spec};
 use crate::support::{Cluster, DEADLINE, Operator, Test, eventually};
 
 pub(crate) fn tests() -> Vec<Test> {
     tests![
         helm_4_waits_until_the_run_has_completed: waits,
         helm_4_fails_with_the_run: fails,
+        helm_waits_for_no_hook_that_is_a_job_request: hook,
     ]
 }
 
@@ -32,7 +33,12 @@ fn chart(cx: &Cluster, spec: &Value) -> PathBuf {
 
 /// Runs Helm 4; returns its output, in an `Err` if it failed.
 async fn helm(cx: &Cluster, at: &Requests, arguments: &[&str]) -> Result<String, String> {
-    let mut command = tool(cx, "helm4");
+    helm_of(cx, "helm4", at, arguments).await
+}
+
+/// The same of either version.
+async fn helm_of(cx: &Cluster, version: &str, at: &Requests, arguments: &[&str]) -> Result<String, String> {
+    let mut command = tool(cx, version);
     command.args(["--kubeconfig", &cx.kubeconfig().display().to_string(), "-n", at.namespace.name()]);
     for (name, folder) in
         [("HELM_CACHE_HOME", "cache"), ("HELM_CONFIG_HOME", "config"), ("HELM_DATA_HOME", "data")]
@@ -103,4 +109,50 @@ async fn fails(cx: Arc<Cluster>) {
         .await
         .unwrap_or_else(|problem| panic!("{problem}"));
     assert_eq!(at.get("nightly").await["status"]["phase"], "Completed");
+}
+
+/// A hook is a false success: the operator says so. A hook that is a Job holds the release back.
+async fn hook(cx: Arc<Cluster>) {
+    let at = Requests::new(&cx, "helm-hook").await;
+    let _operator = Operator::start(&cx, &at.namespace, &[]);
+    for version in ["helm3", "helm4"] {
+        let chart = cx.log(version);
+        fs::create_dir_all(chart.join("templates")).unwrap();
+        fs::write(chart.join("Chart.yaml"), format!("apiVersion: v2\nname: {version}\nversion: 0.1.0\n"))
+            .unwrap();
+        let hook = |weight: &str| {
+            json!({
+                "helm.sh/hook": "pre-install,pre-upgrade", "helm.sh/hook-weight": weight,
+                "helm.sh/hook-delete-policy": "before-hook-creation"
+            })
+        };
+        let request = json!({
+            "apiVersion": "jobrequest.dev/v1alpha1", "kind": "JobRequest",
+            "metadata": {"name": version, "annotations": hook("0")},
+            "spec": spec(&json!({"exit-code": "3"}), &json!({"settings": {"backoffLimit": 0}}))
+        });
+        fs::write(chart.join("templates/hook.yaml"), request.to_string()).unwrap();
+        let path = chart.display().to_string();
+        let install = ["upgrade", "--install", version, &path, "--wait", "--timeout", "2m"];
+        helm_of(&cx, version, &at, &install).await.unwrap_or_else(|problem| panic!("{problem}"));
+        let status = at.until_phase(version, 1, "Failed").await;
+        assert_eq!(condition(&status, "NotAwaited"), "True HelmHook", "{status:#}");
+        let events = at.events(version).await;
+        let warned = events.iter().filter(|(reason, _)| reason == "NotAwaited").count();
+        assert_eq!(warned, 1, "{events:?}");
+
+        // As docs/gitops.md says: a Job that waits, after it. This one fails as `jobrequest wait` does.
+        let pod = json!({"restartPolicy": "Never", "containers": [{"name": "wait", "image": "jobrequest:0.1.0", "args": ["wait", version]}]});
+        let waits = json!({
+            "apiVersion": "batch/v1", "kind": "Job",
+            "metadata": {"name": format!("await-{version}"), "annotations": hook("1")},
+            "spec": {"backoffLimit": 0, "template": {
+                "metadata": {"annotations": {"sim.jobrequest.dev/exit-code": "1"}}, "spec": pod
+            }}
+        });
+        fs::write(chart.join("templates/wait.yaml"), waits.to_string()).unwrap();
+        let problem =
+            helm_of(&cx, version, &at, &install).await.expect_err("the release fails with its hook");
+        assert!(problem.contains("failed"), "{problem}");
+    }
 }

@@ -3,9 +3,11 @@
 //! The tools are the real ones, built by `tests/cluster/tools/build.sh`; Argo CD is here by its Lua interpreter only.
 
 mod argocd;
+mod drift;
 mod flux;
 mod git;
 mod helm;
+mod kustomize;
 mod samples;
 mod states;
 mod tracking;
@@ -21,10 +23,18 @@ use crate::support::{Cluster, Test};
 
 pub(crate) fn tests() -> Vec<Test> {
     // The longest first.
-    [flux::tests(), states::tests(), helm::tests(), tracking::tests(), argocd::tests()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        flux::tests(),
+        drift::tests(),
+        states::tests(),
+        helm::tests(),
+        tracking::tests(),
+        argocd::tests(),
+        kustomize::tests(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// A program of `.cluster/bin` that `tools/build.sh` makes, with nothing of this machine's settings.
@@ -38,6 +48,16 @@ fn tool(cx: &Cluster, name: &str) -> Command {
     command.env_remove("SSL_CERT_FILE").env_remove("SSL_CERT_DIR");
     command.kill_on_drop(true);
     command
+}
+
+/// The output of `kubectl`, as the cluster's administrator; it must succeed.
+async fn kubectl(cx: &Cluster, arguments: &[&str]) -> String {
+    let mut command = tool(cx, "kubectl");
+    command.arg("--kubeconfig").arg(cx.kubeconfig()).args(arguments);
+    let output = command.output().await.expect("run kubectl");
+    let problem = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "kubectl {}: {problem}", arguments.join(" "));
+    String::from_utf8(output.stdout).expect("UTF-8")
 }
 
 /// What a tool answers about each of `objects`: a line of JSON for each.

@@ -155,7 +155,6 @@ pub(crate) fn spec(simulated: &Value, more: &Value) -> Value {
         .map(|(key, value)| (format!("sim.jobrequest.dev/{key}"), value.clone()))
         .collect();
     let mut spec = json!({"containers": [{"name": "main", "image": "perl:5.24.4"}]});
-    // Server-side apply makes null of a map that was emptied to {}, and the schema refuses that.
     if !annotations.is_empty() {
         spec["annotations"] = Value::Object(annotations);
     }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::path::{Containers, LockPath, Step};
+use crate::compile::layers::{Containers, FieldPath, Step};
 
 /// The settings which a Job spec has too.
 pub(in crate::compile) const SETTINGS: [&str; 10] = [
@@ -24,7 +24,7 @@ pub(in crate::compile) const SETTINGS: [&str; 10] = [
 ];
 
 /// The values which `lock` holds in `job`, by their path below the spec of a Job.
-pub(super) fn held(lock: &LockPath, job: &Value) -> BTreeMap<String, Value> {
+pub(super) fn held(lock: &FieldPath, job: &Value) -> BTreeMap<String, Value> {
     let mut held = BTreeMap::new();
     if let Some((list, containers, within)) = lock.containers() {
         of_containers(job, list, containers, within, &mut held);
@@ -69,7 +69,7 @@ pub(super) fn held(lock: &LockPath, job: &Value) -> BTreeMap<String, Value> {
 }
 
 /// Containers of `job` that are not in `before` and that `lock` is about: the path of each, and what the lock holds of it.
-pub(super) fn added(lock: &LockPath, before: &Value, job: &Value) -> Vec<(String, BTreeMap<String, Value>)> {
+pub(super) fn added(lock: &FieldPath, before: &Value, job: &Value) -> Vec<(String, BTreeMap<String, Value>)> {
     let Some((list, containers, within)) = lock.containers() else { return Vec::new() };
     let names = |job: &Value| {
         let mut all = BTreeMap::new();
@@ -198,7 +198,7 @@ mod tests {
                 }
             }
         });
-        held(&LockPath::parse(lock).unwrap(), &job).into_keys().collect()
+        held(&FieldPath::parse(lock).unwrap(), &job).into_keys().collect()
     }
 
     #[test]

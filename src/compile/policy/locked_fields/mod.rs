@@ -7,9 +7,6 @@
 
 mod capture;
 mod in_job;
-mod key_form;
-mod path;
-mod path_error;
 
 use std::collections::BTreeSet;
 
@@ -19,12 +16,11 @@ use serde_json::{Map, Value};
 use super::Clamp;
 use crate::api::policy::{Enforcement, OverridesPolicy, Policy};
 use crate::compile::job;
-use crate::compile::layers::{self, Below, Layers, ValueTree, join};
+use crate::compile::layers::{self, Below, FieldPath, FieldPathError, Layers, Step, ValueTree, join};
 use crate::compile::problem::Problem;
 use crate::compile::quantity::Amount;
 use crate::compile::validate::ValidSpec;
 pub(in crate::compile) use in_job::SETTINGS;
-use path::{LockPath, Step};
 
 /// What higher-precedence layers changed without being allowed to.
 #[derive(Debug, Default)]
@@ -68,8 +64,8 @@ pub(in crate::compile) fn judge(valid: &ValidSpec, layers: &Layers) -> LockVerdi
                 },
             ));
         }
-        let locks: Vec<LockPath> =
-            policy.locked.iter().flatten().filter_map(|path| LockPath::parse(path).ok()).collect();
+        let locks: Vec<FieldPath> =
+            policy.locked.iter().flatten().filter_map(|path| lock_path(path).ok()).collect();
         if !locks.is_empty() {
             let below = layers::below(layers, index + 1);
             let jobs = Overridden::of(valid, index);
@@ -99,7 +95,7 @@ pub(in crate::compile) fn judge_cuts(cuts: &[Clamp], layers: &Layers) -> LockVer
     };
     for (index, template, policy) in layers.policies() {
         let origin = template.reference.to_string();
-        let locks = policy.locked.iter().flatten().filter_map(|path| LockPath::parse(path).ok());
+        let locks = policy.locked.iter().flatten().filter_map(|path| lock_path(path).ok());
         let found = locks.flat_map(|lock| {
             let higher = cuts.iter().filter(|cut| level(&cut.by).is_some_and(|by| by > index));
             let held: Vec<_> = higher
@@ -123,12 +119,17 @@ pub(in crate::compile) fn judge_cuts(cuts: &[Clamp], layers: &Layers) -> LockVer
     locked
 }
 
+/// What a lock holds: a field of a spec, or whether messages are captured, which is a field of templates.
+fn lock_path(text: &str) -> Result<FieldPath, FieldPathError> {
+    if text == capture::FIELD { Ok(FieldPath::of_template(text)) } else { FieldPath::parse(text) }
+}
+
 /// Locked paths that can hold nothing: they must not go unnoticed.
 pub(in crate::compile) fn holding_nothing(policy: &Policy) -> Vec<Problem> {
     let paths = policy.locked.iter().flatten().enumerate();
     paths
         .filter_map(|(index, path)| {
-            let error = LockPath::parse(path).err()?;
+            let error = lock_path(path).err()?;
             Some(Problem::new(format!("spec.policy.locked[{index}]"), error.to_string()))
         })
         .collect()
@@ -142,7 +143,7 @@ struct Change<'a> {
 }
 
 impl Change<'_> {
-    fn problem(&self, lock: &LockPath, origin: &str) -> Problem {
+    fn problem(&self, lock: &FieldPath, origin: &str) -> Problem {
         let kept = self.kept.map_or_else(|| "not set".to_owned(), |kept| shown(&kept.to_json()));
         // The user can leave out only what the user wrote.
         let before = self.kept.map(ValueTree::origins).unwrap_or_default();
@@ -151,6 +152,7 @@ impl Change<'_> {
             .map(|origin| if origin.is_of_request() { String::new() } else { origin.to_string() })
             .collect();
         let way_out = match by.first() {
+            None if self.now.is_none() => "take its path out of without".to_owned(),
             None => "leave it out".to_owned(),
             Some(first) if first.is_empty() => "leave it out".to_owned(),
             Some(_) => format!("have it taken out of {}", by.into_iter().collect::<Vec<_>>().join(" and ")),
@@ -162,7 +164,7 @@ impl Change<'_> {
 }
 
 /// The lock as it is written, where that is not the very field.
-fn pattern(lock: &LockPath, field: &str) -> String {
+fn pattern(lock: &FieldPath, field: &str) -> String {
     let is_same = field.strip_prefix("spec.").is_some_and(|field| field == lock.text());
     if is_same { String::new() } else { format!(" ({})", lock.text()) }
 }
@@ -178,7 +180,7 @@ fn shown(value: &Value) -> String {
 }
 
 /// What of the merged spec is not as `below` has it, and is held by `lock`.
-fn changes<'a>(lock: &LockPath, below: &'a Below, merged: &'a ValueTree) -> Vec<Change<'a>> {
+fn changes<'a>(lock: &FieldPath, below: &'a Below, merged: &'a ValueTree) -> Vec<Change<'a>> {
     let mut found = Vec::new();
     let Some((list, containers, within)) = lock.containers() else {
         walk(lock.steps(), Some(&below.spec), Some(merged), "", &mut found);
@@ -305,7 +307,7 @@ impl Overridden {
     /// What higher-precedence overrides change and `lock` holds.
     fn changes(
         &self,
-        lock: &LockPath,
+        lock: &FieldPath,
         below: &Below,
         valid: &ValidSpec,
         index: usize,

@@ -101,6 +101,29 @@ impl<'a> Pod<'a> {
     }
 }
 
+/// Fields of a container's or pod's security settings that a JobRequest has, too.
+const SECURITY_FIELDS: [&str; 11] = [
+    "runAsUser",
+    "runAsGroup",
+    "runAsNonRoot",
+    "readOnlyRootFilesystem",
+    "allowPrivilegeEscalation",
+    "privileged",
+    "capabilities",
+    "capabilities.add",
+    "capabilities.drop",
+    "fsGroup",
+    "supplementalGroups",
+];
+
+/// Whether a JobRequest has the field at `path` below the pod spec, under the same path below its own spec.
+fn is_of_the_form(path: &str) -> bool {
+    match path.split_once("securityContext.") {
+        Some((_, field)) => SECURITY_FIELDS.contains(&field),
+        None => path.starts_with("volumes["),
+    }
+}
+
 /// A pod and what was found in it.
 struct Checked<'a> {
     pod: Pod<'a>,
@@ -108,14 +131,14 @@ struct Checked<'a> {
 }
 
 impl Checked<'_> {
-    /// Something that overrides set, at `path` below the pod spec.
+    /// Something that is set, at `path` below the pod spec.
     fn set(&mut self, path: &str, value: &str, demand: &'static str) {
-        self.breaches.push(Breach {
-            field: format!("spec.overrides.template.spec.{path}"),
-            is: format!("is {value}"),
-            demand,
-            way_out: "remove it from the overrides",
-        });
+        let field = if is_of_the_form(path) {
+            format!("spec.{path}")
+        } else {
+            format!("spec.overrides.template.spec.{path}")
+        };
+        self.breaches.push(Breach { field, is: format!("is {value}"), demand, way_out: "remove it" });
     }
 
     /// Something that nobody set, at `path` below the pod spec.

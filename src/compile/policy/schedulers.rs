@@ -1,0 +1,22 @@
+//! The scheduler of the pods.
+
+use super::subject::{Found, Subject, listed};
+use crate::api::policy::Policy;
+
+/// The scheduler of a pod that names none.
+const DEFAULT: &str = "default-scheduler";
+
+/// Finds a scheduler that is not allowed.
+pub(super) fn judge(subject: &Subject, policy: &Policy, found: &mut Found<'_>) {
+    let Some(allowed) = &policy.schedulers else { return };
+    let name = subject.pod().and_then(|pod| pod.scheduler_name.as_deref()).filter(|name| !name.is_empty());
+    let name = name.unwrap_or(DEFAULT);
+    if !allowed.iter().any(|scheduler| scheduler == name) {
+        found.add(
+            "spec.overrides.template.spec.schedulerName",
+            &format!("is {name}"),
+            &format!("allows the schedulers: {}", listed(allowed)),
+            "use one of them",
+        );
+    }
+}
