@@ -53,6 +53,10 @@ fn metadata() -> JSONSchemaProps {
 /// and the API server would refuse that. Rules take it for absent, and so do compile and digest. Scalars keep no null:
 /// nothing makes one, and an enumeration cannot have it.
 fn empty_is_absent(schema: &mut JSONSchemaProps) {
+    // Overrides are a partial Job, in which null is refused.
+    if schema.x_kubernetes_preserve_unknown_fields == Some(true) {
+        return;
+    }
     let required = schema.required.clone().unwrap_or_default();
     for (name, child) in schema.properties.iter_mut().flatten() {
         let is_several = matches!(child.type_.as_deref(), Some("object" | "array"));
