@@ -1,15 +1,26 @@
 //! Fields of native Jobs, from the API's own schema: where a field is written that a JobRequest has no field for, or
 //! that stands at a wrong place in `overrides`.
 
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
-
-use k8s_openapi::api::batch::v1::JobSpec;
-use serde_json::{Map, Value};
 
 use crate::similar::closest;
 
-/// The schema of a Job's spec, with those of all that is in it.
-static JOB_SPEC: LazyLock<Value> = LazyLock::new(|| schemars::schema_for!(JobSpec).to_value());
+/// The types that a Job's spec is made of, a line each: its name, then its fields, each with its type if that has fields.
+/// From the API's own schema, which a test compares it with: the schema itself would make the program a tenth larger.
+const TABLE: &str = include_str!("job_fields.txt");
+
+/// The fields of a type, each with its type; empty for what has no fields.
+type Fields = BTreeMap<&'static str, &'static str>;
+
+static TYPES: LazyLock<BTreeMap<&'static str, Fields>> = LazyLock::new(|| {
+    let types = TABLE.lines().filter_map(|line| {
+        let (name, fields) = line.split_once(' ')?;
+        let fields = fields.split(' ').map(|field| field.split_once(':').unwrap_or((field, "")));
+        Some((name, fields.collect()))
+    });
+    types.collect()
+});
 
 /// Where the fields of each type stand in a Job's spec; the nearest to its root comes first.
 const PLACES: [(&[&str], &str); 5] = [
@@ -51,7 +62,7 @@ pub fn place_in_overrides(part: Part, name: &str) -> Option<String> {
 /// What to do about the field called `name`, which a Job does not have `within` these fields.
 pub(super) fn advice_in_overrides(within: &[&str], name: &str) -> String {
     let known = fields(within);
-    if let Some(meant) = known.and_then(|fields| closest(name, fields.keys().map(String::as_str))) {
+    if let Some(meant) = known.and_then(|fields| closest(name, fields.keys().copied())) {
         return format!("did you mean {meant}?");
     }
     let elsewhere =
@@ -63,30 +74,55 @@ pub(super) fn advice_in_overrides(within: &[&str], name: &str) -> String {
 }
 
 /// The fields of what lies at `path` below a Job's spec; those of an item, if that is a list.
-fn fields(path: &[&str]) -> Option<&'static Map<String, Value>> {
-    let mut schema: &Value = &JOB_SPEC;
+fn fields(path: &[&str]) -> Option<&'static Fields> {
+    let mut fields = TYPES.get("JobSpec")?;
     for name in path {
-        schema = resolved(schema.get("properties")?.get(*name)?)?;
-        if let Some(items) = schema.get("items") {
-            schema = resolved(items)?;
-        }
+        fields = TYPES.get(fields.get(name)?)?;
     }
-    schema.get("properties")?.as_object()
-}
-
-/// The schema that a reference names.
-fn resolved(schema: &'static Value) -> Option<&'static Value> {
-    let optional = schema.get("anyOf").and_then(Value::as_array).and_then(|all| all.first());
-    let schema = optional.unwrap_or(schema);
-    match schema.get("$ref").and_then(Value::as_str) {
-        Some(reference) => JOB_SPEC.pointer(reference.trim_start_matches('#')),
-        None => Some(schema),
-    }
+    Some(fields)
 }
 
 #[cfg(test)]
 mod tests {
+    use k8s_openapi::api::batch::v1::JobSpec;
+    use serde_json::Value;
+
     use super::*;
+
+    /// The name of the type that a schema refers to; of the items, if that is a list.
+    fn type_of(schema: &Value) -> &str {
+        let optional = schema["anyOf"].get(0).unwrap_or(schema);
+        if optional["items"].is_object() {
+            return type_of(&optional["items"]);
+        }
+        let reference = optional["$ref"].as_str().unwrap_or_default();
+        reference.rsplit(['/', '.']).next().unwrap_or_default()
+    }
+
+    #[test]
+    fn the_table_is_that_of_the_api() {
+        let schema = schemars::schema_for!(JobSpec).to_value();
+        let mut lines = Vec::new();
+        let mut add = |name: &str, schema: &Value| {
+            let Some(fields) = schema["properties"].as_object() else { return };
+            let fields = fields.iter().map(|(field, schema)| match type_of(schema) {
+                "" => field.clone(),
+                name => format!("{field}:{name}"),
+            });
+            lines.push(format!("{name} {}\n", fields.collect::<Vec<_>>().join(" ")));
+        };
+        add("JobSpec", &schema);
+        for (name, schema) in schema["$defs"].as_object().unwrap() {
+            add(name.rsplit('.').next().unwrap(), schema);
+        }
+        lines.sort();
+        let now = lines.concat();
+        if std::env::var_os("BLESS").is_some() {
+            let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/compile/job_fields.txt");
+            std::fs::write(file, &now).unwrap();
+        }
+        assert!(TABLE == now, "BLESS=1 cargo test --lib compile::job_fields");
+    }
 
     #[test]
     fn every_field_of_kubernetes_has_its_place() {
