@@ -100,6 +100,7 @@ mod tests {
     }
 
     #[test]
+    #[allow(clippy::disallowed_methods)] // it writes the table when it is asked to
     fn the_table_is_that_of_the_api() {
         let schema = schemars::schema_for!(JobSpec).to_value();
         let mut lines = Vec::new();
