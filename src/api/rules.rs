@@ -48,17 +48,17 @@ pub(super) fn dns_label(_: &mut SchemaGenerator) -> Schema {
 
 /// DNS-1123 subdomain of at most 253 characters, as names of most Kubernetes objects are.
 pub(super) fn dns_subdomain(_: &mut SchemaGenerator) -> Schema {
-    matching(
-        253,
-        DNS_SUBDOMAIN,
-        "must be lower-case letters, digits, '-' and '.', with a letter or digit at both ends of each part",
-    )
+    subdomain(253)
 }
 
 /// The same of at most 63 characters, as names of CSI drivers are.
 pub(super) fn dns_subdomain_63(_: &mut SchemaGenerator) -> Schema {
+    subdomain(63)
+}
+
+fn subdomain(length: u32) -> Schema {
     matching(
-        63,
+        length,
         DNS_SUBDOMAIN,
         "must be lower-case letters, digits, '-' and '.', with a letter or digit at both ends of each part",
     )

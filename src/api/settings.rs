@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::rules;
 
-/// Settings of the Job. Absent fields have the documented default; the API server validates all of them.
+/// Settings of the Job. Absent fields have the documented default.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(

@@ -28,6 +28,7 @@ pub mod quantity;
 mod size;
 mod validate;
 mod volume;
+mod well_formed;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -143,15 +144,21 @@ pub fn compile(
     let policies: Vec<Named<'_>> = (counting.iter().zip(&origins))
         .filter_map(|(template, origin)| Some(Named { origin, policy: template.policy()? }))
         .collect();
-    let refused = kubernetes::judge(&job, &merged.spec);
+    // Before the Job is judged: the record is one of its annotations.
+    let mut in_place = job::note_in_place(&mut job, spec);
+    let mut refused = kubernetes::judge(&job, &merged.spec);
     let verdict = policy::judge(&mut job, &mut settings, &policies);
     denied.extend(verdict.denied);
     let cut = locked_fields::judge_cuts(&verdict.clamped, layers);
     denied.extend(cut.denied);
-    // Before the Job is judged: the record is one of its annotations.
-    let in_place = job::note_in_place(&mut job, spec);
-    // A policy must not make valid what is not, and must not make invalid what is.
-    denied.extend(if refused.is_empty() { kubernetes::judge(&job, &merged.spec) } else { refused });
+    if !verdict.clamped.is_empty() {
+        in_place = job::note_in_place(&mut job, spec);
+        // A policy must not make valid what is not, and must not make invalid what is.
+        if refused.is_empty() {
+            refused = kubernetes::judge(&job, &merged.spec);
+        }
+    }
+    denied.extend(refused);
     denied.extend(size::judge(spec, &job));
     Problems::none(denied)?;
     warned.extend(verdict.warned);

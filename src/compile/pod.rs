@@ -66,6 +66,18 @@ fn security_context(set: Option<&PodSecurityContext>, restricted: bool) -> Optio
     Some(context)
 }
 
+/// Init containers and containers, each with the list that it is in. Sidecars are among the init containers.
+pub(super) fn each_container(pod: &PodSpec) -> impl Iterator<Item = (&'static str, &Container)> {
+    let init = pod.init_containers.iter().flatten().map(|container| ("initContainers", container));
+    init.chain(pod.containers.iter().map(|container| ("containers", container)))
+}
+
+/// The same, to be changed.
+pub(super) fn each_container_mut(pod: &mut PodSpec) -> impl Iterator<Item = (&'static str, &mut Container)> {
+    let init = pod.init_containers.iter_mut().flatten().map(|container| ("initContainers", container));
+    init.chain(pod.containers.iter_mut().map(|container| ("containers", container)))
+}
+
 /// Pins the pod to `node` through the scheduler. Node selector terms are alternatives, so every one of them gets the
 /// requirement: it holds whatever overrides wrote.
 pub(super) fn pin_node(pod: &mut PodSpec, node: &str) {

@@ -1,7 +1,7 @@
 //! Validation of the merged spec: rules that no layer alone can decide.
 //!
 //! Takes the [`Merged`] spec; returns a [`ValidSpec`] one, which nothing else can create, or every problem. What Kubernetes
-//! itself validates is left to Kubernetes, whose answer is shown unchanged.
+//! itself would refuse is judged on the compiled Job, see [`super::kubernetes`].
 
 use std::collections::BTreeSet;
 

@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::core::v1::{Container, PodSpec};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
-use super::{Found, each_container, is_qualified_name};
+use super::Found;
 use crate::compile::layers::join;
+use crate::compile::pod::each_container;
 use crate::compile::quantity::Amount;
+use crate::compile::well_formed::is_qualified_name;
 
 type Amounts = BTreeMap<String, Quantity>;
 

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::core::v1::{Container, PodSpec, ResourceFieldSelector};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use super::settings::twice;
-use super::{Found, each_container, is_dns_label, is_qualified_name};
+use super::{Found, NO_LABEL, twice};
+use crate::compile::pod::each_container;
 use crate::compile::quantity::Amount;
+use crate::compile::well_formed::{is_dns_label, is_qualified_name};
 
 pub(super) fn judge(pod: &PodSpec, found: &mut Found<'_>) {
     let names = each_container(pod).map(|(_, container)| container.name.as_str());
@@ -19,8 +20,7 @@ pub(super) fn judge(pod: &PodSpec, found: &mut Found<'_>) {
         let path = found.container(list, &container.name);
         let is_added = path.starts_with("spec.overrides");
         if !is_dns_label(&container.name) {
-            let message = "must be at most 63 lower-case letters, digits and '-', beginning and ending with a letter or digit";
-            found.add(format!("{path}.name"), message);
+            found.add(format!("{path}.name"), NO_LABEL);
         }
         if is_added && container.image.is_none() {
             let known: Vec<&str> =

@@ -11,11 +11,17 @@ mod pod;
 mod settings;
 mod volumes;
 
+use std::collections::BTreeSet;
+
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{Container, PodSpec};
 
 use super::problem::Problem;
 use crate::api::JobRequestSpec;
+use crate::api::container::Container;
+
+/// Of a name that is no DNS label.
+const NO_LABEL: &str =
+    "must be at most 63 lower-case letters, digits and '-', beginning and ending with a letter or digit";
 
 /// Judges `job`, which was compiled from the merged `spec`.
 pub(super) fn judge(job: &Job, spec: &JobRequestSpec) -> Vec<Problem> {
@@ -45,9 +51,8 @@ impl Found<'_> {
 
     /// The path of a container, where its user wrote it.
     fn container(&self, list: &str, name: &str) -> String {
-        let has = |list: &Option<Vec<crate::api::container::Container>>| {
-            list.iter().flatten().any(|container| container.name == name)
-        };
+        let has =
+            |list: &Option<Vec<Container>>| list.iter().flatten().any(|container| container.name == name);
         if has(&self.spec.containers) {
             format!("spec.containers[{name}]")
         } else if has(&self.spec.init_containers) {
@@ -60,11 +65,7 @@ impl Found<'_> {
     /// The path of a volume, where its user wrote it.
     fn volume(&self, name: &str) -> String {
         let is_of_form = self.spec.volumes.iter().flatten().any(|volume| volume.name == name);
-        if is_of_form {
-            format!("spec.volumes[{name}]")
-        } else {
-            format!("spec.overrides.template.spec.volumes[{name}]")
-        }
+        pod_field(is_of_form, &format!("volumes[{name}]"))
     }
 }
 
@@ -73,44 +74,8 @@ fn pod_field(is_of_form: bool, field: &str) -> String {
     if is_of_form { format!("spec.{field}") } else { format!("spec.overrides.template.spec.{field}") }
 }
 
-/// Init containers and containers, each with the list that it is in.
-fn each_container(pod: &PodSpec) -> impl Iterator<Item = (&'static str, &Container)> {
-    let init = pod.init_containers.iter().flatten().map(|container| ("initContainers", container));
-    init.chain(pod.containers.iter().map(|container| ("containers", container)))
-}
-
-/// A DNS-1123 label.
-fn is_dns_label(text: &str) -> bool {
-    text.len() <= 63 && is_between_alphanumerics(text, |c| c == '-') && is_lower(text)
-}
-
-/// A DNS-1123 subdomain.
-fn is_dns_subdomain(text: &str) -> bool {
-    text.len() <= 253
-        && is_lower(text)
-        && text.split('.').all(|part| is_between_alphanumerics(part, |c| c == '-'))
-}
-
-/// A value of a label.
-fn is_label_value(text: &str) -> bool {
-    text.is_empty() || (text.len() <= 63 && is_between_alphanumerics(text, |c| "-_.".contains(c)))
-}
-
-/// A qualified name: `[prefix/]name`.
-fn is_qualified_name(text: &str) -> bool {
-    let is_name = |name: &str| !name.is_empty() && is_label_value(name);
-    match text.split_once('/') {
-        Some((prefix, name)) => is_dns_subdomain(prefix) && is_name(name),
-        None => is_name(text),
-    }
-}
-
-fn is_lower(text: &str) -> bool {
-    !text.contains(|c: char| c.is_ascii_uppercase())
-}
-
-fn is_between_alphanumerics(text: &str, others: impl Fn(char) -> bool) -> bool {
-    let ends = [text.chars().next(), text.chars().next_back()];
-    ends.into_iter().all(|end| end.is_some_and(|c| c.is_ascii_alphanumeric()))
-        && text.chars().all(|c| c.is_ascii_alphanumeric() || others(c))
+/// The names that occur more than once.
+fn twice<'a>(names: impl Iterator<Item = &'a str>) -> BTreeSet<&'a str> {
+    let mut known = BTreeSet::new();
+    names.filter(|name| !known.insert(*name)).collect()
 }

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{PodSpec, Toleration};
 
-use super::{
-    Found, each_container, is_dns_label, is_dns_subdomain, is_label_value, is_qualified_name, pod_field,
-};
+use super::{Found, pod_field};
 use crate::compile::layers::join;
+use crate::compile::pod::each_container;
+use crate::compile::well_formed::{is_dns_label, is_dns_subdomain, is_label_value, is_qualified_name};
 
 /// Most bytes of all annotations of an object.
 const MAX_ANNOTATIONS: usize = 262_144;

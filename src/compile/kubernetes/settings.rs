@@ -1,10 +1,10 @@
 //! The settings of the Job itself.
 
-use std::collections::BTreeSet;
-
 use k8s_openapi::api::batch::v1::{Job, JobSpec, PodFailurePolicyRule, SuccessPolicyRule};
 
-use super::{Found, each_container, is_qualified_name};
+use super::Found;
+use crate::compile::pod::each_container;
+use crate::compile::well_formed::is_qualified_name;
 
 /// Most pods of an Indexed Job at once, and most failed indexes.
 const MAX_INDEXED: i32 = 100_000;
@@ -201,10 +201,4 @@ fn count_of(indexes: &str, completions: i32) -> Result<i64, String> {
         count += end - first + 1;
     }
     Ok(count)
-}
-
-/// The names of all containers that are in both lists.
-pub(super) fn twice<'a>(names: impl Iterator<Item = &'a str>) -> BTreeSet<&'a str> {
-    let mut known = BTreeSet::new();
-    names.filter(|name| !known.insert(*name)).collect()
 }

@@ -3,9 +3,9 @@
 use k8s_openapi::api::core::v1::{PodSpec, ProjectedVolumeSource, Volume};
 
 use super::containers::{divisor, wrong_key};
-use super::settings::twice;
-use super::{Found, is_dns_label};
+use super::{Found, NO_LABEL, twice};
 use crate::compile::quantity::Amount;
+use crate::compile::well_formed::is_dns_label;
 
 pub(super) fn judge(pod: &PodSpec, found: &mut Found<'_>) {
     for name in twice(pod.volumes.iter().flatten().map(|volume| volume.name.as_str())) {
@@ -15,8 +15,7 @@ pub(super) fn judge(pod: &PodSpec, found: &mut Found<'_>) {
     for volume in pod.volumes.iter().flatten() {
         let path = found.volume(&volume.name);
         if !is_dns_label(&volume.name) {
-            let message = "must be at most 63 lower-case letters, digits and '-', beginning and ending with a letter or digit";
-            found.add(format!("{path}.name"), message);
+            found.add(format!("{path}.name"), NO_LABEL);
         }
         ephemeral(volume, &path, found);
         if let Some(projected) = &volume.projected {
@@ -101,7 +100,7 @@ fn is_file_field(path: &str) -> bool {
 /// Path of a file within a volume.
 fn is_local(path: &str) -> bool {
     !path.is_empty()
-        && !path.starts_with(['/'])
+        && !path.starts_with('/')
         && !path.starts_with("..")
         && path.split('/').all(|part| part != "..")
 }

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-pub(super) use field_path::{Containers, FieldPath, FieldPathError, Step};
+pub(super) use field_path::{Containers, FieldPath, FieldPathError, Step, is_security_setting};
 pub(super) use merge_schema::MergeSchema;
 pub use origin::Origin;
 pub use select::{Fate, Superseded, Template, Unreadable, defaults_of, read_spec, select};
@@ -297,27 +297,27 @@ impl<'a> Stack<'a> {
 
     /// Takes away from the layers so far what `spec`, written at `field`, does without.
     fn remove(&mut self, spec: &JobRequestSpec, field: &str) {
-        for path in spec.without.iter().flatten().filter_map(|path| FieldPath::parse(path).ok()) {
-            self.spec.remove(path.steps());
-            self.removed.push(path);
+        for path in removals(spec, field) {
+            match path {
+                Ok(path) => {
+                    self.spec.remove(path.steps());
+                    self.removed.push(path);
+                }
+                Err(problem) => self.problems.push(problem),
+            }
         }
-        self.problems.extend(taking_nothing_away(spec, field));
     }
 
     /// What applies to every container.
     fn lowest_container(&self, builtin: &Builtin) -> ValueTree {
-        self.lowest_of(builtin, |_| None)
+        self.lowest_without(builtin, std::iter::empty())
     }
 
-    /// What applies to a container. `within` says what of it a path is about.
-    fn lowest_of<'p>(
-        &'p self,
-        builtin: &Builtin,
-        within: impl Fn(&'p FieldPath) -> Option<&'p [Step]>,
-    ) -> ValueTree {
+    /// What applies to a container from which layers take away what lies at these `steps`.
+    fn lowest_without<'p>(&self, builtin: &Builtin, removed: impl Iterator<Item = &'p [Step]>) -> ValueTree {
         let schema = MergeSchema::spec().child("containers").child("");
         let mut defaults = self.container_defaults.clone();
-        for steps in self.removed.iter().filter_map(within) {
+        for steps in removed {
             defaults.remove(steps);
         }
         let builtin = json!({"imagePullPolicy": builtin.image_pull_policy});
@@ -330,10 +330,11 @@ impl<'a> Stack<'a> {
         let schema = MergeSchema::spec().child("containers").child("");
         for list in CONTAINER_LISTS {
             for (name, container) in spec.items_mut(list) {
-                let lowest = self.lowest_of(builtin, |path| match path.containers() {
-                    Some((of, containers, within)) if of == list && containers.include(name) => Some(within),
-                    _ => None,
-                });
+                let paths = self.removed.iter().filter_map(FieldPath::containers);
+                let removed = paths
+                    .filter(|(of, containers, _)| *of == list && containers.include(name))
+                    .map(|(.., within)| within);
+                let lowest = self.lowest_without(builtin, removed);
                 *container = lowest.under(schema, std::mem::take(container));
             }
         }
@@ -342,21 +343,27 @@ impl<'a> Stack<'a> {
     }
 }
 
-/// Paths in `without` of `spec`, written at `field`, that are no path of anything: they must not go unnoticed.
+/// What `spec`, written at `field`, does without. A path of which nothing can be taken away is a problem: it must not go
+/// unnoticed.
+fn removals<'s>(
+    spec: &'s JobRequestSpec,
+    field: &'s str,
+) -> impl Iterator<Item = Result<FieldPath, Problem>> + 's {
+    spec.without.iter().flatten().enumerate().map(move |(index, path)| {
+        let refused = |message: &str| Problem::new(format!("{field}.without[{index}]"), message);
+        let path = FieldPath::parse(path).map_err(|error| refused(&error.to_string()))?;
+        if path.steps().first().is_some_and(|first| first.is_of("overrides")) {
+            return Err(refused(
+                "what overrides of lower layers set cannot be taken away; set it to another value in overrides",
+            ));
+        }
+        Ok(path)
+    })
+}
+
+/// Paths in `without` of `spec`, written at `field`, of which nothing can be taken away.
 pub(super) fn taking_nothing_away(spec: &JobRequestSpec, field: &str) -> Vec<Problem> {
-    let paths = spec.without.iter().flatten().enumerate();
-    paths
-        .filter_map(|(index, path)| {
-            let message = match FieldPath::parse(path) {
-                Ok(path) if path.steps().first().is_some_and(|first| first.is_of("overrides")) => {
-                    "what overrides of lower layers set cannot be taken away; set it to another value in overrides".to_owned()
-                }
-                Ok(_) => return None,
-                Err(error) => error.to_string(),
-            };
-            Some(Problem::new(format!("{field}.without[{index}]"), message))
-        })
-        .collect()
+    removals(spec, field).filter_map(Result::err).collect()
 }
 
 /// The fields of a spec that hold containers.

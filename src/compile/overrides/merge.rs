@@ -9,6 +9,8 @@ use k8s_openapi::DeepMerge;
 use k8s_openapi::api::batch::v1::JobSpec;
 use k8s_openapi::api::core::v1::{Container, EnvVar, PodSpec, Volume};
 
+use crate::compile::pod::{each_container, each_container_mut};
+
 /// Merges `overrides` into `job`. As in every layer, a member of a choice drops the others: the source of a variable
 /// and of a volume.
 pub(in crate::compile) fn merge_into(job: &mut JobSpec, mut overrides: JobSpec) {
@@ -24,7 +26,7 @@ pub(in crate::compile) fn merge_into(job: &mut JobSpec, mut overrides: JobSpec) 
     let added = added_variables(job, &overrides);
     job.merge_from(overrides);
     let pod = job.template.spec.as_mut();
-    for container in pod.into_iter().flat_map(containers_mut) {
+    for container in pod.into_iter().flat_map(each_container_mut).map(|(_, container)| container) {
         if let Some(variables) = container.env.as_mut() {
             let is_added =
                 |name: &str| added.iter().any(|(of, variable)| *of == container.name && variable == name);
@@ -83,12 +85,12 @@ fn drop_sources(containers: &mut [Container], higher: &[Container]) {
 fn added_variables(job: &JobSpec, overrides: &JobSpec) -> BTreeSet<(String, String)> {
     let pod = job.template.spec.as_ref();
     let has = |container: &str, variable: &str| {
-        let mut all = pod.into_iter().flat_map(containers).filter(|known| known.name == container);
-        all.any(|known| known.env.iter().flatten().any(|known| known.name == variable))
+        let mut all = pod.into_iter().flat_map(each_container).filter(|(_, known)| known.name == container);
+        all.any(|(_, known)| known.env.iter().flatten().any(|known| known.name == variable))
     };
     let higher = overrides.template.spec.as_ref();
-    let higher = higher.into_iter().flat_map(containers);
-    let all = higher.flat_map(|container| {
+    let higher = higher.into_iter().flat_map(each_container);
+    let all = higher.flat_map(|(_, container)| {
         container.env.iter().flatten().map(|variable| (container.name.clone(), variable.name.clone()))
     });
     all.filter(|(container, variable)| !has(container, variable)).collect()
@@ -110,12 +112,4 @@ fn before_their_use(variables: &mut Vec<EnvVar>, is_added: impl Fn(&str) -> bool
             variables.insert(first, variable);
         }
     }
-}
-
-fn containers(pod: &PodSpec) -> impl Iterator<Item = &Container> {
-    pod.init_containers.iter().flatten().chain(&pod.containers)
-}
-
-fn containers_mut(pod: &mut PodSpec) -> impl Iterator<Item = &mut Container> {
-    pod.init_containers.iter_mut().flatten().chain(&mut pod.containers)
 }

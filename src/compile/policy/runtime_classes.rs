@@ -1,18 +1,15 @@
 //! The runtime class of the pods.
 
-use super::subject::{Found, Subject, listed};
+use super::subject::{Found, Subject};
 use crate::api::policy::Policy;
 
 /// Finds a runtime class that is not allowed; none is always allowed.
 pub(super) fn judge(subject: &Subject, policy: &Policy, found: &mut Found<'_>) {
     let Some(allowed) = &policy.runtime_classes else { return };
     let name = subject.pod().and_then(|pod| pod.runtime_class_name.as_deref()).unwrap_or_default();
-    if !name.is_empty() && !allowed.iter().any(|class| class == name) {
-        found.add(
-            "spec.overrides.template.spec.runtimeClassName",
-            &format!("is {name}"),
-            &format!("allows the runtime classes: {}", listed(allowed)),
-            "use one of them, or leave it out",
-        );
+    if !name.is_empty() {
+        let allowed = (allowed.as_slice(), "runtime classes");
+        let field = "spec.overrides.template.spec.runtimeClassName";
+        found.unless_allowed(name, allowed, field, "is", "use one of them, or leave it out");
     }
 }

@@ -1,6 +1,6 @@
 //! The scheduler of the pods.
 
-use super::subject::{Found, Subject, listed};
+use super::subject::{Found, Subject};
 use crate::api::policy::Policy;
 
 /// The scheduler of a pod that names none.
@@ -10,13 +10,7 @@ const DEFAULT: &str = "default-scheduler";
 pub(super) fn judge(subject: &Subject, policy: &Policy, found: &mut Found<'_>) {
     let Some(allowed) = &policy.schedulers else { return };
     let name = subject.pod().and_then(|pod| pod.scheduler_name.as_deref()).filter(|name| !name.is_empty());
-    let name = name.unwrap_or(DEFAULT);
-    if !allowed.iter().any(|scheduler| scheduler == name) {
-        found.add(
-            "spec.overrides.template.spec.schedulerName",
-            &format!("is {name}"),
-            &format!("allows the schedulers: {}", listed(allowed)),
-            "use one of them",
-        );
-    }
+    let allowed = (allowed.as_slice(), "schedulers");
+    let field = "spec.overrides.template.spec.schedulerName";
+    found.unless_allowed(name.unwrap_or(DEFAULT), allowed, field, "is", "use one of them");
 }

@@ -1,6 +1,6 @@
 //! Which service account the pods run as.
 
-use super::subject::{Found, Subject, listed};
+use super::subject::{Found, Subject};
 use crate::api::policy::Policy;
 
 /// Finds a service account that is not allowed. Without a name it is `default`; the deprecated field counts if the
@@ -12,12 +12,6 @@ pub(super) fn judge(subject: &Subject, policy: &Policy, found: &mut Found<'_>) {
         .flatten()
         .find(|name| !name.is_empty())
         .map_or("default", String::as_str);
-    if !allowed.iter().any(|account| account == name) {
-        found.add(
-            "spec.serviceAccountName",
-            &format!("the pods run as {name}"),
-            &format!("allows the service accounts: {}", listed(allowed)),
-            "use one of them",
-        );
-    }
+    let allowed = (allowed.as_slice(), "service accounts");
+    found.unless_allowed(name, allowed, "spec.serviceAccountName", "the pods run as", "use one of them");
 }

@@ -4,6 +4,7 @@ use k8s_openapi::api::batch::v1::{Job, JobSpec};
 use k8s_openapi::api::core::v1::{Container, PodSpec};
 
 use crate::api::status::EffectiveSettings;
+use crate::compile::pod::{each_container, each_container_mut};
 use crate::compile::problem::Problem;
 
 /// The parts of a run's Job that policies judge.
@@ -52,21 +53,14 @@ impl Subject {
     /// Every container with its path, init containers and sidecars first. (Ephemeral containers are no part of a
     /// template: the API server refuses them there.)
     pub(super) fn containers(&self) -> impl Iterator<Item = (String, &Container)> {
-        let init = self.pod().into_iter().flat_map(|pod| pod.init_containers.iter().flatten());
-        let main = self.pod().into_iter().flat_map(|pod| &pod.containers);
-        init.map(|container| (path("initContainers", container), container))
-            .chain(main.map(|container| (path("containers", container), container)))
+        let all = self.pod().into_iter().flat_map(each_container);
+        all.map(|(list, container)| (path(list, container), container))
     }
 
     /// The same, to be changed.
     pub(super) fn containers_mut(&mut self) -> impl Iterator<Item = (String, &mut Container)> {
-        let pod = self.spec.template.spec.as_mut();
-        let (init, main) =
-            pod.map_or((None, None), |pod| (Some(&mut pod.init_containers), Some(&mut pod.containers)));
-        let init = init.into_iter().flatten().flatten();
-        let main = main.into_iter().flatten();
-        init.map(|container| (path("initContainers", container), container))
-            .chain(main.map(|container| (path("containers", container), container)))
+        let all = self.spec.template.spec.iter_mut().flat_map(each_container_mut);
+        all.map(|(list, container)| (path(list, container), container))
     }
 }
 
@@ -85,6 +79,20 @@ pub(super) struct Found<'a> {
 impl<'a> Found<'a> {
     pub(super) const fn new(origin: &'a str) -> Self {
         Self { origin, problems: Vec::new() }
+    }
+
+    /// A problem of `field` if `name` is none of the `allowed` names of `what`: `is` leads up to the name.
+    pub(super) fn unless_allowed(
+        &mut self,
+        name: &str,
+        (allowed, what): (&[String], &str),
+        field: impl Into<String>,
+        is: &str,
+        fix: &str,
+    ) {
+        if !allowed.iter().any(|known| known == name) {
+            self.add(field, &format!("{is} {name}"), &format!("allows the {what}: {}", listed(allowed)), fix);
+        }
     }
 
     /// A problem of `field`: what it is, which bound of the policy it breaks, and how to fix it.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::layers::{self, Decided, FieldPath, Layers, Origin, Overrides, ValueTree, join};
+use super::layers::{self, Decided, Layers, Origin, Overrides, ValueTree, is_security_setting, join};
 use super::policy::Clamp;
 use super::policy::locked_fields::SETTINGS;
 use crate::api::JobRequestSpec;
@@ -123,9 +123,4 @@ fn place(path: &str, value: &Value, rows: &Rows) -> Option<String> {
     let is_alike =
         OF_PODS.contains(&of_pod) || of_pod.starts_with("nodeSelector") || is_security_setting(of_pod, "");
     is_alike.then(|| of_pod.to_owned())
-}
-
-/// A security setting that a spec has, too, at the same place below `parent`.
-fn is_security_setting(field: &str, parent: &str) -> bool {
-    field.starts_with("securityContext.") && FieldPath::parse(&format!("{parent}{field}")).is_ok()
 }

@@ -42,16 +42,16 @@ const OF_PEOPLE: [(&str, &str); 14] = [
     ("ttl", "settings.ttlSecondsAfterFinished"),
 ];
 
+/// What to use for a schedule.
+const NO_SCHEDULE: &str = "a JobRequest has no schedule; a CronJob can start its runs (docs/schedules.md)";
+
 /// What a JobRequest leaves to others, and who does it.
 const OF_OTHERS: [(&str, &str); 5] = [
-    ("concurrencyPolicy", "a JobRequest has no schedule; a CronJob can start its runs (docs/schedules.md)"),
+    ("concurrencyPolicy", NO_SCHEDULE),
     ("dependsOn", "a JobRequest waits for no other; order them in Flux, Argo CD or a workflow engine"),
     ("onFailure", "a JobRequest starts nothing when it fails; alert on its conditions or metrics"),
-    ("schedule", "a JobRequest has no schedule; a CronJob can start its runs (docs/schedules.md)"),
-    (
-        "startingDeadlineSeconds",
-        "a JobRequest has no schedule; a CronJob can start its runs (docs/schedules.md)",
-    ),
+    ("schedule", NO_SCHEDULE),
+    ("startingDeadlineSeconds", NO_SCHEDULE),
 ];
 
 /// `"name"`.

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::kubectl;
 use crate::support::requests::{Requests, spec};
 use crate::support::{Cluster, Operator, Test};
 
@@ -51,7 +50,7 @@ async fn a_file_applied_twice_is_unchanged(cx: Arc<Cluster>) {
     assert!(files.len() >= 8, "{files:?}");
     let mut changed = Vec::new();
     for name in ["reports", "training"] {
-        kubectl(&cx, &["create", "namespace", name]).await;
+        cx.kubectl(&["create", "namespace", name]);
     }
     for file in &files {
         let path = file.display().to_string();
@@ -59,24 +58,24 @@ async fn a_file_applied_twice_is_unchanged(cx: Arc<Cluster>) {
         let is_of_team = fs::read_to_string(file).unwrap().contains("\n  namespace: ");
         let namespace = cx.namespace("drift").await;
         let of = if is_of_team { vec![] } else { vec!["-n", namespace.name()] };
-        let run = async |verb: &[&str]| kubectl(&cx, &[verb, &of, &["-f", &path]].concat()).await;
-        run(&["apply"]).await;
-        let again = run(&["apply"]).await;
+        let run = |verb: &[&str]| cx.kubectl(&[verb, &of, &["-f", &path]].concat());
+        run(&["apply"]);
+        let again = run(&["apply"]);
         let lines = again.lines().filter(|line| line.contains("jobrequest.dev"));
         changed
             .extend(lines.filter(|line| !line.ends_with(" unchanged")).map(|line| format!("{path}: {line}")));
-        run(&["delete"]).await;
+        run(&["delete"]);
 
         let apply = ["apply", "--server-side", "-o", "json"];
-        run(&apply).await;
+        run(&apply);
         // The first write after the creation stores the default of the status, which the operator replaces at once.
-        let first = versions(&run(&apply).await);
-        let second = versions(&run(&apply).await);
+        let first = versions(&run(&apply));
+        let second = versions(&run(&apply));
         assert!(!first.is_empty(), "{path}");
         if first != second {
             changed.push(format!("{path}: {first:?} became {second:?} by a server-side apply"));
         }
-        run(&["delete", "--wait=false"]).await;
+        run(&["delete", "--wait=false"]);
     }
     assert!(changed.is_empty(), "changed by nothing:\n{}", changed.join("\n"));
     println!("figure: {} files applied twice, client-side and server-side: 0 changes", files.len());
@@ -98,17 +97,17 @@ fn object(namespace: &str, spec: &Value) -> Value {
     })
 }
 
-async fn apply(cx: &Cluster, at: &Requests, spec: &Value) {
+fn apply(cx: &Cluster, at: &Requests, spec: &Value) {
     let file = cx.log("same.json");
     fs::write(&file, object(at.namespace.name(), spec).to_string()).unwrap();
-    kubectl(cx, &["apply", "--server-side", "-f", &file.display().to_string()]).await;
+    cx.kubectl(&["apply", "--server-side", "-f", &file.display().to_string()]);
 }
 
 async fn null_and_empty_mean_absent(cx: Arc<Cluster>) {
     let at = Requests::new(&cx, "null").await;
     let _operator = Operator::start(&cx, &at.namespace, &[]);
     let plain = spec(&json!({}), &json!({}));
-    apply(&cx, &at, &plain).await;
+    apply(&cx, &at, &plain);
     at.until_phase("same", 1, "Completed").await;
     let fields: Vec<String> = {
         let crd =
@@ -132,7 +131,7 @@ async fn null_and_empty_mean_absent(cx: Arc<Cluster>) {
         emptied[field] = json!([]);
     }
     for (what, spec) in [("null", &with_nulls), ("empty", &emptied), ("absent", &plain)] {
-        apply(&cx, &at, spec).await;
+        apply(&cx, &at, spec);
         let generation = at.get("same").await["metadata"]["generation"].clone();
         let status = at.until("same", what, |status| status["observedGeneration"] == generation).await;
         assert_eq!(
@@ -155,7 +154,7 @@ async fn edits_that_mean_nothing_start_no_run(cx: Arc<Cluster>) {
     );
     wanted["containers"][0]["resources"] = json!({"requests": {"cpu": "500m", "memory": "1Gi"}});
     wanted["containers"][0]["ports"] = json!([{"port": 80}]);
-    apply(&cx, &at, &wanted).await;
+    apply(&cx, &at, &wanted);
     at.until_phase("same", 1, "Completed").await;
     let mut run = 1;
     let edits: [(&str, Value, bool); 6] = [
@@ -172,7 +171,7 @@ async fn edits_that_mean_nothing_start_no_run(cx: Arc<Cluster>) {
     ];
     for (path, value, is_change) in edits {
         *wanted.pointer_mut(path).unwrap() = value.clone();
-        apply(&cx, &at, &wanted).await;
+        apply(&cx, &at, &wanted);
         run += i64::from(is_change);
         let generation = at.get("same").await["metadata"]["generation"].clone();
         at.until("same", "has seen it", |status| status["observedGeneration"] == generation).await;

@@ -7,7 +7,6 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
-use super::kubectl;
 use crate::support::{Cluster, Test};
 
 pub(crate) fn tests() -> Vec<Test> {
@@ -18,7 +17,7 @@ async fn names_are_followed_and_patches_merge(cx: Arc<Cluster>) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/gitops/kustomize");
     let mut differences = Vec::new();
     for name in ["base", "overlay"] {
-        let built = kubectl(&cx, &["kustomize", &folder.join(name).display().to_string()]).await;
+        let built = cx.kubectl(&["kustomize", &folder.join(name).display().to_string()]);
         let expected = folder.join(format!("expected/{name}.yaml"));
         if std::env::var_os("BLESS").is_some() {
             fs::write(&expected, &built).unwrap();

@@ -50,16 +50,6 @@ fn tool(cx: &Cluster, name: &str) -> Command {
     command
 }
 
-/// The output of `kubectl`, as the cluster's administrator; it must succeed.
-async fn kubectl(cx: &Cluster, arguments: &[&str]) -> String {
-    let mut command = tool(cx, "kubectl");
-    command.arg("--kubeconfig").arg(cx.kubeconfig()).args(arguments);
-    let output = command.output().await.expect("run kubectl");
-    let problem = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "kubectl {}: {problem}", arguments.join(" "));
-    String::from_utf8(output.stdout).expect("UTF-8")
-}
-
 /// What a tool answers about each of `objects`: a line of JSON for each.
 async fn judge(cx: &Cluster, name: &str, arguments: &[&str], objects: &[Value]) -> Vec<Value> {
     let mut command = tool(cx, name);

@@ -1,5 +1,7 @@
 //! What the keys of a list or map of a spec look like: a path with a key that nothing can have is a mistake.
 
+use crate::compile::well_formed::{is_between_alphanumerics, is_dns_label, is_lower};
+
 /// What the keys of a list or map look like.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum KeyForm {
@@ -43,17 +45,12 @@ impl KeyForm {
     /// Whether something can be called so.
     pub(super) fn fits(self, key: &str) -> bool {
         let is_plain = |text: &str, longest: usize, others: &str| {
-            let is_alike = |c: char| c.is_ascii_alphanumeric() || others.contains(c);
-            let ends = [text.chars().next(), text.chars().next_back()];
-            text.len() <= longest
-                && text.chars().all(is_alike)
-                && ends.into_iter().all(|end| end.is_some_and(|c| c.is_ascii_alphanumeric()))
+            text.len() <= longest && is_between_alphanumerics(text, |c| others.contains(c))
         };
-        let is_lower = !key.contains(|c: char| c.is_ascii_uppercase());
         match self {
             // A place in the list is no name, though a name could be a number.
-            Self::Label => is_plain(key, 63, "-") && is_lower && !key.chars().all(|c| c.is_ascii_digit()),
-            Self::Subdomain => is_plain(key, 253, "-.") && is_lower,
+            Self::Label => is_dns_label(key) && !key.chars().all(|c| c.is_ascii_digit()),
+            Self::Subdomain => is_plain(key, 253, "-.") && is_lower(key),
             Self::Port => key.split_once('/').is_some_and(|(port, protocol)| {
                 port.parse::<u16>().is_ok_and(|number| number > 0 && number.to_string() == port)
                     && ["TCP", "UDP"].contains(&protocol)

@@ -177,6 +177,11 @@ impl FieldPath {
     }
 }
 
+/// A security setting of a pod or container that a spec has, too, at the same place below `parent`.
+pub(in crate::compile) fn is_security_setting(field: &str, parent: &str) -> bool {
+    field.starts_with("securityContext.") && FieldPath::parse(&format!("{parent}{field}")).is_ok()
+}
+
 fn is_prefix(steps: &[Step], names: &[&str]) -> bool {
     steps.len() <= names.len() && steps.iter().zip(names).all(|(step, name)| step.is_of(name))
 }

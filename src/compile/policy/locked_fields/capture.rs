@@ -6,10 +6,10 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::batch::v1::JobSpec;
-use k8s_openapi::api::core::v1::Container;
 
 use crate::compile::job;
 use crate::compile::layers::Layers;
+use crate::compile::pod::each_container;
 use crate::compile::problem::Problem;
 use crate::compile::validate::ValidSpec;
 
@@ -53,15 +53,9 @@ fn problem(path: String, origin: &str, kept: &str, way_out: &str) -> Problem {
 
 /// The source of each container's termination message, by path of the container.
 fn sources(spec: &JobSpec) -> BTreeMap<String, Option<String>> {
-    let pod = spec.template.spec.as_ref();
-    let of = |list: &str, containers: &[Container]| -> Vec<(String, Option<String>)> {
-        let each = containers.iter();
-        each.map(|container| {
-            (format!("{list}[{}]", container.name), container.termination_message_policy.clone())
-        })
-        .collect()
-    };
-    let init = pod.and_then(|pod| pod.init_containers.as_deref()).unwrap_or_default();
-    let main = pod.map(|pod| pod.containers.as_slice()).unwrap_or_default();
-    of("initContainers", init).into_iter().chain(of("containers", main)).collect()
+    let all = spec.template.spec.iter().flat_map(each_container);
+    all.map(|(list, container)| {
+        (format!("{list}[{}]", container.name), container.termination_message_policy.clone())
+    })
+    .collect()
 }

@@ -11,6 +11,8 @@ use k8s_openapi::api::core::v1::{Container, PodSpec, PodTemplateSpec, SecurityCo
 use super::subject::{Found, Subject};
 use crate::api::pod_security::PodSecurity;
 use crate::api::policy::Policy;
+use crate::compile::layers::is_security_setting;
+use crate::compile::pod::each_container;
 use crate::compile::problem::Problem;
 
 /// Finds what the standard of the policy forbids.
@@ -65,9 +67,7 @@ struct Pod<'a> {
 impl<'a> Pod<'a> {
     /// Init containers, sidecars and containers, with their paths in a pod spec.
     fn containers(self) -> impl Iterator<Item = (String, &'a Container)> {
-        let init = self.spec.init_containers.iter().flatten().map(|container| ("initContainers", container));
-        let main = self.spec.containers.iter().map(|container| ("containers", container));
-        init.chain(main).map(|(list, container)| (format!("{list}[{}]", container.name), container))
+        each_container(self.spec).map(|(list, container)| (format!("{list}[{}]", container.name), container))
     }
 
     /// The security settings of all containers that have some.
@@ -101,26 +101,11 @@ impl<'a> Pod<'a> {
     }
 }
 
-/// Fields of a container's or pod's security settings that a JobRequest has, too.
-const SECURITY_FIELDS: [&str; 11] = [
-    "runAsUser",
-    "runAsGroup",
-    "runAsNonRoot",
-    "readOnlyRootFilesystem",
-    "allowPrivilegeEscalation",
-    "privileged",
-    "capabilities",
-    "capabilities.add",
-    "capabilities.drop",
-    "fsGroup",
-    "supplementalGroups",
-];
-
 /// Whether a JobRequest has the field at `path` below the pod spec, under the same path below its own spec.
 fn is_of_the_form(path: &str) -> bool {
-    match path.split_once("securityContext.") {
-        Some((_, field)) => SECURITY_FIELDS.contains(&field),
-        None => path.starts_with("volumes["),
+    match path.split_once("].") {
+        Some((_, field)) => is_security_setting(field, "containers[main]."),
+        None => is_security_setting(path, "") || path.starts_with("volumes["),
     }
 }
 
