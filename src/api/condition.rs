@@ -173,6 +173,10 @@ spelled! {
         Replacing,
         /// The newest run was stopped for a newer one.
         Replaced,
+        /// The active run is being ended, because somebody asked for it.
+        Cancelling,
+        /// The newest run was ended, because somebody asked for it.
+        Cancelled,
         /// No container had started when startDeadlineSeconds had passed.
         StartDeadlineExceeded,
         /// PendingChanges: runPolicy.onSpecChange is Hold. Ready: runPolicy.onCreate is, and nothing has run yet.
@@ -198,6 +202,8 @@ spelled! {
         Lost,
         /// The operator stopped it for a newer run.
         Replaced,
+        /// The operator ended it, because somebody asked for it.
+        Cancelled,
     }
 }
 
@@ -212,6 +218,8 @@ spelled! {
         StartDeadline,
         /// The Job exceeds limits of policies as the API server has stored it.
         LimitsExceeded,
+        /// The annotation jobrequest.dev/cancel names its Job.
+        Cancel,
     }
 }
 
@@ -219,7 +227,7 @@ impl Stop {
     /// The Job is deleted, after its pods.
     #[must_use]
     pub const fn deletes_the_job(self) -> bool {
-        self.makes_way() || matches!(self, Self::LimitsExceeded)
+        self.makes_way() || matches!(self, Self::LimitsExceeded | Self::Cancel)
     }
 
     /// A newer run starts in its place.
@@ -393,6 +401,8 @@ spelled! {
         PolicyWarning,
         /// A Job was gone before its result was observed.
         Lost,
+        /// A run was ended, because somebody asked for it.
+        Cancelled,
         /// The name of a run's Job was taken by a Job that is not the operator's; the next number is used.
         NameTaken,
         /// The API server refuses the Job of a run for now.

@@ -30,6 +30,9 @@ pub const TEMPLATES: &str = "jobrequest.dev/templates";
 /// Annotation on JobRequests: any new value requests a run, as `spec.rerun` does, without a change in Git. On Jobs: the
 /// values of both sources that were handled with the run, as JSON.
 pub const RERUN: &str = "jobrequest.dev/rerun";
+/// Annotation on JobRequests: uid of the Job whose run is to be ended, and after a space who asks for it. It names the run
+/// itself, so that it can end no other one, however late it is read.
+pub const CANCEL: &str = "jobrequest.dev/cancel";
 /// Annotation that makes an object a hook of a Helm chart: Helm applies it apart from the release.
 pub const HELM_HOOK: &str = "helm.sh/hook";
 /// Annotation on Jobs: `spec.alias`.

@@ -12,6 +12,7 @@ use kube::core::{ApiResource, NamespaceResourceScope};
 use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
 
+use super::complete::{contexts, namespaces};
 use super::duration::call_deadline;
 use super::error::CliError;
 use crate::api::JobRequest;
@@ -24,7 +25,7 @@ pub(super) struct Connection {
     #[arg(long, value_name = "FILE", help_heading = "Cluster")]
     pub(super) kubeconfig: Option<PathBuf>,
     /// Context of the kubeconfig to use [default: its current one]
-    #[arg(long, value_name = "NAME", help_heading = "Cluster")]
+    #[arg(long, value_name = "NAME", help_heading = "Cluster", add = contexts())]
     pub(super) context: Option<String>,
     /// Cluster of the kubeconfig to use [default: that of the context]
     #[arg(long, value_name = "NAME", help_heading = "Cluster")]
@@ -74,7 +75,7 @@ pub(super) type CallDeadline = Option<Duration>;
 #[derive(Debug, Args)]
 pub(super) struct InNamespace {
     /// Namespace [default: that of the context]
-    #[arg(short, long, value_name = "NAMESPACE", help_heading = "Cluster", value_parser = NonEmptyStringValueParser::new())]
+    #[arg(short, long, value_name = "NAMESPACE", help_heading = "Cluster", value_parser = NonEmptyStringValueParser::new(), add = namespaces())]
     pub(super) namespace: Option<String>,
     #[command(flatten)]
     pub(super) connection: Connection,

@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep};
 use super::cluster::{Cluster, InNamespace, runtime};
 use super::duration::duration;
 use super::error::CliError;
-use super::name::name;
+use super::names::Named;
 use super::outcome::Verdict;
 use super::output::{print, say};
 use crate::follow::How;
@@ -20,9 +20,8 @@ const POLL_INTERVAL: Duration = Duration::from_millis(500);
 /// Arguments of `delete`.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// Names of JobRequests
-    #[arg(required = true, value_parser = name)]
-    names: Vec<String>,
+    #[command(flatten)]
+    named: Named,
     /// What becomes of its Jobs
     #[arg(long, value_enum, default_value_t = Cascade::Background)]
     cascade: Cascade,
@@ -61,7 +60,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Verdict, CliError> {
         };
         let parameters = DeleteParams { propagation_policy: Some(propagation), ..DeleteParams::default() };
         let requests = cluster.requests();
-        for name in &arguments.names {
+        for name in &arguments.named.of(&cluster).await? {
             let call = requests.delete(name, &parameters);
             let deleted = cluster.answer(&format!("delete JobRequest {name}"), call).await;
             let deleted = match deleted.map_err(|error| cluster.not_found(name, error)) {

@@ -11,6 +11,7 @@ use kube::{Api, Resource};
 use serde::de::DeserializeOwned;
 
 use super::cluster::{Cluster, InNamespace, runtime};
+use super::complete::requests;
 use super::error::CliError;
 use super::history;
 use super::name::{RunName, run_name};
@@ -30,7 +31,7 @@ const MAX_LINES: usize = 10;
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// Name of a JobRequest, or NAME@N for its run N
-    #[arg(value_parser = run_name)]
+    #[arg(value_parser = run_name, add = requests())]
     name: RunName,
     #[command(flatten)]
     cluster: InNamespace,

@@ -19,6 +19,7 @@ use super::error::CliError;
 use super::invocation::program;
 use super::output::say;
 use crate::follow::{Ending, How, Standing, Target};
+use crate::printable::printable_line;
 use crate::reconcile::StoredRequest;
 
 /// The API server ends a watch after this long, so that one which is silent for longer is dead.
@@ -138,27 +139,19 @@ fn stopped(how: How, last: &Standing) -> Ending {
     Ending { how, run, reason: state, message, hint: None }
 }
 
-/// One line for people: what was followed, and how it ended.
+/// For people, in one line, and a second one with the hint: what was followed, and how it ended.
 pub(super) fn line(cluster: &Cluster, name: &str, ending: &Ending) -> String {
-    let mut text = format!("jobrequest/{name}: ");
-    match ending.how {
-        How::Completed | How::Ended => text += &ending.message,
-        How::Rejected => {
-            let _ = write!(text, "rejected: {}: {}", ending.reason, ending.message);
-        }
-        How::CannotEnd => {
-            let _ = write!(text, "cannot end by itself: {}", ending.message);
-        }
-        How::TimedOut => {
-            let _ = write!(text, "timed out, the run continues: {}", ending.message);
-        }
-        How::Interrupted | How::Terminated => {
-            let _ = write!(text, "interrupted, the run continues: {}", ending.message);
-        }
-    }
-    text.push('\n');
+    let message = printable_line(&ending.message);
+    let said = match ending.how {
+        How::Completed | How::Ended => message.into_owned(),
+        How::Rejected => format!("rejected: {}: {message}", printable_line(&ending.reason)),
+        How::CannotEnd => format!("cannot end by itself: {message}"),
+        How::TimedOut => format!("timed out, the run continues: {message}"),
+        How::Interrupted | How::Terminated => format!("interrupted, the run continues: {message}"),
+    };
+    let mut text = format!("jobrequest/{name}: {said}\n");
     if let Some(hint) = &ending.hint {
-        let _ = writeln!(text, "hint: {hint}");
+        let _ = writeln!(text, "hint: {}", printable_line(hint));
     }
     if matches!(ending.how, How::TimedOut | How::Interrupted | How::Terminated) {
         let run = ending.run.map(|run| format!("@{run}")).unwrap_or_default();
@@ -181,7 +174,9 @@ pub(super) struct Followed<'a> {
 /// A state in one line, for stderr.
 pub(super) fn progress(name: &str, standing: &Standing) -> Option<String> {
     match standing {
-        Standing::Open { state, message, .. } => Some(format!("jobrequest/{name}: {state}: {message}\n")),
+        Standing::Open { state, message, .. } => {
+            Some(format!("jobrequest/{name}: {}: {}\n", printable_line(state), printable_line(message)))
+        }
         Standing::Over(_) => None,
     }
 }

@@ -3,6 +3,7 @@
 use clap::Args;
 
 use super::cluster::{Cluster, InNamespace, runtime};
+use super::complete::requests;
 use super::error::CliError;
 use super::name::name;
 use super::outcome::Verdict;
@@ -16,7 +17,7 @@ use crate::reconcile::StoredRequest;
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// Name of a JobRequest
-    #[arg(value_parser = name)]
+    #[arg(value_parser = name, add = requests())]
     name: String,
     /// Output format
     #[arg(short, long, value_enum, default_value_t = Format::Text)]

@@ -2,10 +2,20 @@
 
 use std::path::Path;
 
+/// kubectl asks what may follow `kubectl jobrequest`.
+pub(super) fn is_completion_of_kubectl() -> bool {
+    stem() == "kubectl_complete-jobrequest"
+}
+
+/// The name of the program's file, as it was called.
+fn stem() -> String {
+    let name = std::env::args_os().next().unwrap_or_default();
+    Path::new(&name).file_stem().unwrap_or_default().to_string_lossy().into_owned()
+}
+
 /// What a user types to run the program.
 pub(super) fn program() -> &'static str {
-    let name = std::env::args_os().next().unwrap_or_default();
-    called(&Path::new(&name).file_stem().unwrap_or_default().to_string_lossy())
+    called(&stem())
 }
 
 fn called(name: &str) -> &'static str {

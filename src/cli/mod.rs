@@ -5,7 +5,10 @@
 //! `explain` need no cluster: [`files`] reads what [`input`] names, and [`crate::manifest`] judges it. [`cluster`] reads
 //! the same from an API server, and writes to it for the commands that people use every day.
 
+mod cancel;
 mod cluster;
+mod complete;
+mod completion;
 mod controller;
 mod crds;
 mod delete;
@@ -19,7 +22,9 @@ mod history;
 mod input;
 mod invocation;
 mod list;
+mod man;
 mod name;
+mod names;
 mod outcome;
 mod output;
 mod owner;
@@ -35,7 +40,7 @@ mod wait;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use outcome::Verdict;
 
@@ -59,6 +64,8 @@ enum Command {
     Watch(wait::Arguments),
     /// Run the same spec again, and follow that run to its end
     Rerun(rerun::Arguments),
+    /// End active runs on purpose: their pods are stopped, the records say who asked
+    Cancel(cancel::Arguments),
     /// Suspend JobRequests: the active run stops its pods, no new one starts
     Suspend(suspend::Arguments),
     /// Resume suspended JobRequests
@@ -72,6 +79,10 @@ enum Command {
     Describe(describe::Arguments),
     /// List the runs of a JobRequest with their results and causes
     History(history::Arguments),
+    /// Print the script by which a shell completes commands, and names of the cluster
+    Completion(completion::Arguments),
+    /// Print the manual page, or write one for each command
+    Man(man::Arguments),
     /// Print the CustomResourceDefinitions as YAML
     Crds,
     /// Print the Jobs that the controller would create, without a cluster
@@ -87,7 +98,14 @@ enum Command {
 /// Parses the arguments of this process and runs the command.
 #[must_use]
 pub fn main() -> ExitCode {
-    match Arguments::try_parse() {
+    complete::answer_a_shell(Arguments::command);
+    if invocation::is_completion_of_kubectl() {
+        complete::answer_kubectl(Arguments::command());
+        return ExitCode::SUCCESS;
+    }
+    // Usage lines say what was typed.
+    let matches = Arguments::command().bin_name(invocation::program()).try_get_matches();
+    match matches.and_then(|matches| Arguments::from_arg_matches(&matches)) {
         Ok(arguments) => run(&arguments),
         // The message quotes what was typed.
         Err(error) if error.use_stderr() => {
@@ -111,12 +129,15 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         Command::Wait(arguments) => wait::wait(arguments),
         Command::Watch(arguments) => wait::watch(arguments),
         Command::Rerun(arguments) => rerun::run(arguments),
+        Command::Cancel(arguments) => cancel::run(arguments),
         Command::Suspend(arguments) => suspend::run(arguments, true),
         Command::Resume(arguments) => suspend::run(arguments, false),
         Command::Delete(arguments) => delete::run(arguments),
         Command::List(arguments) => list::run(arguments),
         Command::Describe(arguments) => describe::run(arguments),
         Command::History(arguments) => history::run(arguments),
+        Command::Completion(arguments) => completion::run(arguments).map(|()| Verdict::Valid),
+        Command::Man(arguments) => man::run(arguments, Arguments::command()).map(|()| Verdict::Valid),
         Command::Crds => crds::run().map(|()| Verdict::Valid),
         Command::Render(arguments) => render::run(arguments),
         Command::SelfTest(arguments) => self_test::run(arguments),

@@ -19,6 +19,14 @@ pub(super) fn print(text: &str) -> Result<(), CliError> {
     write(&printable(text))
 }
 
+/// Prints `text` to stdout byte for byte: a script or page that the program itself has made, with no text of anybody else.
+///
+/// # Errors
+/// It could not be written.
+pub(super) fn print_as_it_is(text: &str) -> Result<(), CliError> {
+    write(text)
+}
+
 /// Prints `value` to stdout as JSON of several lines; `what` names it in an error.
 ///
 /// # Errors

@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::cluster::{Cluster, InNamespace, runtime};
 use super::error::CliError;
-use super::name::name;
+use super::names::Named;
 use super::outcome::Verdict;
 use super::output::{print, say};
 use super::run::{rerun_patch, stored};
@@ -16,14 +16,13 @@ use crate::follow::Target;
 #[derive(Debug, Args)]
 #[command(after_help = EXIT_CODES)]
 pub(super) struct Arguments {
-    /// Names of JobRequests
-    #[arg(required_unless_present = "in_git", value_parser = name)]
-    names: Vec<String>,
+    #[command(flatten)]
+    named: Named,
     /// Return once the rerun is asked for, without waiting for its end
     #[arg(long, conflicts_with = "timeout")]
     no_wait: bool,
     /// Print the line to commit instead: a rerun that stands in Git
-    #[arg(long, conflicts_with_all = ["names", "no_wait", "timeout"])]
+    #[arg(long, conflicts_with_all = ["names", "selector", "all", "no_wait", "timeout"])]
     in_git: bool,
     #[command(flatten)]
     following: Following,
@@ -33,7 +32,7 @@ pub(super) struct Arguments {
 
 /// Asks for a rerun of each, then follows them one after the other; the highest exit code counts.
 pub(super) fn run(arguments: &Arguments) -> Result<Verdict, CliError> {
-    let Arguments { names, following, .. } = arguments;
+    let Arguments { named, following, .. } = arguments;
     if arguments.in_git {
         print(&format!("spec:\n  rerun: {}\n", new_token()))?;
         return Ok(Verdict::Valid);
@@ -41,14 +40,14 @@ pub(super) fn run(arguments: &Arguments) -> Result<Verdict, CliError> {
     runtime()?.block_on(async {
         let cluster = Cluster::find_in(&arguments.cluster).await?;
         let mut asked = Vec::new();
-        for name in names {
-            let changed = cluster.patch(name, rerun_patch(&new_token())).await?;
-            asked.push((name, Target::newest(&stored(changed)?)));
+        for name in named.of(&cluster).await? {
+            let changed = cluster.patch(&name, rerun_patch(&new_token())).await?;
             say(&format!("jobrequest/{name}: a rerun is asked for\n"));
+            asked.push((name, Target::newest(&stored(changed)?)));
         }
         let mut verdict = Verdict::Valid;
         for (name, target) in asked.into_iter().filter(|_| !arguments.no_wait) {
-            verdict = verdict.and(following.to_the_end(&cluster, name, target, say).await?);
+            verdict = verdict.and(following.to_the_end(&cluster, &name, target, say).await?);
         }
         Ok(verdict)
     })

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::cluster::{Cluster, InNamespace, runtime};
 use super::error::CliError;
-use super::name::name;
+use super::names::Named;
 use super::outcome::Verdict;
 use super::output::{print, say};
 use super::owner::tool_of;
@@ -13,9 +13,8 @@ use super::owner::tool_of;
 /// Arguments of `suspend` and `resume`.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// Names of JobRequests
-    #[arg(required = true, value_parser = name)]
-    names: Vec<String>,
+    #[command(flatten)]
+    named: Named,
     #[command(flatten)]
     cluster: InNamespace,
 }
@@ -24,8 +23,8 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments, is_suspended: bool) -> Result<Verdict, CliError> {
     runtime()?.block_on(async {
         let cluster = Cluster::find_in(&arguments.cluster).await?;
-        for name in &arguments.names {
-            let changed = cluster.patch(name, json!({"spec": {"suspend": is_suspended}})).await?;
+        for name in arguments.named.of(&cluster).await? {
+            let changed = cluster.patch(&name, json!({"spec": {"suspend": is_suspended}})).await?;
             print(&format!("jobrequest/{name} {}\n", if is_suspended { "suspended" } else { "resumed" }))?;
             if let Some(tool) = tool_of(&changed.metadata) {
                 say(&format!(

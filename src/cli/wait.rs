@@ -5,6 +5,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use super::cluster::{Cluster, InNamespace, runtime};
+use super::complete::requests;
 use super::duration::duration;
 use super::error::CliError;
 use super::follow::{Followed, follow, line, progress};
@@ -29,7 +30,7 @@ pub(super) const EXIT_CODES: &str = "Exit codes:\n  \
 #[command(after_help = EXIT_CODES)]
 pub(super) struct Arguments {
     /// Name of a JobRequest, or NAME@N for its run N
-    #[arg(value_parser = run_name)]
+    #[arg(value_parser = run_name, add = requests())]
     name: RunName,
     #[command(flatten)]
     following: Following,
@@ -63,6 +64,21 @@ impl Following {
         target: Target,
         show: impl Fn(&str),
     ) -> Result<Verdict, CliError> {
+        let ending = self.to_the_end_of(cluster, name, target, show).await?;
+        Ok(Verdict::Followed(ending.how))
+    }
+
+    /// The same; returns the end.
+    ///
+    /// # Errors
+    /// It could not be followed, or the end could not be written.
+    pub(super) async fn to_the_end_of(
+        &self,
+        cluster: &Cluster,
+        name: &str,
+        target: Target,
+        show: impl Fn(&str),
+    ) -> Result<Ending, CliError> {
         let shown = |standing: &Standing| {
             if let Some(line) = progress(name, standing).filter(|_| !self.quiet) {
                 show(&line);
@@ -70,7 +86,7 @@ impl Following {
         };
         let ending = follow(cluster, name, target, self.timeout, shown).await?;
         show_end(cluster, name, &ending, self.output)?;
-        Ok(Verdict::Followed(ending.how))
+        Ok(ending)
     }
 }
 

@@ -225,7 +225,10 @@ fn ended(run: &Run, result: RunResult) -> Ending {
     let (how, message) = match result {
         RunResult::Succeeded => (How::Completed, format!("run {number} has completed{took}")),
         RunResult::Failed => (How::Ended, format!("run {number} has failed{took}: {reason}: {why}")),
-        other => (How::Ended, format!("run {number} ended{took} as {other}: {why}")),
+        RunResult::Cancelled => (How::Ended, format!("run {number} was cancelled{took}: {why}")),
+        other @ (RunResult::Lost | RunResult::Replaced) => {
+            (How::Ended, format!("run {number} ended{took} as {other}: {why}"))
+        }
     };
     let hint = run.failure.as_ref().and_then(|failure| failure.hint.clone());
     Ending { how, run: Some(number), reason, message, hint: hint.filter(|_| how == How::Ended) }

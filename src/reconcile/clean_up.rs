@@ -104,7 +104,7 @@ fn time_to_live(facts: &Facts<'_>, run: &Run) -> Option<Duration> {
     let seconds = match run.result? {
         RunResult::Succeeded => settings.ttl_seconds_after_finished?,
         RunResult::Failed => settings.ttl_seconds_after_failed?,
-        RunResult::Lost | RunResult::Replaced => return None,
+        RunResult::Lost | RunResult::Replaced | RunResult::Cancelled => return None,
     };
     let due = run.end_time.as_ref()?.0.checked_add(SignedDuration::from_secs(i64::from(seconds))).ok()?;
     Some(Duration::try_from(due.duration_since(facts.clock.now)).unwrap_or_default())
@@ -115,7 +115,7 @@ fn is_kept(run: &Run, runs: &[Run], policy: &RunPolicy) -> bool {
     let limit = match run.result {
         Some(RunResult::Succeeded) => policy.successful_runs_history_limit,
         Some(RunResult::Failed) => policy.failed_runs_history_limit,
-        Some(RunResult::Lost | RunResult::Replaced) | None => None,
+        Some(RunResult::Lost | RunResult::Replaced | RunResult::Cancelled) | None => None,
     };
     let Some(limit) = limit.and_then(|limit| usize::try_from(limit).ok()) else {
         return true;

@@ -51,7 +51,10 @@ impl Event {
     #[must_use]
     pub const fn is_warning(&self) -> bool {
         match self.reason {
-            EventReason::RunCreated | EventReason::Completed | EventReason::RerunRequested => false,
+            EventReason::RunCreated
+            | EventReason::Completed
+            | EventReason::Cancelled
+            | EventReason::RerunRequested => false,
             EventReason::Failed
             | EventReason::Rejected
             | EventReason::Clamped
@@ -92,6 +95,7 @@ impl Event {
             EventReason::Completed
             | EventReason::Failed
             | EventReason::Lost
+            | EventReason::Cancelled
             | EventReason::StatusTooLarge => "Record",
             EventReason::Rejected
             | EventReason::Clamped

@@ -282,7 +282,9 @@ pub(super) fn record_lost(run: &mut Run, now: Timestamp) {
 pub(super) fn record_replaced(run: &mut Run, stop: Stop, cause: Option<String>, now: Timestamp) {
     let why = match stop {
         Stop::NeverStarted => "it was stuck before its work had begun",
-        Stop::Replace | Stop::StartDeadline | Stop::LimitsExceeded => "runPolicy.whileActive is Replace",
+        Stop::Replace | Stop::StartDeadline | Stop::LimitsExceeded | Stop::Cancel => {
+            "runPolicy.whileActive is Replace"
+        }
     };
     let cause = cause.map(|cause| format!(": {cause}")).unwrap_or_default();
     let message = format!("it was stopped for a newer run: {why}{cause}");
@@ -293,6 +295,14 @@ pub(super) fn record_replaced(run: &mut Run, stop: Stop, cause: Option<String>, 
 pub(super) fn record_limits_exceeded(run: &mut Run, now: Timestamp) {
     let message = run.message.take().unwrap_or_default();
     record_gone(run, RunResult::Failed, Reason::LimitsExceeded, message, now);
+}
+
+/// Records that the run was ended because somebody asked for it; who did is recorded already.
+pub(super) fn record_cancelled(run: &mut Run, now: Timestamp) {
+    let message = run.message.take().unwrap_or_default();
+    // How its pods ended is what the cancellation did.
+    run.failure = None;
+    record_gone(run, RunResult::Cancelled, Reason::Cancelled, message, now);
 }
 
 fn record_gone(run: &mut Run, result: RunResult, reason: Reason, message: String, now: Timestamp) {

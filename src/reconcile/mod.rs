@@ -18,6 +18,7 @@
 
 mod acceptance;
 mod call;
+mod cancel;
 mod clean_up;
 mod diagnosis;
 mod event;

@@ -23,6 +23,8 @@ pub(crate) fn tests() -> Vec<Test> {
         rerun_waits_for_its_own_token,
         a_silent_run_is_followed_to_its_end,
         suspend_and_resume_set_the_spec,
+        cancel_ends_the_run_that_is_meant_and_no_other,
+        many_are_selected_by_labels,
         list_is_the_table_of_the_server,
         history_and_describe_say_why,
         delete_waits_until_it_is_gone,
@@ -134,6 +136,7 @@ async fn what_cannot_be_done_is_2(cx: Arc<Cluster>) {
         &["describe", "absent"],
         &["delete", "absent"],
         &["suspend", "absent"],
+        &["cancel", "absent"],
     ] {
         let came = ran(program(&cx, &at, arguments)).await;
         let wanted = format!("error: namespace {} has no JobRequest called absent\n", at.namespace.name());
@@ -301,6 +304,66 @@ async fn suspend_and_resume_set_the_spec(cx: Arc<Cluster>) {
     assert_eq!((came.code, came.out.as_str()), (Some(0), "jobrequest/a resumed\n"));
     assert!(came.err.starts_with("warning: Flux applies jobrequest/a"), "{came:?}");
     at.until_phase("a", 1, "Running").await;
+}
+
+async fn cancel_ends_the_run_that_is_meant_and_no_other(cx: Arc<Cluster>) {
+    let at = Requests::new(&cx, "cli-cancel").await;
+    let _operator = Operator::start(&cx, &at.namespace, &[]);
+    at.create("a", spec(&json!({"run-seconds": "forever"}), &json!({}))).await;
+    at.until_phase("a", 1, "Running").await;
+    let follower = program(&cx, &at, &["wait", "a"]).spawn().expect("start the program");
+    let came = ran(program(&cx, &at, &["cancel", "a"])).await;
+    assert_eq!(came.code, Some(0), "{came:?}");
+    assert!(came.out.starts_with("jobrequest/a: run 1 was cancelled after "), "{came:?}");
+    assert!(came.out.contains("asked for it"), "{came:?}");
+    // Anyone who waited for that run hears of it.
+    let waited = end(follower).await;
+    assert_eq!((waited.code, waited.out.as_str()), (Some(1), came.out.as_str()), "{waited:?}");
+    assert!(at.job_names().await.is_empty());
+    let status = at.get("a").await["status"].clone();
+    assert_eq!((&status["phase"], &status["reason"]), (&json!("Failed"), &json!("Cancelled")));
+    let user = cx.kubectl(&["auth", "whoami", "-o", "jsonpath={.status.userInfo.username}"]);
+    let message = &status["runs"][0]["message"];
+    assert_eq!(*message, json!(format!("{} asked for it", user.trim())), "{status}");
+    // Twice is once.
+    let came = ran(program(&cx, &at, &["cancel", "a"])).await;
+    assert_eq!((came.code, came.out.as_str()), (Some(0), ""), "{came:?}");
+    assert_eq!(came.err, "jobrequest/a: run 1 has ended: Cancelled\n");
+    // The annotation is still there; the next run is none of its business.
+    let came = ran(program(&cx, &at, &["rerun", "a", "--no-wait"])).await;
+    assert_eq!(came.code, Some(0), "{came:?}");
+    at.until_phase("a", 2, "Running").await;
+    let came = ran(program(&cx, &at, &["cancel", "a@1"])).await;
+    assert_eq!((came.code, came.out.as_str()), (Some(0), ""), "{came:?}");
+    at.until_phase("a", 2, "Running").await;
+    // What waits starts next.
+    at.change("a", spec(&json!({"run-seconds": "1"}), &json!({}))).await;
+    let came = ran(program(&cx, &at, &["cancel", "a@2", "-o", "json"])).await;
+    assert_eq!(came.code, Some(0), "{came:?}");
+    let ended: Value = serde_json::from_str(&came.out).expect("JSON");
+    assert_eq!((&ended["reason"], &ended["run"]), (&json!("Cancelled"), &json!(2)));
+    at.until_phase("a", 3, "Completed").await;
+    assert_eq!(ran(program(&cx, &at, &["cancel", "a@9"])).await.code, Some(2));
+}
+
+async fn many_are_selected_by_labels(cx: Arc<Cluster>) {
+    let at = Requests::new(&cx, "cli-many").await;
+    let suspended = spec(&json!({}), &json!({"suspend": true}));
+    for name in ["a", "b", "c"] {
+        at.create(name, suspended.clone()).await;
+    }
+    cx.kubectl(&["label", "jobrequests", "a", "b", "team=one", "-n", at.namespace.name()]);
+    let came = ran(program(&cx, &at, &["resume", "-l", "team=one"])).await;
+    assert_eq!(came.out, "jobrequest/a resumed\njobrequest/b resumed\n", "{came:?}");
+    let came = ran(program(&cx, &at, &["suspend", "-l", "team=two"])).await;
+    let nothing = format!("no JobRequests found in namespace {}\n", at.namespace.name());
+    assert_eq!((came.code, came.out.as_str(), came.err), (Some(0), "", nothing), "selected none");
+    let came = ran(program(&cx, &at, &["suspend"])).await;
+    assert_eq!(came.code, Some(2), "{came:?}");
+    assert!(came.err.contains("no JobRequest is named"), "{came:?}");
+    assert_eq!(ran(program(&cx, &at, &["suspend", "a", "--all"])).await.code, Some(2));
+    let came = ran(program(&cx, &at, &["delete", "--all"])).await;
+    assert_eq!(came.out, "jobrequest/a deleted\njobrequest/b deleted\njobrequest/c deleted\n", "{came:?}");
 }
 
 async fn list_is_the_table_of_the_server(cx: Arc<Cluster>) {

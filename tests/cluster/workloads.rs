@@ -54,6 +54,7 @@ pub(crate) fn workloads() -> Vec<Workload> {
     vec![
         deletes("Replace", |stage| replace(stage).boxed_local()),
         deletes("a fix of what is stuck", |stage| fix(stage).boxed_local()),
+        deletes("a run that is cancelled", |stage| cancelled(stage).boxed_local()),
         deletes("history limit 0", |stage| history(stage).boxed_local()),
         plain("a run", |stage| run(stage).boxed_local()),
         plain("an edit while active", |stage| edit(stage).boxed_local()),
@@ -159,6 +160,17 @@ async fn replace(stage: &Stage) {
     stage.sees_active().await;
     stage.merge(json!({"spec": {"annotations": {"sim.jobrequest.dev/run-seconds": "1"}}})).await;
     stage.until_end(2, "Succeeded").await;
+}
+
+async fn cancelled(stage: &Stage) {
+    stage.create(json!({"run-seconds": "forever"}), json!({})).await;
+    stage.sees_active().await;
+    let uid = |object: &Value| object["status"]["runs"][0]["jobUid"].as_str().map(ToOwned::to_owned);
+    stage.until("its Job is recorded", |object| object.is_some_and(|object| uid(object).is_some())).await;
+    let uid = uid(&stage.at.get(&stage.name).await).expect("a Job");
+    let annotation = json!({"jobrequest.dev/cancel": format!("{uid} the campaign")});
+    stage.merge(json!({"metadata": {"annotations": annotation}})).await;
+    stage.until_end(1, "Cancelled").await;
 }
 
 async fn fix(stage: &Stage) {

@@ -14,6 +14,7 @@ mod support;
 
 mod chart;
 mod cli;
+mod commands;
 mod compile;
 mod crds;
 mod diagnosis;
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
         policy::tests(),
         reconcile::tests(),
         diagnosis::tests(),
+        commands::tests(),
         crds::tests(),
         reference::tests(),
         manifests::tests(),

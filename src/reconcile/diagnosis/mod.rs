@@ -260,7 +260,7 @@ impl<'a> Diagnosis<'a> {
         let at = target.last_transition_time.as_ref().map_or(self.facts.clock.now, |time| time.0);
         let late = match self.stop {
             Some(Stop::StartDeadline) => FailureCategory::StartDeadline,
-            Some(Stop::Replace | Stop::NeverStarted | Stop::LimitsExceeded) | None => {
+            Some(Stop::Replace | Stop::NeverStarted | Stop::LimitsExceeded | Stop::Cancel) | None => {
                 FailureCategory::Deadline
             }
         };

@@ -73,11 +73,11 @@ pub(super) fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<
     Ok(text.and_then(|text| text.parse().ok()).map(Time))
 }
 
-/// Of a JobRequest: beside its identity only the rerun token, and whether Helm takes it for a hook.
+/// Of a JobRequest: beside its identity only what asks for a rerun or a cancellation, and whether Helm takes it for a hook.
 pub(crate) fn of_request<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Error> {
     let mut wire = Wire::deserialize(deserializer)?;
     let mut all = wire.annotations.take().unwrap_or_default();
-    let kept: BTreeMap<String, String> = [labels::RERUN, labels::HELM_HOOK]
+    let kept: BTreeMap<String, String> = [labels::RERUN, labels::CANCEL, labels::HELM_HOOK]
         .into_iter()
         .filter_map(|key| Some((key.to_owned(), bounded_token(&all.remove(key)?))))
         .collect();

@@ -195,6 +195,7 @@ fn gone(facts: &Facts<'_>, newest: &Run, now: Timestamp) -> Decision {
             history::record_replaced(run, stop, cause, now);
         }
         Some(Stop::LimitsExceeded) => history::record_limits_exceeded(run, now),
+        Some(Stop::Cancel) => history::record_cancelled(run, now),
         Some(Stop::StartDeadline) | None => {
             history::record_lost(run, now);
             run.failure = Some(diagnosis::lost(run));
@@ -267,6 +268,9 @@ fn ended_event(run: &Run) -> Option<Event> {
             (EventReason::Failed, format!("run {number} (Job {name}) has failed: {reason}: {cause}"))
         }
         RunResult::Lost => (EventReason::Lost, format!("run {number} is lost: {cause}")),
+        RunResult::Cancelled => {
+            (EventReason::Cancelled, format!("run {number} (Job {name}) was cancelled: {cause}"))
+        }
         RunResult::Replaced => return None,
     };
     let hint = run.failure.as_ref().and_then(|failure| failure.hint.as_deref());

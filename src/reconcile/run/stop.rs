@@ -1,5 +1,6 @@
-//! Runs that the operator itself stops: for a newer one (rule 14), if it replaces them or they are stuck at the start, because no container of the work started in time, or because the
-//! stored Job exceeds limits.
+//! Runs that the operator itself stops: for a newer one (rule 14), if it replaces them or they are stuck at the start;
+//! because no container of the work started in time; because the stored Job exceeds limits; or because somebody asks for
+//! it (rule 16).
 //!
 //! All are decided in the record first, and done after that was written: anyone who finds the Job gone, or failed by a
 //! deadline, knows why. Takes a live Job of our own that has not ended.
@@ -10,6 +11,7 @@ use k8s_openapi::jiff::SignedDuration;
 
 use crate::api::condition::Stop;
 use crate::api::status::Run;
+use crate::reconcile::cancel;
 use crate::reconcile::clean_up::{delete, grace};
 use crate::reconcile::diagnosis::Diagnosis;
 use crate::reconcile::history::RunHistory;
@@ -59,12 +61,14 @@ pub(super) fn stop(
             StopDecision::Record(history, Next::Again)
         }
         // Final, even if the spec has returned since.
-        Some(Stop::Replace | Stop::LimitsExceeded | Stop::NeverStarted) => replace(facts, job),
+        Some(Stop::Replace | Stop::LimitsExceeded | Stop::NeverStarted | Stop::Cancel) => replace(facts, job),
         Some(Stop::StartDeadline) => start_deadline(facts, newest, job, diagnosis),
-        None => match decide_to_replace(facts, newest, job, wanted, diagnosis) {
-            StopDecision::Continue(Next::AwaitChange) => start_deadline(facts, newest, job, diagnosis),
-            decided => decided,
-        },
+        None => decide_to_cancel(facts, job).unwrap_or_else(|| {
+            match decide_to_replace(facts, newest, job, wanted, diagnosis) {
+                StopDecision::Continue(Next::AwaitChange) => start_deadline(facts, newest, job, diagnosis),
+                decided => decided,
+            }
+        }),
     }
 }
 
@@ -100,6 +104,17 @@ fn decide_to_replace(
         }
         Pending::Ask(read) => StopDecision::act(Plan::ask(read.clone())),
     }
+}
+
+/// Rule 16: the decision is written, with who asked for it, before the Job is deleted: it would be `Lost` otherwise. A Job
+/// that is about to end has its result already.
+fn decide_to_cancel(facts: &Facts<'_>, job: &JobView) -> Option<StopDecision> {
+    let why = cancel::asked_for(facts.request, job.uid()).filter(|_| !job.is_ending())?;
+    let history = facts.history.with_newest(|newest| {
+        newest.stop = Some(Stop::Cancel);
+        (newest.message, newest.failure) = (Some(why), None);
+    });
+    Some(StopDecision::Record(history, Next::Again))
 }
 
 /// Rule 14 (b): deleted in the foreground, so that it is gone only when its pods are.

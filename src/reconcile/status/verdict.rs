@@ -130,6 +130,13 @@ fn live<'a>(
         let phase = if phase == Phase::Waiting { Phase::Updating } else { phase };
         return working(phase, Reason::Replacing, message);
     }
+    if newest.stop == Some(Stop::Cancel) {
+        let why = newest.message.as_deref().unwrap_or_default();
+        let next = if matches!(wanted, Pending::Run(..)) { "; the run that waits starts next" } else { "" };
+        let how = if job.is_terminating() && !said.is_empty() { format!("; {said}") } else { String::new() };
+        let message = format!("run {number} is being cancelled, because {why}{next}{how}");
+        return working(phase, Reason::Cancelling, message);
+    }
     if newest.stop == Some(Stop::LimitsExceeded) {
         let why = newest.message.as_deref().unwrap_or_default();
         let message = format!("run {number} is being stopped: {why}");
@@ -182,6 +189,9 @@ fn ended<'a>(run: &Run) -> Verdict<'a> {
         // A record of an early release has no cause; its message stays, so that an upgrade writes nothing.
         Some(RunResult::Failed | RunResult::Lost | RunResult::Replaced) => {
             Verdict::Failed { message: format!("run {number} has failed: {message}"), reason }
+        }
+        Some(RunResult::Cancelled) => {
+            Verdict::Failed { message: format!("run {number} was cancelled: {message}"), reason }
         }
         // Fewer pods than asked for may have been enough.
         Some(RunResult::Succeeded) if reason == "SuccessPolicy" => {

@@ -23,7 +23,7 @@ pub enum Stage {
 use Stage::{User as Act, Wait, Work};
 
 /// Workloads by name, with a TTL in the spec. They follow templates and replace runs where the name says so.
-pub const WORKLOADS: [(&str, Option<i32>, &[Stage]); 19] = [
+pub const WORKLOADS: [(&str, Option<i32>, &[Stage]); 21] = [
     ("a run", None, &[Work]),
     ("a run with a TTL", Some(0), &[Work]),
     ("an edit of an active run", None, &[Wait, Act(User::Edit(1)), Wait, Work]),
@@ -56,6 +56,12 @@ pub const WORKLOADS: [(&str, Option<i32>, &[Stage]); 19] = [
         "a rerun and an edit while active",
         None,
         &[Wait, Act(User::EditToken(1, 1)), Act(User::Annotate(2)), Wait, Work],
+    ),
+    ("cancelled while active", None, &[Wait, Act(User::Cancel(1)), Wait, Work]),
+    (
+        "cancelled while a newer spec waits",
+        None,
+        &[Wait, Act(User::Edit(1)), Wait, Act(User::Cancel(1)), Wait, Act(User::Cancel(1)), Wait, Work],
     ),
     ("replace: an edit while active", None, &[Wait, Act(User::Edit(1)), Wait, Work]),
     ("replace: an edit that returns", None, &[Wait, Act(User::Edit(1)), Act(User::Edit(0)), Wait, Work]),

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use jobrequest::api::condition::RunResult;
+use jobrequest::api::labels;
 use jobrequest::api::status::Run;
 use jobrequest::compile::digest::digest;
 
@@ -204,6 +205,11 @@ fn in_place(world: &World) -> Result<(), String> {
     let is_ours = job.view.is_controlled_by(request.uid()) && !job.view.is_terminating();
     if !is_ours || job.view.is_terminal() {
         return Ok(());
+    }
+    let annotations = request.metadata.annotations.as_ref();
+    let cancel = annotations.and_then(|all| all.get(labels::CANCEL));
+    if cancel.is_some_and(|cancel| cancel.starts_with(&format!("{} ", job.view.uid()))) {
+        return Err(format!("run {} is to be cancelled, and its Job is active", run.number));
     }
     // Also when the spec is rejected.
     if job.is_suspended() != server.wish.suspend && !server.oracle.is_queued(job.view.uid()) {

@@ -56,10 +56,12 @@ pub enum Mutant {
     HidesPredecessors,
     ForgetsQueues,
     ForgetsStarts,
+    CancelsInMemory,
+    CancelsWhateverRuns,
 }
 
 impl Mutant {
-    pub const ALL: [Self; 37] = [
+    pub const ALL: [Self; 39] = [
         Self::StatusIgnoresVersion,
         Self::DeleteIgnoresVersion,
         Self::PatchIgnoresUid,
@@ -97,6 +99,8 @@ impl Mutant {
         Self::HidesPredecessors,
         Self::ForgetsQueues,
         Self::ForgetsStarts,
+        Self::CancelsInMemory,
+        Self::CancelsWhateverRuns,
     ];
 
     /// The rule, what is taken away, and the scenario that shows it soonest.
@@ -146,6 +150,8 @@ impl Mutant {
             }
             Self::ForgetsQueues => (2, "whose suspension it is, is not noted", "queue"),
             Self::ForgetsStarts => (14, "a run that had started counts as one that never did", "suspend"),
+            Self::CancelsInMemory => (16, "the decision to cancel a run is not written", "cancel"),
+            Self::CancelsWhateverRuns => (16, "a cancellation ends whatever run is active", "cancel"),
             Self::HidesPredecessors => (5, "Jobs of predecessors are not seen", "orphans"),
         }
     }
@@ -211,6 +217,15 @@ impl Mutant {
                     && let Some(run) = status.runs.first_mut()
                 {
                     (run.containers_started, run.start_time) = (None, None);
+                }
+            }
+            Self::CancelsWhateverRuns => {
+                let newest = request.known_status().runs.first().and_then(|run| run.job_uid.clone());
+                let annotations = request.metadata.annotations.as_mut();
+                if let (Some(annotation), Some(uid)) =
+                    (annotations.and_then(|all| all.get_mut(labels::CANCEL)), newest)
+                {
+                    *annotation = uid;
                 }
             }
             Self::ReplacedIsEnough => {

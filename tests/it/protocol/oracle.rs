@@ -43,6 +43,8 @@ pub struct Oracle {
     last_handled: BTreeMap<String, [String; 2]>,
     /// What they held when each run was first reserved.
     first_reserved: BTreeMap<Key, [String; 2]>,
+    /// Jobs whose runs a user has asked to end.
+    to_cancel: BTreeSet<String>,
     /// Jobs that some status said are to be replaced.
     decided: BTreeSet<String>,
     /// Jobs which were gone before their pods, by our own delete.
@@ -89,6 +91,11 @@ impl Oracle {
     pub fn suspended(&mut self, uid: &str, suspend: bool) {
         let is_theirs = self.held.contains(uid);
         self.check(suspend || !is_theirs, || format!("an operator resumes {uid}, which a queue holds back"));
+    }
+
+    /// A user asks to end the run of the Job with this uid.
+    pub fn asked_to_cancel(&mut self, uid: &str) {
+        self.to_cancel.insert(uid.to_owned());
     }
 
     pub fn is_queued(&self, uid: &str) -> bool {
@@ -352,6 +359,12 @@ impl Oracle {
                     )
                 });
             }
+            if run.stop == Some(Stop::Cancel) {
+                let is_asked_for = self.to_cancel.contains(uid);
+                self.check(is_asked_for, || {
+                    format!("run {} is cancelled, and nobody asked for it", run.number)
+                });
+            }
             if run.stop.is_some_and(Stop::deletes_the_job) {
                 self.decided.insert(uid.clone());
             }
@@ -444,7 +457,7 @@ impl Oracle {
         }
         let was_ours = self.deleted_by_us.contains(uid);
         match result {
-            RunResult::Lost | RunResult::Replaced => {
+            RunResult::Lost | RunResult::Replaced | RunResult::Cancelled => {
                 let is_there = existing.iter().any(|existing| existing == uid);
                 self.check(!is_there, || format!("run {number} is recorded {result}, and {uid} exists"));
                 let is_known = !self.wiped.contains(request);

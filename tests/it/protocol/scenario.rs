@@ -3,9 +3,9 @@
 use super::server::Propagation::{Background, Foreground, Orphan};
 use super::spec::Policy;
 use super::world::User::{
-    self, Alias, Annotate, Create, Delete, DeleteJob, Edit, EditToken, Fix, Forbid, Foreign, Parallelism,
-    Queue, RefuseDeletes, RefusePatches, RemakeTemplate, Spoil, StripLabels, StripOwner, Suspend, Template,
-    Token, Wipe,
+    self, Alias, Annotate, Cancel, Create, Delete, DeleteJob, Edit, EditToken, Fix, Forbid, Foreign,
+    Parallelism, Queue, RefuseDeletes, RefusePatches, RemakeTemplate, Spoil, StripLabels, StripOwner,
+    Suspend, Template, Token, Wipe,
 };
 
 /// A mix of actions and how many of them a schedule has.
@@ -39,7 +39,7 @@ const fn with(policy: Policy, scenario: Scenario) -> Scenario {
     Scenario { policy, ..scenario }
 }
 
-pub const SCENARIOS: [Scenario; 45] = [
+pub const SCENARIOS: [Scenario; 48] = [
     scenario("edits", None, &[Edit(0), Edit(1), Edit(2)]),
     scenario("ttl", Some(0), &[Edit(0), Edit(1), StripOwner(1), StripOwner(2)]),
     scenario(
@@ -337,6 +337,38 @@ pub const SCENARIOS: [Scenario; 45] = [
             &[Forbid(true), Forbid(false), Edit(1), Edit(0), Edit(0), Token(1), Wipe],
         ),
     ),
+    // Runs that are ended on purpose: also late, twice, while a newer one waits, and of a status that is wiped.
+    scenario(
+        "cancel",
+        None,
+        &[Cancel(1), Cancel(1), Cancel(2), Edit(1), Edit(0), Token(1), Suspend(true), Suspend(false)],
+    ),
+    with(
+        Policy::Replace,
+        scenario(
+            "cancel-replace",
+            Some(0),
+            &[Cancel(1), Cancel(2), Edit(1), Edit(0), Annotate(1), StripOwner(1)],
+        ),
+    ),
+    scenario(
+        "cancel-meddled",
+        None,
+        &[
+            Cancel(1),
+            Cancel(2),
+            Wipe,
+            Delete(Background),
+            Create,
+            Create,
+            DeleteJob(1, Background),
+            RefuseDeletes(true),
+            RefuseDeletes(false),
+            Spoil,
+            Fix(1),
+            Queue(1, true),
+        ],
+    ),
     // Jobs that outlive their JobRequest.
     scenario(
         "orphans",
@@ -384,6 +416,8 @@ pub const SCENARIOS: [Scenario; 45] = [
             Annotate(1),
             EditToken(2, 2),
             Template,
+            Cancel(1),
+            Cancel(2),
         ],
     ),
 ];

@@ -213,6 +213,17 @@ impl Server {
         true
     }
 
+    /// The annotation that ends the run of the Job with this name, by its uid.
+    pub fn cancel(&mut self, name: &str) -> bool {
+        let Some(uid) = self.job(name).map(|job| job.view.uid().to_owned()) else { return false };
+        let Some(mut request) = self.request().map(|request| (**request).clone()) else { return false };
+        self.oracle.asked_to_cancel(&uid);
+        let annotations = request.metadata.annotations.get_or_insert_default();
+        annotations.insert(labels::CANCEL.to_owned(), format!("{uid} a user"));
+        self.store_request(request);
+        true
+    }
+
     /// uid of the JobRequest now, if it is there.
     pub fn uid(&self) -> Option<String> {
         self.request().map(|request| request.uid().to_owned())

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use jobrequest::api::condition::Stop;
 use jobrequest::api::status::Run;
 use jobrequest::reconcile::{Answer, Call, Change};
 
@@ -48,6 +49,8 @@ pub enum User {
     Template,
     /// The template is deleted and created again.
     RemakeTemplate,
+    /// The annotation that ends the run with this number: it names the newest Job of that number.
+    Cancel(i32),
 }
 
 /// One step of the world.
@@ -256,6 +259,9 @@ impl World {
         let decides = |is_it: fn(&Run) -> bool| matches!(call, Call::WriteStatus { status, .. } if status.runs.first().is_some_and(is_it));
         let unwritten = match self.server.mutant {
             Some(Mutant::ReservesInMemory) => decides(|run| run.job_uid.is_none()),
+            Some(Mutant::CancelsInMemory) => {
+                decides(|run| run.stop == Some(Stop::Cancel) && run.result.is_none())
+            }
             Some(Mutant::StopsInMemory) => decides(|run| run.stop.is_some() && run.result.is_none()),
             _ => false,
         };
@@ -346,6 +352,7 @@ impl World {
                 server.wish.program.is_some()
                     && server.edit(|wish| (wish.program, wish.token) = (Some(program), token))
             }
+            User::Cancel(run) => server.cancel(&job(run)),
             User::Template => server.edit_template(false),
             User::RemakeTemplate => server.edit_template(true),
             User::Forbid(refuses) => server.refuse(|refusing| refusing.creates = refuses),
