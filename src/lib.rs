@@ -12,7 +12,8 @@
 //!     controller  cli  http      edges: the cluster; the terminal; probes and metrics. They await, read clocks, hold a client
 //! ```
 //!
-//! Arrows point up only. [`follow`], pure as well, says from the stored object where a run stands and how it ended. Below all of them are [`printable`], which makes any text safe to show, [`similar`] and `error_chain`. A line that needs the
+//! Arrows point up only. [`follow`], pure as well, says from the stored object where a run stands and how it ended; [`logs`],
+//! which of its logs are read, and which lines are new. Below all of them are [`printable`], which makes any text safe to show, [`similar`] and `error_chain`. A line that needs the
 //! cluster, a clock, a file or the environment belongs to an edge; a line that decides does not.
 //!
 //! `docs/architecture.md` has the rooms and the house rules, `docs/decisions` the reasons for what looks odd.
@@ -27,6 +28,7 @@ mod error_chain;
 pub mod follow;
 #[allow(clippy::disallowed_types, clippy::disallowed_methods)] // an edge
 pub mod http;
+pub mod logs;
 pub mod manifest;
 pub mod printable;
 pub mod reconcile;

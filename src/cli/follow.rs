@@ -23,9 +23,9 @@ use crate::printable::printable_line;
 use crate::reconcile::StoredRequest;
 
 /// The API server ends a watch after this long, so that one which is silent for longer is dead.
-const WATCH: u32 = 60;
+pub(super) const WATCH: u32 = 60;
 /// A watch that is silent for this long is made again.
-const SILENT: Duration = Duration::from_secs(65);
+pub(super) const SILENT: Duration = Duration::from_secs(65);
 /// What `--timeout` 0 means: a single poll.
 const ONE_POLL: Duration = Duration::from_secs(2);
 /// Longer than any run.
@@ -121,7 +121,7 @@ pub(super) async fn follow(
 }
 
 /// What no repetition heals.
-fn lasting_refusal(error: &watcher::Error) -> Option<(u16, String)> {
+pub(super) fn lasting_refusal(error: &watcher::Error) -> Option<(u16, String)> {
     let (watcher::Error::InitialListFailed(kube::Error::Api(status))
     | watcher::Error::WatchStartFailed(kube::Error::Api(status))) = error
     else {
@@ -139,8 +139,9 @@ fn stopped(how: How, last: &Standing) -> Ending {
     Ending { how, run, reason: state, message, hint: None }
 }
 
-/// For people, in one line, and a second one with the hint: what was followed, and how it ended.
-pub(super) fn line(cluster: &Cluster, name: &str, ending: &Ending) -> String {
+/// For people, in one line, and a second one with the hint: what was followed, and how it ended; `again` is the command that
+/// follows it again.
+pub(super) fn line(cluster: &Cluster, name: &str, ending: &Ending, again: &str) -> String {
     let message = printable_line(&ending.message);
     let said = match ending.how {
         How::Completed | How::Ended => message.into_owned(),
@@ -155,7 +156,8 @@ pub(super) fn line(cluster: &Cluster, name: &str, ending: &Ending) -> String {
     }
     if matches!(ending.how, How::TimedOut | How::Interrupted | How::Terminated) {
         let run = ending.run.map(|run| format!("@{run}")).unwrap_or_default();
-        let _ = writeln!(text, "to follow it again: {} wait -n {} {name}{run}", program(), cluster.namespace);
+        let _ =
+            writeln!(text, "to follow it again: {} {again} -n {} {name}{run}", program(), cluster.namespace);
     }
     text
 }

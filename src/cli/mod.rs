@@ -22,6 +22,7 @@ mod history;
 mod input;
 mod invocation;
 mod list;
+mod logs;
 mod man;
 mod name;
 mod names;
@@ -62,6 +63,8 @@ enum Command {
     Wait(wait::Arguments),
     /// Print each state of the run of the newest spec until it has ended
     Watch(wait::Arguments),
+    /// Print the logs of all pods of a run; -f follows them to its end
+    Logs(logs::Arguments),
     /// Run the same spec again, and follow that run to its end
     Rerun(rerun::Arguments),
     /// End active runs on purpose: their pods are stopped, the records say who asked
@@ -128,6 +131,7 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         Command::Run(arguments) => run::run(arguments),
         Command::Wait(arguments) => wait::wait(arguments),
         Command::Watch(arguments) => wait::watch(arguments),
+        Command::Logs(arguments) => logs::run(arguments),
         Command::Rerun(arguments) => rerun::run(arguments),
         Command::Cancel(arguments) => cancel::run(arguments),
         Command::Suspend(arguments) => suspend::run(arguments, true),

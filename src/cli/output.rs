@@ -1,9 +1,9 @@
 //! The one place where output is written: results to stdout, everything else to stderr, the lines of the log.
 //!
 //! Nothing invisible leaves here, whatever the callers were given to show: text for people is [`printable`]; JSON and
-//! YAML have escapes, so that the values stay what they are. A reader that closes the pipe early is no failure.
+//! YAML have escapes, so that the values stay what they are; lines of logs are escaped for terminals only. A reader that closes the pipe early is no failure.
 
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, IsTerminal, Write};
 
 use serde::ser::{Serialize, Serializer};
 use serde_json::Value;
@@ -48,6 +48,22 @@ pub(super) fn print_yaml(what: &'static str, values: &[&impl Serialize]) -> Resu
 /// Prints `text` to stderr; a failure to do so is ignored, as it cannot be reported.
 pub(super) fn say(text: &str) {
     let _ = io::stderr().lock().write_all(printable(text).as_bytes());
+}
+
+/// Whether stdout is a terminal.
+pub(super) fn is_terminal() -> bool {
+    io::stdout().is_terminal()
+}
+
+/// Prints lines of containers' logs to stdout as they are: they are the result, and [`crate::logs::Style`] has made them safe
+/// where stdout is a terminal.
+///
+/// # Errors
+/// They could not be written; `BrokenPipe`: nobody reads them any more.
+pub(super) fn print_log(lines: &[u8]) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(lines)?;
+    out.flush()
 }
 
 fn write(text: &str) -> Result<(), CliError> {

@@ -21,8 +21,11 @@ pub(super) struct Arguments {
     /// Return once the rerun is asked for, without waiting for its end
     #[arg(long, conflicts_with = "timeout")]
     no_wait: bool,
+    /// Print the logs of the run's pods to stdout; its states and its end go to stderr
+    #[arg(long, conflicts_with = "no_wait")]
+    logs: bool,
     /// Print the line to commit instead: a rerun that stands in Git
-    #[arg(long, conflicts_with_all = ["names", "selector", "all", "no_wait", "timeout"])]
+    #[arg(long, conflicts_with_all = ["names", "selector", "all", "no_wait", "timeout", "logs"])]
     in_git: bool,
     #[command(flatten)]
     following: Following,
@@ -32,7 +35,8 @@ pub(super) struct Arguments {
 
 /// Asks for a rerun of each, then follows them one after the other; the highest exit code counts.
 pub(super) fn run(arguments: &Arguments) -> Result<Verdict, CliError> {
-    let Arguments { named, following, .. } = arguments;
+    let Arguments { named, following, logs, .. } = arguments;
+    following.allow_logs(*logs)?;
     if arguments.in_git {
         print(&format!("spec:\n  rerun: {}\n", new_token()))?;
         return Ok(Verdict::Valid);
@@ -47,7 +51,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Verdict, CliError> {
         }
         let mut verdict = Verdict::Valid;
         for (name, target) in asked.into_iter().filter(|_| !arguments.no_wait) {
-            verdict = verdict.and(following.to_the_end(&cluster, &name, target, say).await?);
+            verdict = verdict.and(following.to_the_end_with(*logs, &cluster, &name, target).await?);
         }
         Ok(verdict)
     })

@@ -34,6 +34,9 @@ pub(super) struct Arguments {
     /// Return once the run is asked for, without waiting for its end
     #[arg(long, conflicts_with = "timeout")]
     no_wait: bool,
+    /// Print the logs of the run's pods to stdout; its states and its end go to stderr
+    #[arg(long, conflicts_with = "no_wait")]
+    logs: bool,
     /// Take over fields that another program applied with other values
     #[arg(long)]
     force_conflicts: bool,
@@ -45,6 +48,7 @@ pub(super) struct Arguments {
 
 /// Asks for the run and follows it.
 pub(super) fn run(arguments: &Arguments) -> Result<Verdict, CliError> {
+    arguments.following.allow_logs(arguments.logs)?;
     let file = match (&arguments.filename, &arguments.word) {
         (Some(file), _) => Some(file.clone()),
         (None, Some(word)) if name::bare(word).is_none() => Some(word.clone()),
@@ -77,7 +81,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Verdict, CliError> {
             return Ok(Verdict::Valid);
         }
         let target = Target::newest(&stored(changed)?);
-        arguments.following.to_the_end(&cluster, &name, target, say).await
+        arguments.following.to_the_end_with(arguments.logs, &cluster, &name, target).await
     })
 }
 

@@ -9,6 +9,7 @@ use super::complete::requests;
 use super::duration::duration;
 use super::error::CliError;
 use super::follow::{Followed, follow, line, progress};
+use super::logs;
 use super::name::{RunName, run_name};
 use super::outcome::Verdict;
 use super::output::{print, print_json, say};
@@ -88,6 +89,36 @@ impl Following {
         show_end(cluster, name, &ending, self.output)?;
         Ok(ending)
     }
+
+    /// The same with states on stderr; `has_logs`: with the logs of its pods on stdout, and the end on stderr.
+    ///
+    /// # Errors
+    /// It could not be followed, or something could not be written.
+    pub(super) async fn to_the_end_with(
+        &self,
+        has_logs: bool,
+        cluster: &Cluster,
+        name: &str,
+        target: Target,
+    ) -> Result<Verdict, CliError> {
+        if has_logs {
+            logs::beside(cluster, name, target, self.timeout, self.quiet).await
+        } else {
+            self.to_the_end(cluster, name, target, say).await
+        }
+    }
+
+    /// Whether the flags go together with `--logs`.
+    ///
+    /// # Errors
+    /// They do not.
+    pub(super) fn allow_logs(&self, has_logs: bool) -> Result<(), CliError> {
+        if has_logs && self.output == Format::Json {
+            let message = "--logs writes lines of logs to stdout; leave -o json out, and read the exit code";
+            return Err(CliError::Usage(message.to_owned()));
+        }
+        Ok(())
+    }
 }
 
 /// How the end is printed.
@@ -132,7 +163,7 @@ async fn run(arguments: &Arguments, show: impl Fn(&str)) -> Result<Verdict, CliE
 /// It could not be written.
 fn show_end(cluster: &Cluster, name: &str, ending: &Ending, format: Format) -> Result<(), CliError> {
     match format {
-        Format::Text => print(&line(cluster, name, ending)),
+        Format::Text => print(&line(cluster, name, ending, "wait")),
         Format::Json => {
             let namespace = cluster.namespace.as_str();
             let exit_code = ending.how.exit_code();

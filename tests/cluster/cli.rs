@@ -34,7 +34,7 @@ pub(crate) fn tests() -> Vec<Test> {
 }
 
 /// The program with the kubeconfig of the tests, in the namespace of `at`.
-fn program(cx: &Cluster, at: &Requests, arguments: &[&str]) -> Command {
+pub(crate) fn program(cx: &Cluster, at: &Requests, arguments: &[&str]) -> Command {
     let (words, rest) = arguments.split_at(1);
     let mut command = Command::new(Operator::program());
     for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"] {
@@ -47,10 +47,10 @@ fn program(cx: &Cluster, at: &Requests, arguments: &[&str]) -> Command {
 
 /// What a command came to.
 #[derive(Debug)]
-struct Came {
-    code: Option<i32>,
-    out: String,
-    err: String,
+pub(crate) struct Came {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 impl From<Output> for Came {
@@ -61,13 +61,13 @@ impl From<Output> for Came {
 }
 
 /// Runs it to its end, beside the test.
-async fn ran(command: Command) -> Came {
+pub(crate) async fn ran(command: Command) -> Came {
     let mut command = command;
     tokio::task::spawn_blocking(move || command.output().expect("run the program").into()).await.unwrap()
 }
 
 /// A file of a JobRequest, as a person has it.
-fn file(cx: &Cluster, name: &str, spec: &Value) -> String {
+pub(crate) fn file(cx: &Cluster, name: &str, spec: &Value) -> String {
     let object = json!({
         "apiVersion": "jobrequest.dev/v1alpha1", "kind": "JobRequest", "metadata": {"name": name}, "spec": spec,
     });
@@ -216,7 +216,7 @@ async fn what_cannot_end_by_itself_is_5(cx: Arc<Cluster>) {
 }
 
 /// Waits for a program that was started.
-async fn end(child: Child) -> Came {
+pub(crate) async fn end(child: Child) -> Came {
     tokio::task::spawn_blocking(move || child.wait_with_output().expect("wait for the program").into())
         .await
         .unwrap()

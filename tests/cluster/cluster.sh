@@ -100,6 +100,8 @@ options:
   kubeSchedulerBinary: $bin/kube-scheduler
   kwokControllerBinary: $bin/kwok
   kubectlBinary: $bin/kubectl
+  # Objects of these kinds say which file is the log of a container.
+  enableCRDs: [Logs, ClusterLogs]
 componentsPatches:
 - name: etcd
   extraArgs:
@@ -112,6 +114,8 @@ componentsPatches:
   # A request is in the log when its answer is sent, and the log is never rotated: so it can be counted.
   - {key: audit-log-mode, value: blocking}
   - {key: audit-log-maxsize, value: "100000"}
+  # Where kwok serves logs for all nodes.
+  - {key: kubelet-preferred-address-types, value: ExternalIP}
 ${enforce:+  - {key: enable-admission-plugins, value: OwnerReferencesPermissionEnforcement\}}
 - name: kube-controller-manager
   extraArgs:
@@ -131,6 +135,8 @@ apiVersion: config.kwok.x-k8s.io/v1alpha1
 kind: KwokConfiguration
 options:
   cidr: 10.0.0.0/8
+  # Logs are among them.
+  enableDebuggingHandlers: true
   nodeLeaseParallelism: 4
   nodePlayStageParallelism: 4
   podPlayStageParallelism: 16
@@ -160,6 +166,7 @@ metadata:
 status:
   addresses:
   - {type: InternalIP, address: 10.88.$((i / 250)).$((i % 250 + 1))}
+  - {type: ExternalIP, address: 127.0.0.1}
   - {type: Hostname, address: node-$i}
   nodeInfo: {kubeletVersion: v1.37.2, containerRuntimeVersion: containerd://2.3.7, architecture: amd64, operatingSystem: linux}
   allocatable: {cpu: "7800m", memory: 31Gi, ephemeral-storage: 90Gi, pods: "110"}

@@ -28,6 +28,7 @@ mod image;
 mod in_place;
 mod leadership;
 mod limits;
+mod logs;
 mod metrics;
 mod old_objects;
 mod outages;
@@ -73,6 +74,7 @@ fn modules() -> Vec<(&'static str, Vec<Test>)> {
         ("ttl", ttl::tests()),
         ("rights", rights::tests()),
         ("cli", cli::tests()),
+        ("logs", logs::tests()),
         ("hostile", hostile::tests()),
         ("traps", traps::tests()),
         ("both_ways", both_ways::tests()),
