@@ -13,7 +13,9 @@
 //! ```
 //!
 //! Arrows point up only. [`follow`], pure as well, says from the stored object where a run stands and how it ended; [`logs`],
-//! which of its logs are read, and which lines are new. Below all of them are [`printable`], which makes any text safe to show, [`similar`] and `error_chain`. A line that needs the
+//! which of its logs are read, and which lines are new; [`mod@convert`] makes JobRequests of native Jobs, and judges them by
+//! `manifest` and `compile`. Below all of them are [`printable`], which makes any text safe to show, [`similar`] and
+//! `error_chain`. A line that needs the
 //! cluster, a clock, a file or the environment belongs to an edge; a line that decides does not.
 //!
 //! `docs/architecture.md` has the rooms and the house rules, `docs/decisions` the reasons for what looks odd.
@@ -24,6 +26,7 @@ pub mod cli;
 pub mod compile;
 #[allow(clippy::disallowed_types, clippy::disallowed_methods)] // an edge
 pub mod controller;
+pub mod convert;
 mod error_chain;
 pub mod follow;
 #[allow(clippy::disallowed_types, clippy::disallowed_methods)] // an edge

@@ -23,6 +23,12 @@ pub(super) enum CliError {
     /// Nothing in the input is of the project.
     #[error("found nothing of jobrequest.dev in {0}")]
     NoDocuments(String),
+    /// Nothing in the input can be converted.
+    #[error("found no Job and no CronJob of batch/v1 in {0}")]
+    NothingToConvert(String),
+    /// Objects cannot be converted; each was explained.
+    #[error("could not convert {0} of {1} objects")]
+    NotConverted(usize, usize),
     /// The input has templates alone.
     #[error("found no JobRequest to explain; templates alone decide nothing")]
     NoRequests,

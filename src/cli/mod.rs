@@ -10,6 +10,7 @@ mod cluster;
 mod complete;
 mod completion;
 mod controller;
+mod convert;
 mod crds;
 mod delete;
 mod describe;
@@ -96,6 +97,8 @@ enum Command {
     Validate(validate::Arguments),
     /// Show where each value of a JobRequest comes from, in files or in the cluster
     Explain(explain::Arguments),
+    /// Print JobRequests made of Jobs and CronJobs, and say what is not carried over
+    Convert(convert::Arguments),
 }
 
 /// Parses the arguments of this process and runs the command.
@@ -147,6 +150,7 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         Command::SelfTest(arguments) => self_test::run(arguments),
         Command::Validate(arguments) => validate::run(arguments),
         Command::Explain(arguments) => explain::run(arguments),
+        Command::Convert(arguments) => convert::run(arguments),
     };
     match outcome {
         Ok(verdict) => ExitCode::from(verdict.exit_code()),

@@ -40,6 +40,7 @@ use in_place::InPlace;
 pub use layers::{
     Builtin, Decided, Fate, Layers, Origin, Superseded, Template, Unreadable, defaults_of, read_spec, select,
 };
+pub use overrides::{NativeSpec, read_native};
 pub use problem::{Problem, Problems};
 pub use provenance::{Provenance, provenance};
 

@@ -11,7 +11,7 @@ use crate::printable::shortened;
 /// The API group of the project.
 const GROUP: &str = "jobrequest.dev/";
 
-/// One object of the project's own API group.
+/// One object that was asked for, by default one of the project's own API group.
 #[derive(Debug)]
 pub struct Document {
     /// Where it was read.
@@ -39,9 +39,9 @@ impl Document {
 /// What was read.
 #[derive(Debug, Default)]
 pub struct Documents {
-    /// Objects of the project, in order.
+    /// The objects that were asked for, in order.
     pub documents: Vec<Document>,
-    /// How many objects are of other API groups.
+    /// How many other objects there are.
     pub passed_over: usize,
     /// Why something is no object, and in which source.
     pub unreadable: Vec<(Arc<Source>, ReadError)>,
@@ -50,9 +50,15 @@ pub struct Documents {
 /// Reads all `sources`, in their order.
 #[must_use]
 pub fn read(sources: &[Arc<Source>]) -> Documents {
+    read_objects(sources, |api_version, _| api_version.starts_with(GROUP))
+}
+
+/// The same for the objects that `is_wanted` by their `apiVersion` and `kind`, whatever their API group.
+#[must_use]
+pub fn read_objects(sources: &[Arc<Source>], is_wanted: fn(&str, &str) -> bool) -> Documents {
     let mut documents = Documents::default();
     for source in sources {
-        documents.add(source);
+        documents.add(source, is_wanted);
     }
     documents
 }
@@ -71,20 +77,20 @@ pub fn read_documents(text: &str) -> Result<Vec<Value>, ReadError> {
 }
 
 impl Documents {
-    fn add(&mut self, source: &Arc<Source>) {
+    fn add(&mut self, source: &Arc<Source>, is_wanted: fn(&str, &str) -> bool) {
         if let Some(at) = source.not_utf8_at {
             return self.refuse(source, at, "a byte that is not UTF-8; save the file as UTF-8");
         }
         for node in yaml::read(&source.text) {
             match node {
                 Ok(node) if matches!(node.content, Content::Scalar(Value::Null)) => {}
-                Ok(node) => self.object(source, node),
+                Ok(node) => self.object(source, node, is_wanted),
                 Err(error) => self.unreadable.push((Arc::clone(source), error)),
             }
         }
     }
 
-    fn object(&mut self, source: &Arc<Source>, node: Node) {
+    fn object(&mut self, source: &Arc<Source>, node: Node, is_wanted: fn(&str, &str) -> bool) {
         if !matches!(node.content, Content::Map(_)) {
             return self.refuse(source, node.at, "not an object: a document begins with apiVersion and kind");
         }
@@ -99,13 +105,15 @@ impl Documents {
             && let Some(items) = entries.into_iter().find(|entry| entry.key == "items")
         {
             match items.value.content {
-                Content::List(items) => items.into_iter().for_each(|item| self.object(source, item)),
+                Content::List(items) => {
+                    items.into_iter().for_each(|item| self.object(source, item, is_wanted));
+                }
                 Content::Scalar(Value::Null) => {}
                 _ => self.refuse(source, items.value.at, "items of a List must be a list"),
             }
             return;
         }
-        if api_version.starts_with(GROUP) {
+        if is_wanted(&api_version, &kind) {
             self.documents.push(Document { source: Arc::clone(source), node, api_version, kind });
         } else {
             self.passed_over += 1;

@@ -12,6 +12,7 @@
 mod cel;
 mod diagnostic;
 mod document;
+mod judge;
 mod pipeline;
 mod schema_check;
 mod source;
@@ -20,8 +21,9 @@ mod yaml;
 
 pub use cel::CelError;
 pub use diagnostic::{Diagnostic, Row};
-pub use document::{Document, Documents, read, read_documents};
+pub use document::{Document, Documents, read, read_documents, read_objects};
+pub use judge::{Finding, Judge};
 pub use pipeline::{Inspected, Inspection, Request, inspect};
 pub use schema_check::SchemaError;
 pub use source::Source;
-pub use yaml::{Content, Entry, Node, Part, Position, ReadError, Step};
+pub use yaml::{Content, Entry, Node, Part, Path, Position, ReadError, Step};

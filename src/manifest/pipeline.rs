@@ -129,7 +129,7 @@ fn written_again(
 }
 
 /// What the API server and then the operator make of a document, and everything that is wrong with it.
-fn judge(
+pub(super) fn judge(
     document: &Document,
     checked: Checked,
     templates: &[Scoped],

@@ -61,6 +61,7 @@ fn documented_sessions_are_current() {
         ("command-line", "documented-render", ["pi.yaml", "stdout"].as_slice()),
         ("command-line", "documented-validate", &["pi-broken.yaml", "stderr", "stdout"]),
         ("command-line", "documented-explain", &["stdout"]),
+        ("moving-a-job", "documented-convert", &["job.yaml", "stdout", "stderr"]),
         ("layers", "documented-layers", &["templates.yaml", "pi.yaml", "stdout"]),
         ("layers", "documented-layers-of-a-refused-request", &["stdout", "stderr"]),
         ("platform-teams", "documented-teams-validate", &["stdout"]),

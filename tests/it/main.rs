@@ -16,6 +16,7 @@ mod chart;
 mod cli;
 mod commands;
 mod compile;
+mod convert;
 mod crds;
 mod diagnosis;
 mod layer_properties;
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
         cli::tests(),
         chart::tests(),
         compile::tests(),
+        convert::tests(),
         policy::tests(),
         reconcile::tests(),
         diagnosis::tests(),

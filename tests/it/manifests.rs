@@ -1,16 +1,15 @@
 //! Jobs of well-known projects, said as JobRequests: each compiles to the pods of its Job.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
 use jobrequest::api::JobRequest;
-use jobrequest::api::labels::{MANAGED_BY, REQUEST, RUN};
 use jobrequest::compile::{Identity, Layers, compile};
 use k8s_openapi::api::batch::v1::Job;
 use libtest_mimic::Trial;
-use serde_json::{Value, json};
+use serde_json::json;
 
+use crate::support::alike::alike;
 use crate::support::golden;
 
 pub(crate) fn tests() -> Vec<Trial> {
@@ -48,37 +47,4 @@ fn of_request(file: &Path) -> (Job, bool) {
     let compiled = compile(&identity, &request.spec, &Layers::default(), 1);
     let compiled = compiled.unwrap_or_else(|problems| panic!("{}: {problems}", file.display()));
     (compiled.job, request.spec.overrides.is_some())
-}
-
-/// The spec of a Job without what JobRequest does differently on purpose, and with the defaults of the API server.
-fn alike(job: &Value) -> Value {
-    let mut spec = job["spec"].clone();
-    // The operator cleans up, after it has recorded the result.
-    spec.as_object_mut().unwrap().remove("ttlSecondsAfterFinished");
-    for (field, default) in [("backoffLimit", 6), ("parallelism", 1), ("completions", 1)] {
-        if spec[field].is_null() {
-            spec[field] = default.into();
-        }
-    }
-    let own = [MANAGED_BY, REQUEST, RUN];
-    let labels: BTreeMap<String, Value> =
-        (spec["template"]["metadata"]["labels"].as_object().into_iter().flatten())
-            .filter(|(key, _)| !own.contains(&key.as_str()))
-            .map(|(key, value)| (key.clone(), value.clone()))
-            .collect();
-    let annotations = spec["template"]["metadata"]["annotations"].clone();
-    spec["template"]["metadata"] = json!({"labels": labels, "annotations": annotations});
-    for list in ["initContainers", "containers"] {
-        for container in spec["template"]["spec"][list].as_array_mut().into_iter().flatten() {
-            if container["imagePullPolicy"].is_null() {
-                let image = container["image"].as_str().unwrap().rsplit('/').next().unwrap();
-                let is_latest = image.ends_with(":latest") || !image.contains(':');
-                container["imagePullPolicy"] = if is_latest { "Always" } else { "IfNotPresent" }.into();
-            }
-            if container["terminationMessagePolicy"] == "FallbackToLogsOnError" {
-                container.as_object_mut().unwrap().remove("terminationMessagePolicy");
-            }
-        }
-    }
-    spec
 }

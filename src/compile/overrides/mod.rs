@@ -1,7 +1,7 @@
 //! `overrides`: a partial batch/v1 Job spec from the user, parsed strictly.
 //!
 //! Takes the user's map; returns a typed partial spec, or every problem in it. Kubernetes would silently drop an
-//! unknown field, and tools disagree about null: both are refused here.
+//! unknown field, and tools disagree about null: both are refused here. [`read_native`] does the same for a whole Job.
 
 mod merge;
 
@@ -24,6 +24,7 @@ pub(super) fn parse(overrides: &Map<String, Value>, field: &str) -> Result<JobSp
         return Err(problems);
     }
     let (typed, misfits) = read(&value, field);
+    let typed = typed.unwrap_or_default();
     problems.extend(misfits);
     let kept = serde_json::to_value(&typed).unwrap_or_default();
     find_dropped(field, &mut Vec::new(), &value, &kept, &mut problems);
@@ -31,13 +32,48 @@ pub(super) fn parse(overrides: &Map<String, Value>, field: &str) -> Result<JobSp
     if problems.is_empty() { Ok(typed) } else { Err(problems) }
 }
 
-/// Reads the overrides without the values that have a wrong type, and says which these are.
-fn read(overrides: &Value, field: &str) -> (JobSpec, Vec<Problem>) {
+/// The spec of a native Job, read as strictly as overrides are.
+#[derive(Clone, Debug)]
+pub struct NativeSpec {
+    /// The spec without what is wrong; none if too much is.
+    pub spec: Option<JobSpec>,
+    /// Values of a wrong type.
+    pub misfits: Vec<Problem>,
+    /// Fields that a Job does not have.
+    pub unknown: Vec<Problem>,
+}
+
+/// Reads the spec of a native Job, which is written in `field`. Null is taken for absent, as the API server takes it.
+#[must_use]
+pub fn read_native(spec: &Value, field: &str) -> NativeSpec {
+    let mut written = spec.clone();
+    drop_nulls(&mut written);
+    let (spec, misfits) = read(&written, field);
+    let mut unknown = misfits.clone();
+    let kept = serde_json::to_value(spec.clone().unwrap_or_default()).unwrap_or_default();
+    find_dropped(field, &mut Vec::new(), &written, &kept, &mut unknown);
+    NativeSpec { spec, unknown: unknown.split_off(misfits.len()), misfits }
+}
+
+fn drop_nulls(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.retain(|_, field| !field.is_null());
+            fields.values_mut().for_each(drop_nulls);
+        }
+        Value::Array(items) => items.iter_mut().for_each(drop_nulls),
+        _ => {}
+    }
+}
+
+/// Reads the overrides without the values that have a wrong type, and says which these are; nothing is read if too many
+/// have.
+fn read(overrides: &Value, field: &str) -> (Option<JobSpec>, Vec<Problem>) {
     let mut left = overrides.clone();
     let mut misfits = Vec::new();
     while misfits.len() < MAX_MISFITS {
         let error = match serde_path_to_error::deserialize::<_, JobSpec>(&left) {
-            Ok(typed) => return (typed, misfits),
+            Ok(typed) => return (Some(typed), misfits),
             Err(error) => error,
         };
         let path = error.path().clone();
@@ -47,7 +83,7 @@ fn read(overrides: &Value, field: &str) -> (JobSpec, Vec<Problem>) {
             break;
         }
     }
-    (JobSpec::default(), misfits)
+    (None, misfits)
 }
 
 /// Takes the value at `path` away; false if there is none.

@@ -9,8 +9,7 @@ mod parse;
 mod scalar;
 mod split;
 
-pub(super) use node::Path;
-pub use node::{Content, Entry, Node, Part, Position, Step};
+pub use node::{Content, Entry, Node, Part, Path, Position, Step};
 pub use parse::ReadError;
 
 /// The documents of `text`, each a tree or the reason why it cannot be read; empty ones are left out.

@@ -54,6 +54,26 @@ pub struct Entry {
 }
 
 impl Node {
+    /// A value that was written nowhere.
+    #[must_use]
+    pub fn of_value(value: &Value) -> Self {
+        let at = Position { line: 1, column: 1 };
+        let content = match value {
+            Value::Object(fields) => {
+                let entry = |(key, value): (&String, &Value)| Entry {
+                    key: key.clone(),
+                    key_at: at,
+                    value: Self::of_value(value),
+                    is_merged: false,
+                };
+                Content::Map(fields.iter().map(entry).collect())
+            }
+            Value::Array(items) => Content::List(items.iter().map(Self::of_value).collect()),
+            scalar => Content::Scalar(scalar.clone()),
+        };
+        Self { at, content }
+    }
+
     /// As a JSON value.
     #[must_use]
     pub fn to_value(&self) -> Value {
@@ -231,7 +251,8 @@ pub enum Step {
 }
 
 /// A path as Kubernetes writes it: `spec.containers[0].image`, `spec.labels[example.com/a]`.
-pub(in crate::manifest) struct Path<'a>(pub(in crate::manifest) &'a [Step]);
+#[derive(Clone, Copy, Debug)]
+pub struct Path<'a>(pub &'a [Step]);
 
 impl fmt::Display for Path<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,5 +1,6 @@
 //! What several modules of tests use.
 
+pub(crate) mod alike;
 pub(crate) mod difference;
 pub(crate) mod golden;
 pub(crate) mod policy_rows;
