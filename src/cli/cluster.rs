@@ -198,6 +198,29 @@ impl Cluster {
         .await
     }
 
+    /// What server-side apply of an object by this field manager would come to; nothing is stored.
+    ///
+    /// # Errors
+    /// The API server refused, or gave no answer.
+    pub(super) async fn apply_dry_run(
+        &self,
+        name: &str,
+        object: &serde_json::Value,
+        field_manager: Option<&str>,
+        is_forced: bool,
+    ) -> Result<DynamicObject, CliError> {
+        let parameters = PatchParams {
+            dry_run: true,
+            field_manager: Some(field_manager.unwrap_or(FIELD_MANAGER).to_owned()),
+            force: is_forced,
+            field_validation: Some(ValidationDirective::Strict),
+        };
+        let requests = self.requests();
+        let patch = Patch::Apply(object);
+        let call = requests.patch(name, &parameters, &patch);
+        self.answer(&format!("apply JobRequest {name} for a trial"), call).await
+    }
+
     /// Awaits a write: one that the API server refuses is an answer about what was written. An unknown field of an applied
     /// object is a 500, and so is a webhook that fails.
     async fn write<T>(&self, what: &str, call: impl Future<Output = kube::Result<T>>) -> Result<T, CliError> {

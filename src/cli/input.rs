@@ -25,7 +25,7 @@ pub(super) struct Options {
     pub(super) filenames: Vec<String>,
     /// Read folders recursively
     #[arg(short = 'R', long)]
-    recursive: bool,
+    pub(super) recursive: bool,
     /// Files or folders with templates, which may also be among the other files; may be repeated
     #[arg(long, value_name = "FILE")]
     pub(super) templates: Vec<String>,

@@ -5,6 +5,7 @@
 //! `explain` need no cluster: [`files`] reads what [`input`] names, and [`crate::manifest`] judges it. [`cluster`] reads
 //! the same from an API server, and writes to it for the commands that people use every day.
 
+mod audit;
 mod cancel;
 mod cluster;
 mod complete;
@@ -14,6 +15,7 @@ mod convert;
 mod crds;
 mod delete;
 mod describe;
+mod diff;
 mod duration;
 mod error;
 mod explain;
@@ -36,6 +38,7 @@ mod run;
 mod self_test;
 mod suspend;
 mod table;
+mod templates;
 mod token;
 mod validate;
 mod wait;
@@ -99,6 +102,10 @@ enum Command {
     Explain(explain::Arguments),
     /// Print JobRequests made of Jobs and CronJobs, and say what is not carried over
     Convert(convert::Arguments),
+    /// Report which JobRequests templates would break, before they are applied
+    Audit(audit::Arguments),
+    /// Show what an edit of a JobRequest would do: nothing, a change of the live Job, a run
+    Diff(diff::Arguments),
 }
 
 /// Parses the arguments of this process and runs the command.
@@ -151,6 +158,8 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         Command::Validate(arguments) => validate::run(arguments),
         Command::Explain(arguments) => explain::run(arguments),
         Command::Convert(arguments) => convert::run(arguments),
+        Command::Audit(arguments) => audit::run(arguments),
+        Command::Diff(arguments) => diff::run(arguments),
     };
     match outcome {
         Ok(verdict) => ExitCode::from(verdict.exit_code()),

@@ -7,6 +7,8 @@ use crate::follow::How;
 pub(super) enum Verdict {
     Valid,
     Invalid,
+    /// The edit would start a run, or change one: as diff(1) says that files differ.
+    Differs,
     /// Following a run ended in this way.
     Followed(How),
 }
@@ -16,7 +18,7 @@ impl Verdict {
     pub(super) const fn exit_code(self) -> u8 {
         match self {
             Self::Valid => 0,
-            Self::Invalid => 1,
+            Self::Invalid | Self::Differs => 1,
             Self::Followed(how) => how.exit_code(),
         }
     }

@@ -3,6 +3,8 @@
 //! Each call is one run: the token of a rerun travels with the object, so that an edit and the token are one run, and an
 //! unchanged file runs again. It is the token that is followed.
 
+use std::sync::Arc;
+
 use clap::Args;
 use kube::api::DynamicObject;
 use serde_json::{Value, json};
@@ -17,7 +19,7 @@ use super::token::new_token;
 use super::wait::{EXIT_CODES, Following};
 use crate::api::labels;
 use crate::follow::Target;
-use crate::manifest;
+use crate::manifest::{self, Source};
 use crate::reconcile::StoredRequest;
 
 /// Arguments of `run`.
@@ -54,20 +56,13 @@ pub(super) fn run(arguments: &Arguments) -> Result<Verdict, CliError> {
         (None, Some(word)) if name::bare(word).is_none() => Some(word.clone()),
         (None, _) => None,
     };
-    let object = file.map(|file| read(&file)).transpose()?;
+    let object = file.map(|file| read("run", &file, &source(&file)?)).transpose()?;
     runtime()?.block_on(async {
         let mut cluster = Cluster::find_in(&arguments.cluster).await?;
         let token = new_token();
         let (name, changed) = if let Some(mut object) = object {
             let name = own_name(&object)?;
-            if let Some(namespace) = object.pointer("/metadata/namespace").and_then(Value::as_str) {
-                if arguments.cluster.namespace.as_deref().is_some_and(|flag| flag != namespace) {
-                    return Err(CliError::Usage(format!(
-                        "the file is for namespace {namespace}, but --namespace names another one"
-                    )));
-                }
-                namespace.clone_into(&mut cluster.namespace);
-            }
+            move_to_namespace_of(&object, &mut cluster, &arguments.cluster)?;
             ask(&mut object, &token)?;
             let changed = cluster.apply(&name, &object, arguments.force_conflicts).await;
             (name, changed.map_err(with_advice)?)
@@ -99,7 +94,7 @@ pub(super) fn stored(object: DynamicObject) -> Result<StoredRequest, CliError> {
     read.map_err(|error| CliError::Unreadable("a JobRequest", error))
 }
 
-fn with_advice(error: CliError) -> CliError {
+pub(super) fn with_advice(error: CliError) -> CliError {
     match error {
         conflict @ CliError::Refused { code: 409, .. } => CliError::WithAdvice {
             advice: "--force-conflicts takes these fields over".to_owned(),
@@ -109,10 +104,41 @@ fn with_advice(error: CliError) -> CliError {
     }
 }
 
-/// The one JobRequest of a file, without what the cluster writes.
-fn read(file: &str) -> Result<Value, CliError> {
-    let sources = files::read(&[file.to_owned()], false)?;
-    let documents = manifest::read(&sources);
+/// The text of a file.
+///
+/// # Errors
+/// It cannot be read.
+pub(super) fn source(file: &str) -> Result<Vec<Arc<Source>>, CliError> {
+    Ok(files::read(&[file.to_owned()], false)?)
+}
+
+/// The namespace that the object names is that of all further calls.
+///
+/// # Errors
+/// The flags name another one.
+pub(super) fn move_to_namespace_of(
+    object: &Value,
+    cluster: &mut Cluster,
+    flags: &InNamespace,
+) -> Result<(), CliError> {
+    let Some(namespace) = object.pointer("/metadata/namespace").and_then(Value::as_str) else {
+        return Ok(());
+    };
+    if flags.namespace.as_deref().is_some_and(|flag| flag != namespace) {
+        return Err(CliError::Usage(format!(
+            "the file is for namespace {namespace}, but --namespace names another one"
+        )));
+    }
+    namespace.clone_into(&mut cluster.namespace);
+    Ok(())
+}
+
+/// The one JobRequest of a file with these `sources`, without what the cluster writes; `command` takes it.
+///
+/// # Errors
+/// The file is not that.
+pub(super) fn read(command: &str, file: &str, sources: &[Arc<Source>]) -> Result<Value, CliError> {
+    let documents = manifest::read(sources);
     if let Some((source, error)) = documents.unreadable.first() {
         return Err(CliError::Usage(format!("{}: {error}", source.name)));
     }
@@ -120,7 +146,7 @@ fn read(file: &str) -> Result<Value, CliError> {
         return Err(match documents.documents.len() {
             0 => CliError::NoDocuments(file.to_owned()),
             many => CliError::Usage(format!(
-                "{file} has {many} objects of jobrequest.dev; run takes one JobRequest, kubectl apply takes the others"
+                "{file} has {many} objects of jobrequest.dev; {command} takes one JobRequest, kubectl apply takes the others"
             )),
         });
     };
@@ -139,7 +165,11 @@ fn read(file: &str) -> Result<Value, CliError> {
     Ok(object)
 }
 
-fn own_name(object: &Value) -> Result<String, CliError> {
+/// The name of the JobRequest.
+///
+/// # Errors
+/// It has none.
+pub(super) fn own_name(object: &Value) -> Result<String, CliError> {
     let name = object.pointer("/metadata/name").and_then(Value::as_str).filter(|name| !name.is_empty());
     name.map(ToOwned::to_owned)
         .ok_or_else(|| CliError::Usage("the JobRequest has no metadata.name".to_owned()))

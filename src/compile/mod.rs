@@ -8,6 +8,7 @@
 //! build, [`policy`] judges what was built, and [`kubernetes`] what Kubernetes would refuse in it. [`provenance()`] says where each value comes from, [`digest`] whether a
 //! spec requires a new run.
 
+pub mod audit;
 mod canonical;
 mod container;
 pub mod digest;
@@ -38,7 +39,8 @@ use k8s_openapi::api::batch::v1::Job;
 pub use identity::Identity;
 use in_place::InPlace;
 pub use layers::{
-    Builtin, Decided, Fate, Layers, Origin, Superseded, Template, Unreadable, defaults_of, read_spec, select,
+    Builtin, Decided, Fate, Layers, Origin, ScopedTemplate, Superseded, Template, Unreadable, defaults_of,
+    in_scope, laid_over, read_spec, select, select_seen,
 };
 pub use overrides::{NativeSpec, read_native};
 pub use problem::{Problem, Problems};

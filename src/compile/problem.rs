@@ -14,18 +14,28 @@ pub struct Problem {
     /// Path of the field whose absence makes it a problem, where that is not `field`.
     #[serde(skip)]
     pub missing: Option<&'static str>,
+    /// The template whose policy is violated, or which cannot be read, for example `JobTemplate/reports`; the message names
+    /// it, too.
+    #[serde(skip)]
+    pub by: Option<String>,
 }
 
 impl Problem {
     /// A problem of `field`.
     pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { field: field.into(), message: message.into(), missing: None }
+        Self { field: field.into(), message: message.into(), missing: None, by: None }
     }
 
     /// It is a problem only because the field at this path is absent.
     #[must_use]
     pub fn without(self, missing: &'static str) -> Self {
         Self { missing: Some(missing), ..self }
+    }
+
+    /// It is a problem because of this template.
+    #[must_use]
+    pub fn by(self, template: impl Into<String>) -> Self {
+        Self { by: Some(template.into()), ..self }
     }
 }
 

@@ -23,7 +23,7 @@ pub use cel::CelError;
 pub use diagnostic::{Diagnostic, Row};
 pub use document::{Document, Documents, read, read_documents, read_objects};
 pub use judge::{Finding, Judge};
-pub use pipeline::{Inspected, Inspection, Request, inspect};
+pub use pipeline::{Inspected, Inspection, Request, inspect, inspect_over};
 pub use schema_check::SchemaError;
 pub use source::Source;
 pub use yaml::{Content, Entry, Node, Part, Path, Position, ReadError, Step};

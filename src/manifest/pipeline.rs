@@ -9,10 +9,12 @@ use serde_json::Value;
 use super::diagnostic::{Diagnostic, Severity};
 use super::document::{Document, Documents};
 use super::schema_check::{Checked, Checker, SchemaError, Violation};
-use super::templates::{self, Scoped, layers_for};
+use super::templates::{self, layers_for};
 use super::yaml::{Part, Path, Step};
 use crate::api::{JobRequest, JobRequestSpec, labels};
-use crate::compile::{Compiled, Identity, Layers, Problem, check_template, compile, helm_hook};
+use crate::compile::{
+    Compiled, Identity, Layers, Problem, ScopedTemplate, check_template, compile, helm_hook, laid_over,
+};
 
 /// Stands for the letters that the API server appends to `generateName`.
 const SUFFIX: &str = "xxxxx";
@@ -28,6 +30,8 @@ pub struct Inspected {
     pub diagnostics: Vec<Diagnostic>,
     /// What is accepted and hardly meant, in the same order.
     pub warnings: Vec<Diagnostic>,
+    /// The templates among the documents.
+    pub templates: Vec<ScopedTemplate>,
 }
 
 /// One document.
@@ -44,6 +48,8 @@ pub struct Inspection {
 /// A JobRequest, and what becomes of it.
 #[derive(Debug)]
 pub struct Request {
+    /// Its name; of one whose name the API server makes up, with letters that stand for those.
+    pub name: String,
     /// Its namespace: its own, or the requested one.
     pub namespace: Option<String>,
     /// Its spec.
@@ -59,17 +65,32 @@ pub struct Request {
 /// # Errors
 /// A schema of the CRDs uses what is not supported here, which a test rules out.
 pub fn inspect(documents: Documents, namespace: Option<&str>, run: i32) -> Result<Inspected, SchemaError> {
+    inspect_over(documents, &[], namespace, run)
+}
+
+/// The same, as if the templates among the documents were applied over those that are `stored`.
+///
+/// # Errors
+/// As of [`inspect`].
+pub fn inspect_over(
+    documents: Documents,
+    stored: &[ScopedTemplate],
+    namespace: Option<&str>,
+    run: i32,
+) -> Result<Inspected, SchemaError> {
     let checker = Checker::new(namespace)?;
     let Documents { documents, passed_over, unreadable } = documents;
     let results: Vec<_> = documents.iter().map(|document| checker.check(document)).collect();
-    let templates: Vec<_> = (documents.iter().zip(&results))
+    let own: Vec<_> = (documents.iter().zip(&results))
         .filter_map(|(document, result)| templates::template(document, result.value.as_ref()?, namespace))
         .collect();
+    let all = if stored.is_empty() { None } else { Some(laid_over(stored, &own, None)) };
+    let templates = all.as_deref().unwrap_or(&own);
     let diagnostics = unreadable.into_iter().map(|(source, error)| Diagnostic::of_text(source, error));
     let mut inspected = Inspected { diagnostics: diagnostics.collect(), passed_over, ..Inspected::default() };
     let mut known = HashMap::new();
     for (document, result) in documents.into_iter().zip(results) {
-        let (request, mut violations) = judge(&document, result, &templates, namespace, run);
+        let (request, mut violations) = judge(&document, result, templates, namespace, run);
         violations.extend(written_again(&document, namespace, &mut known));
         let problems = violations.len();
         let of = |severity: Severity| {
@@ -84,6 +105,7 @@ pub fn inspect(documents: Documents, namespace: Option<&str>, run: i32) -> Resul
     for list in [&mut inspected.diagnostics, &mut inspected.warnings] {
         list.sort_by_key(|diagnostic| (diagnostic.source.number, diagnostic.at));
     }
+    inspected.templates = own;
     Ok(inspected)
 }
 
@@ -132,7 +154,7 @@ fn written_again(
 pub(super) fn judge(
     document: &Document,
     checked: Checked,
-    templates: &[Scoped],
+    templates: &[ScopedTemplate],
     namespace: Option<&str>,
     run: i32,
 ) -> (Option<Request>, Vec<Violation>) {
@@ -194,7 +216,7 @@ impl Refusal {
 fn compile_document(
     document: &Document,
     value: &Value,
-    templates: &[Scoped],
+    templates: &[ScopedTemplate],
     namespace: Option<&str>,
     run: i32,
 ) -> (Option<Request>, Vec<Refusal>) {
@@ -233,8 +255,9 @@ fn compile_document(
         Ok(compiled) => (Some(compiled), Vec::new()),
         Err(problems) => (None, refusals(problems.as_slice())),
     };
+    let name = identity.name.to_owned();
     let namespace = identity.namespace.map(ToOwned::to_owned);
-    (Some(Request { namespace, spec: request.spec, layers, compiled }), problems)
+    (Some(Request { name, namespace, spec: request.spec, layers, compiled }), problems)
 }
 
 fn diagnostic(document: &Document, violation: Violation, severity: Severity) -> Diagnostic {

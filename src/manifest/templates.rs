@@ -9,18 +9,15 @@ use super::document::Document;
 use crate::api::JobRequest;
 use crate::api::json_text::JsonText;
 use crate::api::template_ref::{TemplateKind, TemplateRef};
-use crate::compile::{Builtin, Layers, Template, read_spec, select};
-
-/// A template, and the namespace to whose requests it applies; none: all namespaces.
-#[derive(Debug)]
-pub(super) struct Scoped {
-    namespace: Option<String>,
-    pub(super) template: Arc<Template>,
-}
+use crate::compile::{Builtin, Layers, ScopedTemplate, Template, in_scope, read_spec, select};
 
 /// The template that a document holds; `value` is the document with defaults, `namespace` that of objects that set
 /// none.
-pub(super) fn template(document: &Document, value: &Value, namespace: Option<&str>) -> Option<Scoped> {
+pub(super) fn template(
+    document: &Document,
+    value: &Value,
+    namespace: Option<&str>,
+) -> Option<ScopedTemplate> {
     let kind = match document.kind.as_str() {
         "JobTemplate" => TemplateKind::JobTemplate,
         "ClusterJobTemplate" => TemplateKind::ClusterJobTemplate,
@@ -28,7 +25,7 @@ pub(super) fn template(document: &Document, value: &Value, namespace: Option<&st
     };
     let metadata = value.get("metadata");
     let text = |key: &str| metadata.and_then(|metadata| metadata.get(key)).and_then(Value::as_str);
-    Some(Scoped {
+    Some(ScopedTemplate {
         namespace: match kind {
             TemplateKind::JobTemplate => Some(text("namespace").or(namespace).unwrap_or_default().to_owned()),
             TemplateKind::ClusterJobTemplate => None,
@@ -51,12 +48,11 @@ pub(super) fn spec_of(value: &Value) -> JsonText {
 }
 
 /// The layers that the templates of the input put below a request of `namespace`.
-pub(super) fn layers_for(request: &JobRequest, namespace: Option<&str>, templates: &[Scoped]) -> Layers {
-    let namespace = namespace.unwrap_or_default();
-    let in_scope: Vec<_> = templates
-        .iter()
-        .filter(|scoped| scoped.namespace.as_deref().is_none_or(|own| own == namespace))
-        .map(|scoped| Arc::clone(&scoped.template))
-        .collect();
+pub(super) fn layers_for(
+    request: &JobRequest,
+    namespace: Option<&str>,
+    templates: &[ScopedTemplate],
+) -> Layers {
+    let in_scope = in_scope(templates, namespace.unwrap_or_default());
     select(Builtin::default(), &request.spec, &in_scope)
 }

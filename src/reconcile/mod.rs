@@ -14,6 +14,8 @@
 //! `observed` is what all of them read, `state` the facts and the decision about the newest run, `plan` and `call` what
 //! comes out.
 //!
+//! `foresee` drives a pass in which nothing is done: what an edit would come to.
+//!
 //! `turns` says who is next when many wait; it orders the passes.
 
 mod acceptance;
@@ -22,6 +24,7 @@ mod cancel;
 mod clean_up;
 mod diagnosis;
 mod event;
+pub mod foresee;
 mod format;
 mod history;
 pub mod observed;

@@ -20,7 +20,7 @@ use crate::api::json_text::JsonText;
 use crate::api::template::{Reruns, TemplateStatus};
 use crate::api::template_ref::{TemplateKind, TemplateRef};
 use crate::api::{ClusterJobTemplate, JobTemplate};
-use crate::compile::{Problem, Template, defaults_of, read_spec};
+use crate::compile::{Problem, ScopedTemplate, Template, defaults_of, read_spec};
 
 /// How far apart writes are that only bring the number of requests up to date.
 const COUNT_PAUSE: Duration = Duration::from_secs(60);
@@ -82,6 +82,12 @@ impl From<JobTemplateView> for StoredTemplate {
 impl From<ClusterJobTemplateView> for StoredTemplate {
     fn from(view: ClusterJobTemplateView) -> Self {
         Self::of(TemplateKind::ClusterJobTemplate, view.metadata, &view.spec, view.status)
+    }
+}
+
+impl From<StoredTemplate> for ScopedTemplate {
+    fn from(stored: StoredTemplate) -> Self {
+        Self { namespace: stored.namespace, template: stored.template }
     }
 }
 

@@ -11,12 +11,14 @@ mod support;
 
 mod admission;
 mod announced;
+mod audit;
 mod both_ways;
 mod campaign;
 mod chart;
 mod cli;
 mod crashes;
 mod diagnosis;
+mod diff;
 mod fairness;
 mod figures;
 mod gitops;
@@ -75,6 +77,8 @@ fn modules() -> Vec<(&'static str, Vec<Test>)> {
         ("rights", rights::tests()),
         ("cli", cli::tests()),
         ("logs", logs::tests()),
+        ("audit", audit::tests()),
+        ("diff", diff::tests()),
         ("hostile", hostile::tests()),
         ("traps", traps::tests()),
         ("both_ways", both_ways::tests()),

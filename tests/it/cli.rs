@@ -68,6 +68,7 @@ fn documented_sessions_are_current() {
         ("platform-teams", "documented-teams-reports", &["stdout"]),
         ("platform-teams", "documented-teams-training", &["stdout"]),
         ("platform-teams", "documented-teams-refused", &["stdin", "stderr", "stdout"]),
+        ("platform-teams", "documented-audit", &["stdin", "stdout", "stderr"]),
     ] {
         let text = fs::read_to_string(root().join(format!("docs/{page}.md"))).unwrap();
         let folder = root().join("tests/cli").join(case);

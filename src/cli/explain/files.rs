@@ -58,7 +58,12 @@ pub(super) fn explain(files: &[String], options: &Options) -> Result<Report, Cli
     if requests.is_empty() && inspected.diagnostics.is_empty() {
         return Err(CliError::NoRequests);
     }
-    Ok(Report { requests, diagnostics: inspected.diagnostics, passed_over: inspected.passed_over })
+    Ok(Report {
+        requests,
+        diagnostics: inspected.diagnostics,
+        passed_over: inspected.passed_over,
+        ..Report::default()
+    })
 }
 
 fn one(

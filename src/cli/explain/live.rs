@@ -1,7 +1,6 @@
 //! Requests in a cluster, with the templates that apply to them there.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::LimitRange;
 
@@ -10,26 +9,37 @@ use super::report::{Explanation, Report};
 use crate::api::status::Run;
 use crate::cli::cluster::{self, Cluster, Connection};
 use crate::cli::error::CliError;
-use crate::compile::{Builtin, Identity, Problem, Template, compile, provenance, select};
-use crate::reconcile::template_status::{ClusterJobTemplateView, JobTemplateView, StoredTemplate};
+use crate::cli::input::Options;
+use crate::cli::templates::{self, Templates};
+use crate::compile::{Identity, Problem, compile, provenance};
 use crate::reconcile::{StoredRequest, outdated};
 
-/// Explains the JobRequests named `names`.
+/// Explains the JobRequests named `names`, as if the templates that `options` name were applied.
 ///
 /// # Errors
-/// There is no such JobRequest, or the API server cannot be reached.
+/// There is no such JobRequest, or the API server cannot be reached; or a file cannot be read.
 pub(super) fn explain(
     names: &[String],
-    namespace: Option<&str>,
+    options: &Options,
     connection: &Connection,
 ) -> Result<Report, CliError> {
+    let files = &options.templates;
+    let sources = if files.is_empty() { Vec::new() } else { templates::sources(files, options.recursive)? };
     let report = cluster::runtime()?.block_on(async {
         let cluster = Cluster::find(connection).await?;
-        let namespace = namespace.unwrap_or(&cluster.namespace);
-        let templates = templates(&cluster, namespace).await?;
+        let namespace = options.namespace.as_deref().unwrap_or(&cluster.namespace);
+        let mut laid = Vec::new();
+        if !files.is_empty() {
+            let found = templates::in_files(&sources, files, Some(namespace))?;
+            if !found.diagnostics.is_empty() {
+                return Ok(Report { diagnostics: found.diagnostics, ..Report::default() });
+            }
+            laid = found.templates;
+        }
+        let templates = Templates::of_cluster(&cluster, Some(namespace)).await?.with(&laid);
         // Anyone who may not read them is shown the rest.
         let ranges: Vec<LimitRange> = cluster.list("LimitRange", namespace).await.unwrap_or_default();
-        let mut report = Report::default();
+        let mut report = Report { gaps: templates.gaps(), ..Report::default() };
         for name in names {
             let request: Option<StoredRequest> = cluster.get("JobRequest", namespace, name).await?;
             let request = request.ok_or_else(|| CliError::NoSuchRequest {
@@ -49,19 +59,11 @@ pub(super) fn explain(
     })
 }
 
-/// The templates that may apply to requests of `namespace`.
-async fn templates(cluster: &Cluster, namespace: &str) -> Result<Vec<Arc<Template>>, CliError> {
-    let own: Vec<JobTemplateView> = cluster.list("JobTemplate", namespace).await?;
-    let all: Vec<ClusterJobTemplateView> = cluster.list_all("ClusterJobTemplate").await?;
-    let own = own.into_iter().map(StoredTemplate::from);
-    Ok(own.chain(all.into_iter().map(StoredTemplate::from)).map(|stored| stored.template).collect())
-}
-
-fn one(request: &StoredRequest, templates: &[Arc<Template>], ranges: &[LimitRange]) -> Explanation {
+fn one(request: &StoredRequest, templates: &Templates, ranges: &[LimitRange]) -> Explanation {
     let unread =
         request.spec.0.as_ref().err().map(|error| Problem::new("spec", format!("the stored spec {error}")));
     let spec = request.whole_spec().cloned().unwrap_or_default();
-    let layers = select(Builtin::default(), &spec, templates);
+    let (layers, _) = templates.layers(request.namespace(), spec.template_ref.as_ref());
     let status = request.known_status();
     let identity = Identity {
         name: request.name(),
@@ -90,7 +92,8 @@ fn one(request: &StoredRequest, templates: &[Arc<Template>], ranges: &[LimitRang
         compiled.as_ref().map(|compiled| limit_range::notes(&compiled.job, ranges)).unwrap_or_default();
     explanation.namespace = Some(request.namespace().to_owned());
     explanation.valid = problems.is_empty();
-    let newest = Run::newest_with_job(&status.runs);
+    // Of templates that could not be seen nobody can say so.
+    let newest = Run::newest_with_job(&status.runs).filter(|_| templates.unseen.is_empty());
     explanation.template_outdated = newest.and_then(|run| outdated(run, &layers)).map(|(_, words)| words);
     explanation.problems = problems;
     explanation

@@ -28,7 +28,8 @@ use report::{Explanation, Report};
     Examples:\n  \
     jobrequest explain pi.yaml --templates platform/\n  \
     kustomize build . | jobrequest explain -f -\n  \
-    jobrequest explain -n team-a pi"
+    jobrequest explain -n team-a pi\n  \
+    jobrequest explain -n team-a pi --templates platform/"
 )]
 pub(super) struct Arguments {
     /// Names of JobRequests in the cluster; or files and folders, which have a dot or a slash in their name; - is
@@ -62,9 +63,7 @@ enum Subject {
 pub(super) fn run(arguments: &Arguments) -> Result<Verdict, CliError> {
     let report = match subject(arguments)? {
         Subject::Files(files) => files::explain(&files, &arguments.options)?,
-        Subject::Live(names) => {
-            live::explain(&names, arguments.options.namespace.as_deref(), &arguments.connection)?
-        }
+        Subject::Live(names) => live::explain(&names, &arguments.options, &arguments.connection)?,
     };
     show(&report, arguments.output)?;
     Ok(if report.is_valid() { Verdict::Valid } else { Verdict::Invalid })
@@ -81,9 +80,6 @@ fn subject(arguments: &Arguments) -> Result<Subject, CliError> {
         (Some(name), true) => usage(format!(
             "{name} is the name of a JobRequest in the cluster, but the rest are files; write ./{name} if it is a file too"
         )),
-        (Some(name), false) if !options.templates.is_empty() => usage(format!(
-            "--templates is for files, but {name} is the name of a JobRequest in the cluster, where its templates are; write ./{name} if it is a file"
-        )),
         (Some(_), false) => Ok(Subject::Live(names)),
         (None, false) => usage(
             "nothing to explain: name JobRequests in the cluster, files or folders, or - for standard input"
@@ -99,6 +95,7 @@ fn show(report: &Report, format: Format) -> Result<(), CliError> {
         Format::Text => {
             let tables: Vec<_> = report.requests.iter().map(table::text).collect();
             print(&tables.join("\n"))?;
+            say(&report.gaps.iter().map(|gap| format!("{gap}\n")).collect::<String>());
             say(&report.diagnostics.iter().map(Diagnostic::text).collect::<String>());
             say(&report.requests.iter().flat_map(Explanation::problem_lines).collect::<String>());
             if report.passed_over > 0 {

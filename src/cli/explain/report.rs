@@ -18,6 +18,8 @@ pub(super) struct Report {
     pub(super) diagnostics: Vec<Diagnostic>,
     /// Objects of other API groups.
     pub(super) passed_over: usize,
+    /// What could not be seen in the cluster, in a sentence each.
+    pub(super) gaps: Vec<String>,
 }
 
 /// One request.
@@ -142,6 +144,8 @@ pub(super) struct Rows<'a> {
     requests: &'a [Explanation],
     problems: Vec<Row<'a>>,
     passed_over: usize,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    unseen: &'a [String],
 }
 
 impl Report {
@@ -156,6 +160,7 @@ impl Report {
             requests: &self.requests,
             problems: self.diagnostics.iter().map(Diagnostic::row).collect(),
             passed_over: self.passed_over,
+            unseen: &self.gaps,
         }
     }
 }

@@ -8,6 +8,7 @@ mod field_path;
 mod merge_schema;
 mod origin;
 mod quota;
+mod scoped;
 mod select;
 mod value_tree;
 
@@ -18,6 +19,7 @@ use serde_json::{Map, Value, json};
 pub(super) use field_path::{Containers, FieldPath, FieldPathError, Step, is_security_setting};
 pub(super) use merge_schema::MergeSchema;
 pub use origin::Origin;
+pub use scoped::{ScopedTemplate, in_scope, laid_over, select_seen};
 pub use select::{Fate, Superseded, Template, Unreadable, defaults_of, read_spec, select};
 pub use value_tree::Decided;
 pub(super) use value_tree::{ValueTree, join};

@@ -176,10 +176,8 @@ fn readable(template: &Arc<Template>, problems: &mut Vec<Problem>) -> Option<Arc
         Err(error) => {
             let name = template.reference.to_string();
             if !problems.iter().any(|problem| problem.field == name) {
-                problems.push(Problem::new(
-                    name,
-                    format!("the stored template {error}; fix that field and apply it again"),
-                ));
+                let message = format!("the stored template {error}; fix that field and apply it again");
+                problems.push(Problem::new(name.as_str(), message).by(name));
             }
             None
         }

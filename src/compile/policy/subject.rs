@@ -98,7 +98,7 @@ impl<'a> Found<'a> {
     /// A problem of `field`: what it is, which bound of the policy it breaks, and how to fix it.
     pub(super) fn add(&mut self, field: impl Into<String>, is: &str, bound: &str, fix: &str) {
         let message = format!("{is}, but {} {bound}; {fix}", self.origin);
-        self.problems.push(Problem::new(field, message));
+        self.problems.push(Problem::new(field, message).by(self.origin));
     }
 }
 

@@ -35,6 +35,7 @@ pub(in crate::compile) struct LockVerdict {
 
 impl LockVerdict {
     fn take(&mut self, origin: String, enforcement: Option<Enforcement>, found: Vec<Problem>) {
+        let found: Vec<_> = found.into_iter().map(|problem| problem.by(&origin)).collect();
         match enforcement.unwrap_or_default() {
             Enforcement::Deny | Enforcement::Clamp => self.denied.extend(found),
             Enforcement::Warn if found.is_empty() => {}
@@ -53,7 +54,8 @@ pub(in crate::compile) fn judge(valid: &ValidSpec, layers: &Layers) -> LockVerdi
     for (index, template, policy) in layers.policies() {
         let origin = template.reference.to_string();
         for problem in holding_nothing(policy) {
-            locked.denied.push(Problem::new(format!("{origin} {}", problem.field), problem.message));
+            let field = format!("{origin} {}", problem.field);
+            locked.denied.push(Problem::new(field, problem.message).by(&origin));
         }
         let mut found = Vec::new();
         if policy.overrides == Some(OverridesPolicy::Forbid) {
