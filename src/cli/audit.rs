@@ -84,7 +84,7 @@ struct Report {
     no_longer_rejected: usize,
     /// How many name a template that could not be seen.
     not_judged: usize,
-    violations: Vec<Line>,
+    violations: Vec<Breach>,
     /// What could not be seen, in a sentence each.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     unseen: Vec<String>,
@@ -93,7 +93,7 @@ struct Report {
 /// One violation of one JobRequest.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Line {
+struct Breach {
     namespace: String,
     name: String,
     #[serde(flatten)]
@@ -271,7 +271,7 @@ impl Report {
             (false, true, false) => self.no_longer_rejected += 1,
             (false, false, _) => {}
         }
-        self.violations.extend(compared.new.iter().map(|violation| Line {
+        self.violations.extend(compared.new.iter().map(|violation| Breach {
             namespace: namespace.to_owned(),
             name: name.to_owned(),
             violation: violation.clone(),
@@ -286,14 +286,14 @@ impl Report {
             Format::Text if self.violations.is_empty() => {}
             Format::Text => print(&aligned(&self.table()))?,
         }
-        say(&self.unseen.iter().map(|gap| format!("{gap}\n")).collect::<String>());
+        self.unseen.iter().for_each(|gap| say(&format!("{gap}\n")));
         say(&self.summary());
         Ok(if self.would_be_rejected == 0 { Verdict::Valid } else { Verdict::Invalid })
     }
 
     fn table(&self) -> Vec<Vec<String>> {
         let heading = ["NAMESPACE", "NAME", "RESULT", "WHAT", "BY"].map(str::to_owned).to_vec();
-        let lines = self.violations.iter().map(|Line { namespace, name, violation, .. }| {
+        let lines = self.violations.iter().map(|Breach { namespace, name, violation, .. }| {
             let what = format!("{}: {}", violation.field, violation.message);
             vec![namespace.clone(), name.clone(), violation.result.to_string(), what, violation.by.clone()]
         });

@@ -135,7 +135,9 @@ impl Results {
         let Converted { request, mut notes } = match converted {
             Ok(converted) => converted,
             Err(Refusal(notes)) => {
-                notes.iter().for_each(|note| object.say("error", note));
+                for note in &notes {
+                    object.say("error", note);
+                }
                 self.refused += 1;
                 return;
             }
@@ -180,20 +182,18 @@ impl Results {
         if name.is_empty() {
             return;
         }
-        let message = match self.names.get(&(namespace.clone(), name.clone())) {
-            Some(first) => format!("{first} becomes a JobRequest called {name}, too; rename one of them"),
-            None => {
-                self.names.insert((namespace, name), object.name.clone());
-                return;
-            }
+        let Some(first) = self.names.get(&(namespace.clone(), name.clone())) else {
+            self.names.insert((namespace, name), object.name.clone());
+            return;
         };
+        let message = format!("{first} becomes a JobRequest called {name}, too; rename one of them");
         object.say_of_all("error", &message);
         self.verdict = Verdict::Invalid;
     }
 
     fn print(&self, format: Format) -> Result<(), CliError> {
-        let requests: Vec<&Shown> = self.requests.iter().collect();
-        match (format, requests.as_slice()) {
+        let shown: Vec<&Shown> = self.requests.iter().collect();
+        match (format, shown.as_slice()) {
             (_, []) => Ok(()),
             (Format::Yaml, requests) => print_yaml("a JobRequest", requests),
             (Format::Json, [request]) => print_json("a JobRequest", request),
@@ -210,8 +210,8 @@ impl Object {
         let field = if note.field.is_empty() { String::new() } else { format!("{}: ", excerpt(&note.field)) };
         let place = match &self.written {
             None => String::new(),
-            Some((source, node)) => {
-                format!("{}:{}: ", excerpt(&source.name), node.locate(note.place.steps(), Part::Key))
+            Some((source, root)) => {
+                format!("{}:{}: ", excerpt(&source.name), root.locate(note.place.steps(), Part::Key))
             }
         };
         say(&format!("{place}{severity}: {}: {field}{}\n", excerpt(&self.name), excerpt(&note.message)));
@@ -264,7 +264,7 @@ fn of_cluster(flags: &InNamespace, wanted: &[(&'static str, String)]) -> Result<
                 Api::namespaced_with(cluster.client().clone(), &cluster.namespace, &resource);
             let what = format!("get {kind} {name} of namespace {}", cluster.namespace);
             let found = cluster.answer(&what, api.get(name)).await?;
-            let value = serde_json::to_value(found).map_err(|error| CliError::Unreadable(*kind, error))?;
+            let value = serde_json::to_value(found).map_err(|error| CliError::Unreadable(kind, error))?;
             objects.push(Object { name: format!("{}/{name}", kind.to_lowercase()), value, written: None });
         }
         Ok(objects)

@@ -157,7 +157,7 @@ fn show<'a>(
         Format::Text => {
             print(&format!("jobrequest/{}: {}\n{}", report.name, excerpt(&report.message), report.diff))?;
             say(&diagnostics.iter().map(Diagnostic::text).collect::<String>());
-            say(&report.unseen.iter().map(|gap| format!("{gap}\n")).collect::<String>());
+            report.unseen.iter().for_each(|gap| say(&format!("{gap}\n")));
         }
     }
     Ok(match report.effect {

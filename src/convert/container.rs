@@ -37,7 +37,7 @@ pub(super) fn convert(draft: &mut Draft<'_>, mut container: Part, is_init: bool)
         .carry(draft, "startupProbe", "startupProbe", |probe| is_probe_of_form(probe).then(|| probe.clone()));
     if is_init {
         container.carry(draft, "restartPolicy", "sidecar", |policy| {
-            (*policy == json!("Always")).then(|| json!(true))
+            (*policy == json!("Always")).then_some(json!(true))
         });
     }
     container

@@ -26,7 +26,12 @@ pub(super) fn convert(
     let template = native.remove("jobTemplate").unwrap_or_default();
     let mut policy = Fields::new();
     schedule(draft, native, &at, of_request);
-    concurrency(draft, native.remove("concurrencyPolicy"), &at.key("concurrencyPolicy"), &mut policy);
+    concurrency(
+        draft,
+        native.remove("concurrencyPolicy").as_ref(),
+        &at.key("concurrencyPolicy"),
+        &mut policy,
+    );
     for (field, limit) in [
         ("successfulJobsHistoryLimit", "successfulRunsHistoryLimit"),
         ("failedJobsHistoryLimit", "failedRunsHistoryLimit"),
@@ -90,9 +95,9 @@ fn schedule(draft: &mut Draft<'_>, native: &mut Fields, at: &Place, of_request: 
     }
 }
 
-fn concurrency(draft: &mut Draft<'_>, value: Option<Value>, place: &Place, policy: &mut Fields) {
+fn concurrency(draft: &mut Draft<'_>, value: Option<&Value>, place: &Place, policy: &mut Fields) {
     let form = Place::of(&["spec", "runPolicy", "whileActive"]);
-    match value.as_ref().and_then(Value::as_str) {
+    match value.and_then(Value::as_str) {
         Some("Replace") => {
             draft.stays(place, &form);
             policy.insert("whileActive".to_owned(), json!("Replace"));

@@ -1,6 +1,8 @@
 //! Metadata of the object: a name that leaves room for the number of a run, labels and annotations without those that
 //! controllers and the API server write.
 
+use std::fmt::Write;
+
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -162,7 +164,10 @@ fn proposal(written: &str) -> String {
     }
     // Two names that begin alike stay apart.
     let digest = Sha256::digest(written.as_bytes());
-    let end: String = digest.iter().take(3).map(|byte| format!("{byte:02x}")).collect();
+    let end = digest.iter().take(3).fold(String::new(), |mut end, byte| {
+        let _ = write!(end, "{byte:02x}");
+        end
+    });
     let kept: String = name.chars().take(MAX_NAME_LENGTH - end.len() - 1).collect();
     format!("{}-{end}", kept.trim_end_matches('-'))
 }

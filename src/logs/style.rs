@@ -127,7 +127,7 @@ mod tests {
     fn nothing_that_a_terminal_obeys_is_left_for_one() {
         let style = Style { is_escaped: true, ..Style::default() };
         let out = String::from_utf8(shown(&style, &line(HOSTILE, 0), None)).unwrap();
-        assert_eq!(out, "a\u{fffd}0;t\u{fffd}b c\u{fffd}31m\u{fffd}\u{fffd}\td\n");
+        assert_eq!(out, "a\u{fffd}]0;t\u{fffd}b c\u{fffd}31m\u{fffd}\u{fffd}\td\n");
         for byte in 0..=u8::MAX {
             let out = String::from_utf8(shown(&style, &line(&[b'a', byte, b'b'], 0), None)).unwrap();
             let text = out.strip_suffix('\n').unwrap();

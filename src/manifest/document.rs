@@ -106,7 +106,9 @@ impl Documents {
         {
             match items.value.content {
                 Content::List(items) => {
-                    items.into_iter().for_each(|item| self.object(source, item, is_wanted));
+                    for item in items {
+                        self.object(source, item, is_wanted);
+                    }
                 }
                 Content::Scalar(Value::Null) => {}
                 _ => self.refuse(source, items.value.at, "items of a List must be a list"),

@@ -95,7 +95,7 @@ fn show(report: &Report, format: Format) -> Result<(), CliError> {
         Format::Text => {
             let tables: Vec<_> = report.requests.iter().map(table::text).collect();
             print(&tables.join("\n"))?;
-            say(&report.gaps.iter().map(|gap| format!("{gap}\n")).collect::<String>());
+            report.gaps.iter().for_each(|gap| say(&format!("{gap}\n")));
             say(&report.diagnostics.iter().map(Diagnostic::text).collect::<String>());
             say(&report.requests.iter().flat_map(Explanation::problem_lines).collect::<String>());
             if report.passed_over > 0 {

@@ -15,15 +15,19 @@ use crate::logs::{Choice, Containers, MAX_LINE, Style};
 /// Flags that choose logs, and say how they are shown.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Flags {
-    /// Only the container of this name, whatever it is for; may be repeated [default: the main containers]
-    #[arg(short, long, value_name = "NAME", help_heading = "Which logs", value_parser = NonEmptyStringValueParser::new())]
-    container: Vec<String>,
-    /// All containers, init containers and sidecars too
-    #[arg(long, help_heading = "Which logs", conflicts_with_all = ["container", "init"])]
-    all_containers: bool,
-    /// The init containers instead of the main ones
-    #[arg(long, help_heading = "Which logs", conflicts_with = "container")]
-    init: bool,
+    #[command(flatten)]
+    which: Which,
+    #[command(flatten)]
+    lines: Lines,
+    #[command(flatten)]
+    look: Look,
+}
+
+/// Which logs.
+#[derive(Debug, Args)]
+struct Which {
+    #[command(flatten)]
+    containers: OfContainers,
     /// Only the pod of this name
     #[arg(long, value_name = "NAME", help_heading = "Which logs", value_parser = NonEmptyStringValueParser::new())]
     pod: Option<String>,
@@ -39,6 +43,25 @@ pub(in crate::cli) struct Flags {
     /// How many pods are read at once: those that failed first, then the newest
     #[arg(long, value_name = "N", help_heading = "Which logs", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
     max_pods: u16,
+}
+
+/// Which containers of a pod.
+#[derive(Debug, Args)]
+struct OfContainers {
+    /// Only the container of this name, whatever it is for; may be repeated [default: the main containers]
+    #[arg(short, long, value_name = "NAME", help_heading = "Which logs", value_parser = NonEmptyStringValueParser::new())]
+    container: Vec<String>,
+    /// All containers, init containers and sidecars too
+    #[arg(long, help_heading = "Which logs", conflicts_with_all = ["container", "init"])]
+    all_containers: bool,
+    /// The init containers instead of the main ones
+    #[arg(long, help_heading = "Which logs", conflicts_with = "container")]
+    init: bool,
+}
+
+/// Which lines of a log.
+#[derive(Debug, Args)]
+struct Lines {
     /// Only lines of the last 10s, 5m or 2h
     #[arg(long, value_name = "DURATION", help_heading = "Which lines", value_parser = duration, conflicts_with = "since_time")]
     since: Option<Duration>,
@@ -54,6 +77,11 @@ pub(in crate::cli) struct Flags {
     /// Only lines that match the regular expression
     #[arg(long, value_name = "RE", help_heading = "Which lines", value_parser = Regex::new)]
     grep: Option<Regex>,
+}
+
+/// How a line is shown.
+#[derive(Debug, Args)]
+struct Look {
     /// The time in front of each line
     #[arg(long, help_heading = "How they are shown")]
     timestamps: bool,
@@ -129,36 +157,37 @@ impl Options {
 impl Flags {
     /// What they come to on this terminal.
     pub(super) fn options(&self) -> Options {
-        let containers = match self {
-            Self { all_containers: true, .. } => Containers::All,
-            Self { init: true, .. } => Containers::Init,
-            Self { container, .. } if !container.is_empty() => Containers::Named(container.clone()),
-            Self { failed: true, .. } => Containers::All,
-            _ => Containers::Main,
+        let Self { which, lines, look } = self;
+        let containers = match &which.containers {
+            OfContainers { all_containers: true, .. } => Containers::All,
+            OfContainers { init: true, .. } => Containers::Init,
+            OfContainers { container, .. } if !container.is_empty() => Containers::Named(container.clone()),
+            OfContainers { .. } if which.failed => Containers::All,
+            OfContainers { .. } => Containers::Main,
         };
         let choice = Choice {
             containers,
-            pod: self.pod.clone(),
-            index: self.index,
-            only_failed: self.failed,
-            is_previous: self.previous,
-            max_pods: usize::from(self.max_pods),
+            pod: which.pod.clone(),
+            index: which.index,
+            only_failed: which.failed,
+            is_previous: which.previous,
+            max_pods: usize::from(which.max_pods),
         };
         let style = Style {
-            has_times: self.timestamps,
-            is_escaped: is_terminal() && !self.raw,
-            has_colors: has_colors(self.color, is_terminal()),
-            grep: self.grep.clone(),
+            has_times: look.timestamps,
+            is_escaped: is_terminal() && !look.raw,
+            has_colors: has_colors(look.color, is_terminal()),
+            grep: lines.grep.clone(),
         };
         Options {
             choice,
             style,
-            prefix: self.prefix,
-            max_line: if self.raw { MAX_RAW_LINE } else { MAX_LINE },
-            limit_bytes: self.limit_bytes,
-            tail: self.tail,
-            since: self.since,
-            since_time: self.since_time,
+            prefix: look.prefix,
+            max_line: if look.raw { MAX_RAW_LINE } else { MAX_LINE },
+            limit_bytes: lines.limit_bytes,
+            tail: lines.tail,
+            since: lines.since,
+            since_time: lines.since_time,
         }
     }
 }

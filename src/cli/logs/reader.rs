@@ -45,14 +45,21 @@ pub(super) struct Signal {
     pub(super) is_cut: bool,
 }
 
+/// How a log is read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Mode {
+    /// To the end of the container, not only as far as there is a log now.
+    pub(super) is_following: bool,
+    /// Its pod was there when reading began, so that the flags on where to begin apply.
+    pub(super) is_early: bool,
+}
+
 /// A log that is read.
 pub(super) struct Reader<'a> {
     cluster: &'a Cluster,
     options: &'a Options,
     pub(super) log: Log,
-    is_following: bool,
-    /// Its pod was there when reading began, so that the flags on where to begin apply.
-    is_early: bool,
+    mode: Mode,
     signal: watch::Receiver<Signal>,
     pub(super) seen: Seen,
     splitter: Splitter,
@@ -84,15 +91,15 @@ impl<'a> Reader<'a> {
         cluster: &'a Cluster,
         options: &'a Options,
         log: Log,
-        (is_following, is_early): (bool, bool),
-        (signal, seen): (watch::Receiver<Signal>, Seen),
+        mode: Mode,
+        signal: watch::Receiver<Signal>,
+        seen: Seen,
     ) -> Self {
         Self {
             cluster,
             options,
             log,
-            is_following,
-            is_early,
+            mode,
             signal,
             seen,
             splitter: Splitter::new(options.max_line),
@@ -165,11 +172,11 @@ impl<'a> Reader<'a> {
     /// Opens a stream, or waits until it may be tried again.
     async fn open(&mut self) -> Result<(), CliError> {
         let signal = self.signal();
-        if signal.is_cut || (signal.life.is_gone && self.is_following) {
+        if signal.is_cut || (signal.life.is_gone && self.mode.is_following) {
             self.is_done = true;
             return Ok(());
         }
-        self.is_last = !self.is_following || signal.life.has_ended || self.log.has_ended;
+        self.is_last = !self.mode.is_following || signal.life.has_ended || self.log.has_ended;
         let parameters = self.parameters();
         self.seen.again();
         let pods: Api<Pod> = Api::namespaced(self.cluster.streams().clone(), &self.cluster.namespace);
@@ -198,7 +205,8 @@ impl<'a> Reader<'a> {
             }
             Some(Err(error)) => {
                 // Following the run outlasts an API server that is away; so do its logs.
-                let patience = if self.is_following && !signal.is_over { usize::MAX } else { PAUSES.len() };
+                let patience =
+                    if self.mode.is_following && !signal.is_over { usize::MAX } else { PAUSES.len() };
                 self.refused(chain(&error), patience).await;
             }
             None if self.is_last && !self.signal().is_cut => {
@@ -220,7 +228,7 @@ impl<'a> Reader<'a> {
         };
         if self.has_lines {
             parameters.since_time = self.seen.since();
-        } else if self.is_early {
+        } else if self.mode.is_early {
             self.options.narrow(&mut parameters);
         }
         parameters
@@ -228,7 +236,7 @@ impl<'a> Reader<'a> {
 
     /// It could not be opened: after some attempts that is its end, if nothing else is to be expected.
     async fn refused(&mut self, message: String, patience: usize) {
-        let is_final = self.is_last && (!self.is_following || self.fruitless + 1 >= patience);
+        let is_final = self.is_last && (!self.mode.is_following || self.fruitless + 1 >= patience);
         if is_final {
             self.is_done = true;
             self.failure = Some(message);
@@ -303,7 +311,7 @@ impl<'a> Reader<'a> {
     }
 
     fn within_limits(&mut self, mut lines: Vec<Line>) -> Vec<Line> {
-        if let Some(since) = self.options.since_time.filter(|_| self.is_early) {
+        if let Some(since) = self.options.since_time.filter(|_| self.mode.is_early) {
             lines.retain(|line| line.time.is_none_or(|time| time >= since));
         }
         let left = &mut self.left;

@@ -13,7 +13,7 @@ use super::super::cluster::Cluster;
 use super::super::error::CliError;
 use super::super::output::{count, say};
 use super::options::{Options, When};
-use super::reader::{Reader, Signal};
+use super::reader::{Mode, Reader, Signal};
 use super::writer::Writer;
 use super::{record, selector, unknown};
 use crate::api::JobRequestStatus;
@@ -66,9 +66,10 @@ pub(super) async fn print(
     // What is not followed has no life of its own: it is read as far as it is.
     let ended = Signal { life: Life { has_ended: true, is_gone: false }, ..Signal::default() };
     let (_keep, signal) = watch::channel(ended);
+    let mode = Mode { is_following: false, is_early: true };
     let heads = logs.into_iter().enumerate().map(|(at, log)| {
         let prefix = Prefix::new(&log.source.pod, &log.source.container, at);
-        let reader = Reader::new(cluster, options, log, (false, true), (signal.clone(), Seen::default()));
+        let reader = Reader::new(cluster, options, log, mode, signal.clone(), Seen::default());
         Head { reader, lines: VecDeque::new(), prefix: has_prefix.then_some(prefix) }
     });
     let writer = Writer::start()?;
