@@ -96,7 +96,7 @@ fn simplify(schema: &mut JSONSchemaProps) {
 }
 
 /// Bounds are floating-point numbers in the type; `65535` reads better than `65535.0`. Fractions stay.
-fn whole_numbers(value: &mut Value) {
+pub(super) fn whole_numbers(value: &mut Value) {
     match value {
         Value::Array(items) => items.iter_mut().for_each(whole_numbers),
         Value::Object(fields) => fields.values_mut().for_each(whole_numbers),

@@ -35,12 +35,14 @@ mod owner;
 mod render;
 mod rerun;
 mod run;
+mod schema;
 mod self_test;
 mod suspend;
 mod table;
 mod templates;
 mod token;
 mod validate;
+mod verbs;
 mod wait;
 
 use std::process::ExitCode;
@@ -92,6 +94,8 @@ enum Command {
     Man(man::Arguments),
     /// Print the CustomResourceDefinitions as YAML
     Crds,
+    /// Print JSON Schemas of the kinds, for editors and kubeconform
+    Schema(schema::Arguments),
     /// Print the Jobs that the controller would create, without a cluster
     Render(render::Arguments),
     /// Run one JobRequest on the cluster, show its states and delete it: a test of the whole installation
@@ -122,7 +126,8 @@ pub fn main() -> ExitCode {
         Ok(arguments) => run(&arguments),
         // The message quotes what was typed.
         Err(error) if error.use_stderr() => {
-            output::say(&error.render().to_string());
+            let message = verbs::unknown(&error).unwrap_or_else(|| error.render().to_string());
+            output::say(&message);
             ExitCode::from(2)
         }
         // Help and version.
@@ -153,6 +158,7 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         Command::Completion(arguments) => completion::run(arguments).map(|()| Verdict::Valid),
         Command::Man(arguments) => man::run(arguments, Arguments::command()).map(|()| Verdict::Valid),
         Command::Crds => crds::run().map(|()| Verdict::Valid),
+        Command::Schema(arguments) => schema::run(arguments).map(|()| Verdict::Valid),
         Command::Render(arguments) => render::run(arguments),
         Command::SelfTest(arguments) => self_test::run(arguments),
         Command::Validate(arguments) => validate::run(arguments),

@@ -4,7 +4,7 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use super::error::CliError;
-use super::input::Input;
+use super::input::{Input, passed_over};
 use super::outcome::Verdict;
 use super::output::{count, print_json, print_yaml, say};
 use crate::manifest::Diagnostic;
@@ -47,8 +47,6 @@ pub(super) fn run(arguments: &Arguments) -> Result<Verdict, CliError> {
             print_json("Jobs", &json!({"apiVersion": "v1", "kind": "List", "items": jobs}))?;
         }
     }
-    if inspected.passed_over > 0 {
-        say(&format!("{} of other kinds passed over\n", count(inspected.passed_over, "object")));
-    }
+    say(&passed_over(inspected.passed_over, inspected.skipped));
     Ok(Verdict::Valid)
 }

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::cluster::{Cluster, InNamespace, runtime};
 use super::error::CliError;
 use super::files;
+use super::input::nothing_found;
 use super::name;
 use super::outcome::Verdict;
 use super::output::say;
@@ -144,7 +145,7 @@ pub(super) fn read(command: &str, file: &str, sources: &[Arc<Source>]) -> Result
     }
     let [document] = documents.documents.as_slice() else {
         return Err(match documents.documents.len() {
-            0 => CliError::NoDocuments(file.to_owned()),
+            0 => nothing_found(file, &documents),
             many => CliError::Usage(format!(
                 "{file} has {many} objects of jobrequest.dev; {command} takes one JobRequest, kubectl apply takes the others"
             )),

@@ -51,7 +51,7 @@ impl Judge {
         let document = self.document(object);
         let (request, violations) = pipeline::judge(&document, self.checker.check(&document), &[], None, 1);
         let compiled = request.and_then(|request| request.compiled);
-        (compiled, violations.into_iter().map(finding).collect())
+        (compiled, violations.into_iter().map(|(_, violation)| finding(violation)).collect())
     }
 
     fn document(&self, object: &Value) -> Document {

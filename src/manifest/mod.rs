@@ -7,21 +7,25 @@
 //!
 //! [`yaml`] reads a text as kubectl reads it, [`document`] picks the objects of the project, [`schema_check`] judges
 //! them as the API server would by the CRDs, whose rules [`cel`] evaluates; [`pipeline`] compiles them as the operator
-//! would, and returns what is wrong as a [`Diagnostic`]. It is pure: its callers read the files.
+//! would, and returns what is wrong as a [`Diagnostic`]; [`report`] writes the result as other tools read it. It is
+//! pure: its callers read the files.
 
 mod cel;
 mod diagnostic;
 mod document;
 mod judge;
 mod pipeline;
+pub mod report;
 mod schema_check;
 mod source;
 mod templates;
 mod yaml;
 
 pub use cel::CelError;
-pub use diagnostic::{Diagnostic, Row};
-pub use document::{Document, Documents, read, read_documents, read_objects};
+pub use diagnostic::{Diagnostic, Row, Rule, Severity};
+pub use document::{
+    Document, Documents, NativeJob, Skipped, in_namespace, read, read_documents, read_objects,
+};
 pub use judge::{Finding, Judge};
 pub use pipeline::{Inspected, Inspection, Request, inspect, inspect_over};
 pub use schema_check::SchemaError;

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::diagnostic::{Diagnostic, Severity};
-use super::document::{Document, Documents};
+use super::diagnostic::{Diagnostic, Rule};
+use super::document::{Document, Documents, Skipped, in_namespace};
 use super::schema_check::{Checked, Checker, SchemaError, Violation};
 use super::templates::{self, layers_for};
 use super::yaml::{Part, Path, Step};
@@ -26,6 +26,8 @@ pub struct Inspected {
     pub documents: Vec<Inspection>,
     /// How many objects are of other API groups.
     pub passed_over: usize,
+    /// Files that were passed over.
+    pub skipped: Skipped,
     /// Everything that is wrong, in order of sources and lines.
     pub diagnostics: Vec<Diagnostic>,
     /// What is accepted and hardly meant, in the same order.
@@ -39,10 +41,20 @@ pub struct Inspected {
 pub struct Inspection {
     /// The document.
     pub document: Document,
+    /// Its own namespace, or the requested one.
+    pub namespace: Option<String>,
     /// How many diagnostics are about it.
     pub problems: usize,
     /// What it asks for, if it is a JobRequest that can be read.
     pub request: Option<Request>,
+}
+
+impl Inspection {
+    /// `jobrequest/pi in namespace team-a`.
+    #[must_use]
+    pub fn object_in_namespace(&self) -> String {
+        in_namespace(&self.document.object(), self.namespace.as_deref())
+    }
 }
 
 /// A JobRequest, and what becomes of it.
@@ -79,7 +91,7 @@ pub fn inspect_over(
     run: i32,
 ) -> Result<Inspected, SchemaError> {
     let checker = Checker::new(namespace)?;
-    let Documents { documents, passed_over, unreadable } = documents;
+    let Documents { documents, passed_over, skipped, unreadable, native: _ } = documents;
     let results: Vec<_> = documents.iter().map(|document| checker.check(document)).collect();
     let own: Vec<_> = (documents.iter().zip(&results))
         .filter_map(|(document, result)| templates::template(document, result.value.as_ref()?, namespace))
@@ -87,19 +99,18 @@ pub fn inspect_over(
     let all = if stored.is_empty() { None } else { Some(laid_over(stored, &own, None)) };
     let templates = all.as_deref().unwrap_or(&own);
     let diagnostics = unreadable.into_iter().map(|(source, error)| Diagnostic::of_text(source, error));
-    let mut inspected = Inspected { diagnostics: diagnostics.collect(), passed_over, ..Inspected::default() };
+    let mut inspected =
+        Inspected { diagnostics: diagnostics.collect(), passed_over, skipped, ..Inspected::default() };
     let mut known = HashMap::new();
-    for (document, result) in documents.into_iter().zip(results) {
+    for (index, (document, result)) in documents.into_iter().zip(results).enumerate() {
         let (request, mut violations) = judge(&document, result, templates, namespace, run);
-        violations.extend(written_again(&document, namespace, &mut known));
+        violations.extend(written_again(&document, namespace, &mut known).map(|it| (Rule::WrittenOnce, it)));
         let problems = violations.len();
-        let of = |severity: Severity| {
-            let document = &document;
-            move |violation: Violation| diagnostic(document, violation, severity)
-        };
-        inspected.diagnostics.extend(violations.into_iter().map(of(Severity::Error)));
-        inspected.warnings.extend(hook(&document).into_iter().map(of(Severity::Warning)));
-        inspected.documents.push(Inspection { document, problems, request });
+        let diagnostic = |(rule, violation)| diagnostic(index, &document, namespace, rule, violation);
+        inspected.diagnostics.extend(violations.into_iter().map(diagnostic));
+        inspected.warnings.extend(hook(&document).map(|it| diagnostic((Rule::HelmHook, it))));
+        let namespace = document.namespace(namespace).map(ToOwned::to_owned);
+        inspected.documents.push(Inspection { document, namespace, problems, request });
     }
     // The order of the checks decides among equals.
     for list in [&mut inspected.diagnostics, &mut inspected.warnings] {
@@ -127,12 +138,10 @@ fn written_again(
 ) -> Option<Violation> {
     let metadata = document.node.entry("metadata").map(|entry| &entry.value)?;
     let name = metadata.text("name").filter(|name| !name.is_empty())?;
-    let namespace = match document.kind.as_str() {
-        "ClusterJobTemplate" => "",
-        _ => metadata.text("namespace").or(namespace).unwrap_or_default(),
-    };
+    let namespace = document.namespace(namespace);
     let here = format!("{}:{}", document.source.name, document.node.at.line);
-    let first = match known.entry((document.kind.clone(), namespace.to_owned(), name.to_owned())) {
+    let key = (document.kind.clone(), namespace.unwrap_or_default().to_owned(), name.to_owned());
+    let first = match known.entry(key) {
         Entry::Vacant(entry) => {
             entry.insert(here);
             return None;
@@ -145,7 +154,7 @@ fn written_again(
         part: Part::Value,
         message: format!(
             "{} is written twice, at {first} and at {here}, and a cluster keeps only one of them; rename or remove one",
-            document.object()
+            in_namespace(&document.object(), namespace)
         ),
     })
 }
@@ -157,19 +166,23 @@ pub(super) fn judge(
     templates: &[ScopedTemplate],
     namespace: Option<&str>,
     run: i32,
-) -> (Option<Request>, Vec<Violation>) {
-    let Checked { value, mut violations, left_out } = checked;
-    let Some(value) = value else { return (None, violations) };
+) -> (Option<Request>, Vec<(Rule, Violation)>) {
+    let Checked { value, violations, left_out } = checked;
+    let Some(value) = value else { return (None, by(Rule::Schema, violations).collect()) };
     let (request, refusals) = compile_document(document, &value, templates, namespace, run);
     let news: Vec<_> = refusals
         .into_iter()
         .filter(|refusal| !refusal.follows_from(&violations, &left_out))
         .map(|refusal| refusal.violation)
         .collect();
-    violations.extend(news);
+    let violations: Vec<_> = by(Rule::Schema, violations).chain(by(Rule::Spec, news)).collect();
     let request = request
         .map(|request| Request { compiled: request.compiled.filter(|_| violations.is_empty()), ..request });
     (request, violations)
+}
+
+fn by(rule: Rule, violations: Vec<Violation>) -> impl Iterator<Item = (Rule, Violation)> {
+    violations.into_iter().map(move |violation| (rule, violation))
 }
 
 /// Why the operator would refuse a document.
@@ -260,9 +273,17 @@ fn compile_document(
     (Some(Request { name, namespace, spec: request.spec, layers, compiled }), problems)
 }
 
-fn diagnostic(document: &Document, violation: Violation, severity: Severity) -> Diagnostic {
+fn diagnostic(
+    index: usize,
+    document: &Document,
+    namespace: Option<&str>,
+    rule: Rule,
+    violation: Violation,
+) -> Diagnostic {
     Diagnostic {
-        severity,
+        rule,
+        namespace: document.namespace(namespace).map(ToOwned::to_owned),
+        document: Some(index),
         source: Arc::clone(&document.source),
         at: document.node.locate(&violation.path, violation.part),
         object: document.object(),

@@ -13,6 +13,11 @@ pub struct Source {
     pub text: String,
     /// Where the first byte stands that is not UTF-8; none in a sound text.
     pub not_utf8_at: Option<Position>,
+    /// It may hold anything, such as a file that was found in a folder: then it is passed over if it has nothing of the
+    /// project. Otherwise it must hold objects.
+    pub may_hold_anything: bool,
+    /// What follows the first byte that is not UTF-8, as far as it can be guessed.
+    pub(super) undecoded: String,
     /// Where each line begins, in bytes.
     lines: Vec<usize>,
 }
@@ -22,10 +27,13 @@ impl Source {
     #[must_use]
     pub fn new(name: impl Into<String>, number: usize, bytes: Vec<u8>) -> Self {
         let mut not_utf8_at = None;
+        let mut undecoded = String::new();
         let text = String::from_utf8(bytes).unwrap_or_else(|error| {
             let valid = error.utf8_error().valid_up_to();
             let mut bytes = error.into_bytes();
-            bytes.truncate(valid);
+            // Without the zeros of UTF-16.
+            let rest: Vec<u8> = bytes.drain(valid..).filter(|byte| *byte != 0).collect();
+            undecoded = String::from_utf8_lossy(&rest).into_owned();
             let text = String::from_utf8(bytes).unwrap_or_default();
             let last = text.rsplit('\n').next().unwrap_or_default();
             let line = text.matches('\n').count() + 1;
@@ -35,7 +43,13 @@ impl Source {
         let text = text.strip_prefix('\u{feff}').map(ToOwned::to_owned).unwrap_or(text);
         let ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
         let lines = std::iter::once(0).chain(ends).collect();
-        Self { name: name.into(), number, text, not_utf8_at, lines }
+        Self { name: name.into(), number, text, not_utf8_at, may_hold_anything: false, undecoded, lines }
+    }
+
+    /// The same as one that may hold anything.
+    #[must_use]
+    pub fn of_anything(self) -> Self {
+        Self { may_hold_anything: true, ..self }
     }
 
     /// A line, counted from 1.

@@ -22,6 +22,7 @@ mod diagnosis;
 mod layer_properties;
 mod manifests;
 mod operating;
+mod pipelines;
 mod plan_properties;
 mod policy;
 mod policy_properties;
@@ -29,6 +30,7 @@ mod prose;
 mod protocol;
 mod reconcile;
 mod reference;
+mod schemas;
 mod suite;
 mod terminal;
 
@@ -53,6 +55,8 @@ fn main() -> ExitCode {
         commands::tests(),
         crds::tests(),
         reference::tests(),
+        schemas::tests(),
+        pipelines::tests(),
         manifests::tests(),
         operating::tests(),
         terminal::tests(),

@@ -111,6 +111,10 @@ fn no_command_prints_what_is_invisible() {
         vec!["validate", &bad, "-o", "json"],
         vec!["validate", &broken],
         vec!["validate", &broken, "-o", "json"],
+        vec!["validate", &bad, "-o", "github"],
+        vec!["validate", &bad, "-o", "sarif"],
+        vec!["validate", &bad, &broken, "-o", "junit"],
+        vec!["schema", "--kind", HOSTILE],
         vec!["validate", &absent],
         vec!["render", &good],
         vec!["render", &good, "-o", "json"],
@@ -134,7 +138,7 @@ fn no_command_prints_what_is_invisible() {
         }
         assert!(!output.stdout.is_empty() || !output.stderr.is_empty(), "{arguments:?} says nothing");
     }
-    assert!(printed >= 19, "{printed}");
+    assert!(printed >= 23, "{printed}");
 }
 
 fn json_and_yaml_keep_the_values() {

@@ -62,6 +62,7 @@ pub(super) fn explain(files: &[String], options: &Options) -> Result<Report, Cli
         requests,
         diagnostics: inspected.diagnostics,
         passed_over: inspected.passed_over,
+        skipped: inspected.skipped,
         ..Report::default()
     })
 }

@@ -13,10 +13,10 @@ use clap::{Args, ValueEnum};
 
 use super::cluster::Connection;
 use super::error::CliError;
-use super::input::Options;
+use super::input::{Options, passed_over};
 use super::name::bare;
 use super::outcome::Verdict;
-use super::output::{count, print, print_json, say};
+use super::output::{print, print_json, say};
 use crate::manifest::Diagnostic;
 use report::{Explanation, Report};
 
@@ -98,9 +98,7 @@ fn show(report: &Report, format: Format) -> Result<(), CliError> {
             report.gaps.iter().for_each(|gap| say(&format!("{gap}\n")));
             say(&report.diagnostics.iter().map(Diagnostic::text).collect::<String>());
             say(&report.requests.iter().flat_map(Explanation::problem_lines).collect::<String>());
-            if report.passed_over > 0 {
-                say(&format!("{} of other kinds passed over\n", count(report.passed_over, "object")));
-            }
+            say(&passed_over(report.passed_over, report.skipped));
             Ok(())
         }
     }

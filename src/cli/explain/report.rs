@@ -7,7 +7,7 @@ use crate::api::status::TemplatePin;
 use crate::api::template_ref::TemplateRef;
 use crate::compile::policy::Clamp;
 use crate::compile::{Compiled, Decided, Layers, Problem, Provenance};
-use crate::manifest::{Diagnostic, Row};
+use crate::manifest::{Diagnostic, Row, Skipped};
 use crate::printable::excerpt;
 
 /// Everything that was explained.
@@ -20,6 +20,8 @@ pub(super) struct Report {
     pub(super) passed_over: usize,
     /// What could not be seen in the cluster, in a sentence each.
     pub(super) gaps: Vec<String>,
+    /// Files that were passed over.
+    pub(super) skipped: Skipped,
 }
 
 /// One request.
@@ -146,6 +148,7 @@ pub(super) struct Rows<'a> {
     passed_over: usize,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     unseen: &'a [String],
+    passed_over_files: usize,
 }
 
 impl Report {
@@ -161,6 +164,7 @@ impl Report {
             problems: self.diagnostics.iter().map(Diagnostic::row).collect(),
             passed_over: self.passed_over,
             unseen: &self.gaps,
+            passed_over_files: self.skipped.all(),
         }
     }
 }
