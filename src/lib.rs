@@ -14,7 +14,7 @@
 //!
 //! Arrows point up only. [`follow`], pure as well, says from the stored object where a run stands and how it ended; [`logs`],
 //! which of its logs are read, and which lines are new; [`mod@convert`] makes JobRequests of native Jobs, and judges them by
-//! `manifest` and `compile`. Below all of them are [`printable`], which makes any text safe to show, [`similar`] and
+//! `manifest` and `compile`. [`form`] makes a JobRequest of answers, and judges it by `manifest`. Below all of them are [`printable`], which makes any text safe to show, [`similar`] and
 //! `error_chain`. A line that needs the
 //! cluster, a clock, a file or the environment belongs to an edge; a line that decides does not.
 //!
@@ -29,6 +29,7 @@ pub mod controller;
 pub mod convert;
 mod error_chain;
 pub mod follow;
+pub mod form;
 #[allow(clippy::disallowed_types, clippy::disallowed_methods)] // an edge
 pub mod http;
 pub mod logs;

@@ -82,7 +82,10 @@ pub fn group_schema() -> Value {
     choices.push(json!({
         "title": "An object of another API group",
         "type": "object",
-        "properties": {"apiVersion": {"type": "string", "not": {"pattern": format!("^{groups}/")}}},
+        "properties": {
+            "apiVersion": {"type": "string", "not": {"pattern": format!("^{groups}/")}},
+            "kind": {"type": "string"},
+        },
         "required": ["apiVersion", "kind"],
     }));
     json!({
@@ -153,7 +156,8 @@ fn translate(schema: &mut Value) {
     let is_integer_format = fields.get("format").is_some_and(|format| format == "int32" || format == "int64");
     fields.retain(|key, value| {
         let is_of_openapi = key.starts_with("x-kubernetes-") || key == "nullable" || key == "example";
-        !is_of_openapi && !(key == "format" && is_integer_format) && !(key == "default" && value.is_null())
+        let says_nothing = key == "format" && is_integer_format || key == "default" && value.is_null();
+        !(is_of_openapi || says_nothing)
     });
     for key in ["properties", "definitions"] {
         fields
@@ -186,11 +190,8 @@ fn or_null(schema: &mut Value) {
     }
     let is_composed = fields.contains_key("$ref") || fields.contains_key("allOf");
     match fields.get_mut("type") {
-        Some(Value::Array(types)) => {
-            if !types.contains(&json!("null")) {
-                types.push(json!("null"));
-            }
-        }
+        Some(Value::Array(types)) if types.contains(&json!("null")) => {}
+        Some(Value::Array(types)) => types.push(json!("null")),
         Some(one) => *one = json!([one.take(), "null"]),
         None if is_composed => *schema = json!({"anyOf": [schema.take(), {"type": "null"}]}),
         None => {}

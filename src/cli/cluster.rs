@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
-use kube::api::{DynamicObject, ListParams, Patch, PatchParams, ValidationDirective};
+use kube::api::{DynamicObject, ListParams, Patch, PatchParams, PostParams, ValidationDirective};
 use kube::config::{Config, KubeConfigOptions, Kubeconfig};
 use kube::core::{ApiResource, NamespaceResourceScope};
 use kube::{Api, Client, Resource};
@@ -219,6 +219,32 @@ impl Cluster {
         let patch = Patch::Apply(object);
         let call = requests.patch(name, &parameters, &patch);
         self.answer(&format!("apply JobRequest {name} for a trial"), call).await
+    }
+
+    /// Creates a JobRequest, or lets the API server judge it alone; returns it as it is then.
+    ///
+    /// # Errors
+    /// There is one of this name, or the API server refused or gave no answer.
+    pub(super) async fn create(
+        &self,
+        name: &str,
+        object: &serde_json::Value,
+        is_dry: bool,
+    ) -> Result<DynamicObject, CliError> {
+        let parameters = PostParams { dry_run: is_dry, field_manager: Some(FIELD_MANAGER.to_owned()) };
+        let requests = self.requests();
+        let body = object.to_string().into_bytes();
+        let call = async {
+            let mut request = kube::core::Request::new(requests.resource_url())
+                .create(&parameters, body)
+                .map_err(kube::Error::BuildRequest)?;
+            // What an older CRD does not know is refused rather than dropped.
+            let uri = format!("{}&fieldValidation=Strict", request.uri());
+            *request.uri_mut() =
+                uri.parse().map_err(|error| kube::Error::HttpError(http::Error::from(error)))?;
+            self.client.request(request).await
+        };
+        self.write(&format!("create JobRequest {name}"), call).await
     }
 
     /// Awaits a write: one that the API server refuses is an answer about what was written. An unknown field of an applied

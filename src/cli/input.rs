@@ -1,5 +1,7 @@
 //! The input of `render`, `validate` and `explain`: their flags in, every document with its verdict out.
 
+use std::fmt::Write as _;
+
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 
@@ -97,14 +99,15 @@ pub(super) fn nothing_found(names: &str, documents: &Documents) -> CliError {
     if let Some(native) = &documents.native {
         let (object, file) = (excerpt(&native.object), excerpt(&native.file));
         let file = if file == "stdin" { "-" } else { &file };
-        message += &format!(
+        let _ = write!(
+            message,
             "; {object} is a {}: `{} convert {file}` turns it into a JobRequest",
             native.kind,
             program()
         );
     }
     if documents.skipped.helm_templates > 0 {
-        message += &format!("; {}", helm_templates(documents.skipped.helm_templates));
+        let _ = write!(message, "; {}", helm_templates(documents.skipped.helm_templates));
     }
     CliError::NoDocuments(message)
 }
@@ -113,13 +116,13 @@ pub(super) fn nothing_found(names: &str, documents: &Documents) -> CliError {
 pub(super) fn passed_over(objects: usize, skipped: Skipped) -> String {
     let mut lines = String::new();
     if objects > 0 {
-        lines += &format!("{} of other kinds passed over\n", count(objects, "object"));
+        let _ = writeln!(lines, "{} of other kinds passed over", count(objects, "object"));
     }
     if skipped.files > 0 {
-        lines += &format!("{} without Kubernetes objects passed over\n", count(skipped.files, "file"));
+        let _ = writeln!(lines, "{} without Kubernetes objects passed over", count(skipped.files, "file"));
     }
     if skipped.helm_templates > 0 {
-        lines += &format!("{}\n", helm_templates(skipped.helm_templates));
+        let _ = writeln!(lines, "{}", helm_templates(skipped.helm_templates));
     }
     lines
 }

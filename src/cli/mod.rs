@@ -13,6 +13,7 @@ mod completion;
 mod controller;
 mod convert;
 mod crds;
+mod create;
 mod delete;
 mod describe;
 mod diff;
@@ -63,6 +64,8 @@ pub struct Arguments {
 enum Command {
     /// Run the operator against the cluster of the kubeconfig, or the one it runs in
     Controller(controller::Arguments),
+    /// Create a JobRequest from flags, or step by step on a terminal
+    Create(Box<create::Arguments>),
     /// Apply a JobRequest, or take one of the cluster; run it and follow the run to its end
     Run(run::Arguments),
     /// Wait until the run of the newest spec has ended; the exit code says how
@@ -143,6 +146,7 @@ pub fn main() -> ExitCode {
 pub fn run(arguments: &Arguments) -> ExitCode {
     let outcome = match &arguments.command {
         Command::Controller(arguments) => controller::run(arguments).map(|()| Verdict::Valid),
+        Command::Create(arguments) => create::run(arguments),
         Command::Run(arguments) => run::run(arguments),
         Command::Wait(arguments) => wait::wait(arguments),
         Command::Watch(arguments) => wait::watch(arguments),

@@ -75,8 +75,17 @@ fn write(text: &str) -> Result<(), CliError> {
     }
 }
 
-/// `value` as YAML in which invisible characters are escapes, which only double quotes can hold.
-fn yaml(what: &'static str, value: &impl Serialize) -> Result<String, CliError> {
+/// What is said reaches a terminal.
+pub(super) fn says_to_a_terminal() -> bool {
+    io::stderr().is_terminal()
+}
+
+/// `value` as YAML in which invisible characters are escapes, which only double quotes can hold; `what` names it in an
+/// error.
+///
+/// # Errors
+/// It cannot be written as YAML.
+pub(super) fn yaml(what: &'static str, value: &impl Serialize) -> Result<String, CliError> {
     let plain = serde_saphyr::to_string(value).map_err(|error| CliError::Yaml(what, error))?;
     if !needs_double_quotes(&plain) {
         return Ok(plain);

@@ -50,13 +50,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), CliError> {
     }
     let Some(wanted) = &arguments.kind else { return print_json("a schema", &group_schema()) };
     let schemas = kind_schemas();
-    match schemas.iter().find(|schema| schema.kind.eq_ignore_ascii_case(wanted)) {
-        Some(schema) => print_json("a schema", &schema.document()),
-        None => {
-            let kinds: Vec<_> = schemas.iter().map(|schema| schema.kind.as_str()).collect();
-            let meant = closest(wanted, kinds.iter().copied());
-            let meant = meant.map(|kind| format!("; did you mean {kind}?")).unwrap_or_default();
-            Err(CliError::Usage(format!("--kind {wanted}: the kinds are {}{meant}", kinds.join(", "))))
-        }
+    if let Some(schema) = schemas.iter().find(|schema| schema.kind.eq_ignore_ascii_case(wanted)) {
+        return print_json("a schema", &schema.document());
     }
+    let kinds: Vec<_> = schemas.iter().map(|schema| schema.kind.as_str()).collect();
+    let meant = closest(wanted, kinds.iter().copied());
+    let meant = meant.map(|kind| format!("; did you mean {kind}?")).unwrap_or_default();
+    Err(CliError::Usage(format!("--kind {wanted}: the kinds are {}{meant}", kinds.join(", "))))
 }

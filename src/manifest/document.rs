@@ -138,6 +138,20 @@ pub fn read_documents(text: &str) -> Result<Vec<Value>, ReadError> {
     }
 }
 
+/// The one value of a `text` of YAML or JSON, read as kubectl reads it.
+///
+/// # Errors
+/// It cannot be read, or is not one value.
+pub fn read_value(text: &str) -> Result<Value, ReadError> {
+    let one = Position { line: 1, column: 1 };
+    let mut values = yaml::read(text);
+    let value = values.next().unwrap_or_else(|| Err(ReadError::new(one, "no value")))?;
+    match values.next() {
+        None => Ok(value.to_value()),
+        Some(_) => Err(ReadError::new(one, "more than one value")),
+    }
+}
+
 impl Documents {
     fn add(&mut self, source: &Arc<Source>, is_wanted: fn(&str, &str) -> bool) {
         let (documents, unreadable) = (self.documents.len(), self.unreadable.len());

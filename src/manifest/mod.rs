@@ -24,10 +24,10 @@ mod yaml;
 pub use cel::CelError;
 pub use diagnostic::{Diagnostic, Row, Rule, Severity};
 pub use document::{
-    Document, Documents, NativeJob, Skipped, in_namespace, read, read_documents, read_objects,
+    Document, Documents, NativeJob, Skipped, in_namespace, read, read_documents, read_objects, read_value,
 };
 pub use judge::{Finding, Judge};
-pub use pipeline::{Inspected, Inspection, Request, inspect, inspect_over};
+pub use pipeline::{Inspected, Inspection, Request, check, inspect, inspect_over};
 pub use schema_check::SchemaError;
 pub use source::Source;
 pub use yaml::{Content, Entry, Node, Part, Path, Position, ReadError, Step};

@@ -120,6 +120,25 @@ pub fn inspect_over(
     Ok(inspected)
 }
 
+/// What the API server would refuse of `documents` by the schemas and rules of the CRDs, as if they were sent to `namespace`:
+/// nothing that templates decide.
+///
+/// # Errors
+/// A schema of the CRDs uses what is not supported here, which a test rules out.
+pub fn check(documents: &Documents, namespace: Option<&str>) -> Result<Vec<Diagnostic>, SchemaError> {
+    let checker = Checker::new(namespace)?;
+    let unreadable = documents.unreadable.iter();
+    let mut diagnostics: Vec<_> =
+        unreadable.map(|(source, error)| Diagnostic::of_text(Arc::clone(source), error.clone())).collect();
+    for (index, document) in documents.documents.iter().enumerate() {
+        let violations = checker.check(document).violations.into_iter();
+        let diagnostic = |violation| diagnostic(index, document, namespace, Rule::Schema, violation);
+        diagnostics.extend(violations.map(diagnostic));
+    }
+    diagnostics.sort_by_key(|diagnostic| (diagnostic.source.number, diagnostic.at));
+    Ok(diagnostics)
+}
+
 /// A JobRequest that is a hook of a Helm chart.
 fn hook(document: &Document) -> Option<Violation> {
     let metadata = document.node.entry("metadata").map(|entry| &entry.value)?;

@@ -5,9 +5,8 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::cli::{Came, program, ran};
-use crate::support::people::person;
 use crate::support::requests::{Requests, spec};
-use crate::support::{Cluster, Test};
+use crate::support::{Cluster, DEADLINE, Test, eventually};
 use crate::templates::Templates;
 
 pub(crate) fn tests() -> Vec<Test> {
@@ -72,7 +71,8 @@ async fn only_what_is_new_is_reported(cx: Arc<Cluster>) {
     assert_eq!((&report["judged"], &report["noLongerRejected"]), (&json!(3), &json!(1)), "{report}");
     let results: Vec<_> =
         report["violations"].as_array().unwrap().iter().map(|one| (&one["name"], &one["result"])).collect();
-    assert_eq!(results, [(&json!("many"), &json!("Clamped")), (&json!("most"), &json!("Clamped"))]);
+    // What is denied today and would only be clamped is no worse than today.
+    assert_eq!(results, [(&json!("many"), &json!("Clamped"))]);
 }
 
 async fn more_than_a_page_is_judged(cx: Arc<Cluster>) {
@@ -90,30 +90,33 @@ async fn more_than_a_page_is_judged(cx: Arc<Cluster>) {
 async fn what_may_not_be_listed_is_said(cx: Arc<Cluster>) {
     let at = Requests::new(&cx, "audit-rights").await;
     let namespace = at.namespace.name().to_owned();
-    let user = format!("auditor-{namespace}");
-    let verbs = json!(["list", "get"]);
-    let rules = json!([
-        {"apiGroups": ["jobrequest.dev"], "resources": ["jobrequests"], "verbs": verbs},
-        {"apiGroups": ["jobrequest.dev"], "resources": ["jobtemplates"], "verbs": verbs},
-    ]);
-    person(&cx, &user, Some(&namespace), &rules).await;
+    // The chart lets every authenticated user read ClusterJobTemplates.
+    let user = "system:anonymous";
+    let resources = "--resource=jobrequests.jobrequest.dev,jobtemplates.jobrequest.dev";
+    cx.kubectl(&["create", "role", "auditor", "--verb=get,list", resources, "-n", &namespace]);
+    let to = format!("--user={user}");
+    cx.kubectl(&["create", "rolebinding", "auditor", "--role=auditor", &to, "-n", &namespace]);
     at.create("few", retries(1)).await;
     at.create("many", retries(9)).await;
     let named = json!({"templateRef": {"kind": "ClusterJobTemplate", "name": "unseen"}});
     at.create("named", spec(&json!({}), &named)).await;
     let new = file(&cx, "rights", &[template("JobTemplate", "limits", &limit("Deny", 5))]);
     let gap = "ClusterJobTemplates could not be listed (forbidden): their values are missing here\n";
-    let came = ran(program(&cx, &at, &["audit", "-f", &new, "--as", &user])).await;
-    assert_eq!(came.code, Some(1), "{came:?}");
+    // The authorizer learns of a binding a moment after it is stored.
+    let came = eventually(DEADLINE, "the granted rights are in force", async || {
+        let came = ran(program(&cx, &at, &["audit", "-f", &new, "--as", user])).await;
+        if came.code == Some(1) { Ok(came) } else { Err(came.err) }
+    })
+    .await;
     assert!(came.err.starts_with(gap), "{came:?}");
     assert!(
         came.err.contains("2 JobRequests judged, 1 would be rejected, 1 could not be judged"),
         "{came:?}"
     );
 
-    let came = ran(program(&cx, &at, &["explain", "few", "--as", &user])).await;
+    let came = ran(program(&cx, &at, &["explain", "few", "--as", user])).await;
     assert_eq!((came.code, came.err.as_str()), (Some(0), gap), "{came:?}");
-    let came = ran(program(&cx, &at, &["explain", "named", "--as", &user, "-o", "json"])).await;
+    let came = ran(program(&cx, &at, &["explain", "named", "--as", user, "-o", "json"])).await;
     assert_eq!(came.code, Some(0), "{came:?}");
     assert_eq!(json_of(&came)["unseen"], json!([gap.trim_end()]), "{came:?}");
 

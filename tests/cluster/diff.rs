@@ -64,7 +64,7 @@ async fn what_diff_says_is_what_happens(cx: Arc<Cluster>) {
     let lines: Vec<_> = came.out.lines().filter(|line| line.starts_with(['+', '-'])).collect();
     assert_eq!(
         lines[2..].iter().map(|line| line.replace(' ', "")).collect::<Vec<_>>(),
-        ["-image:perl:5.24.4", "+image:perl:5.42"],
+        ["--image:perl:5.24.4", "+-image:perl:5.42"],
         "{came:?}"
     );
     assert_eq!(at.get("pi").await, before, "a trial stores nothing");
@@ -86,7 +86,8 @@ async fn what_diff_says_is_what_happens(cx: Arc<Cluster>) {
     .await;
     let came = ran(program(&cx, &at, &["diff", &edit(&json!({"suspend": true})), "-o", "json"])).await;
     let report: Value = serde_json::from_str(&came.out).expect("one JSON object");
-    assert_eq!((&report["effect"], &report["run"]), (&json!("NothingRuns"), &Value::Null), "{report}");
+    // The change that was held is due once nothing but `suspend` holds it.
+    assert_eq!((&report["effect"], &report["run"]), (&json!("Suspended"), &json!(3)), "{report}");
 }
 
 async fn an_active_run_is_patched_waited_for_or_replaced(cx: Arc<Cluster>) {

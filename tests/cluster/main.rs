@@ -17,6 +17,7 @@ mod campaign;
 mod chart;
 mod cli;
 mod crashes;
+mod create;
 mod diagnosis;
 mod diff;
 mod fairness;
@@ -79,6 +80,7 @@ fn modules() -> Vec<(&'static str, Vec<Test>)> {
         ("logs", logs::tests()),
         ("audit", audit::tests()),
         ("diff", diff::tests()),
+        ("create", create::tests()),
         ("hostile", hostile::tests()),
         ("traps", traps::tests()),
         ("both_ways", both_ways::tests()),

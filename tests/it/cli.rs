@@ -58,7 +58,8 @@ fn comes_out_as_committed(case: &Path) -> Vec<Option<String>> {
 /// The sessions in the documentation are real: every page shows the commands of its cases and what came out of them.
 fn documented_sessions_are_current() {
     for (page, case, files) in [
-        ("command-line", "documented-render", ["pi.yaml", "stdout"].as_slice()),
+        ("cli/README", "documented-create", ["stdout"].as_slice()),
+        ("command-line", "documented-render", &["pi.yaml", "stdout"]),
         ("command-line", "documented-validate", &["pi-broken.yaml", "stderr", "stdout"]),
         ("command-line", "documented-explain", &["stdout"]),
         ("moving-a-job", "documented-convert", &["job.yaml", "stdout", "stderr"]),

@@ -19,6 +19,7 @@ mod compile;
 mod convert;
 mod crds;
 mod diagnosis;
+mod form;
 mod layer_properties;
 mod manifests;
 mod operating;
@@ -53,6 +54,7 @@ fn main() -> ExitCode {
         reconcile::tests(),
         diagnosis::tests(),
         commands::tests(),
+        form::tests(),
         crds::tests(),
         reference::tests(),
         schemas::tests(),

@@ -18,7 +18,7 @@ use super::document::in_namespace;
 use super::pipeline::Inspected;
 use crate::printable::excerpt;
 
-/// Problems and warnings, in order of sources and lines.
+/// Problems, then warnings, each in order of sources and lines.
 fn all(inspected: &Inspected) -> impl Iterator<Item = &Diagnostic> {
     inspected.diagnostics.iter().chain(&inspected.warnings)
 }

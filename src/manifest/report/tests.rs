@@ -54,7 +54,7 @@ fn github_gets_a_command_for_each() {
         "{text}"
     );
     assert!(
-        text.contains("::error file=c.yaml,line=1,col=2,title=jobrequest validate::this is not YAML"),
+        text.contains("::error file=c.yaml,line=1,col=1,title=jobrequest validate::this is not YAML"),
         "{text}"
     );
 }

@@ -1,0 +1,84 @@
+//! `--from`: an object of the cluster in, the spec that `create` begins with out.
+
+use kube::api::DynamicObject;
+use serde_json::{Value, json};
+
+use crate::cli::cluster::Cluster;
+use crate::cli::error::CliError;
+use crate::cli::name::name;
+
+/// What `--from` names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum From {
+    /// A JobRequest.
+    JobRequest(String),
+    /// A Job.
+    Job(String),
+    /// A CronJob.
+    CronJob(String),
+}
+
+/// Reads what follows `--from`.
+///
+/// # Errors
+/// It names nothing.
+pub(super) fn from(word: &str) -> Result<From, String> {
+    let of = |kinds: [&str; 4]| {
+        kinds
+            .iter()
+            .find_map(|kind| word.strip_prefix(kind))
+            .filter(|name| !name.is_empty())
+            .map(ToOwned::to_owned)
+    };
+    if let Some(name) = of(["job/", "jobs/", "job.batch/", "jobs.batch/"]) {
+        return Ok(From::Job(name));
+    }
+    if let Some(name) = of(["cronjob/", "cronjobs/", "cronjob.batch/", "cj/"]) {
+        return Ok(From::CronJob(name));
+    }
+    name(word).map(From::JobRequest)
+}
+
+/// The spec to begin with.
+///
+/// # Errors
+/// There is no such object, or the API server refused or gave no answer.
+pub(super) async fn spec_from(cluster: &Cluster, from: &From) -> Result<Value, CliError> {
+    match from {
+        From::JobRequest(name) => {
+            let requests = cluster.requests();
+            let call = requests.get(name);
+            let found = cluster.answer(&format!("get JobRequest {name}"), call).await;
+            let found = found.map_err(|error| cluster.not_found(name, error))?;
+            Ok(spec_of(&found))
+        }
+        From::Job(name) | From::CronJob(name) => Err(CliError::Usage(format!(
+            "--from takes the name of a JobRequest; {name} is that of another kind, which cannot be converted here"
+        ))),
+    }
+}
+
+/// Its spec, without the token of a rerun, which is about its own runs.
+fn spec_of(request: &DynamicObject) -> Value {
+    let mut spec = request.data.get("spec").cloned().unwrap_or_else(|| json!({}));
+    if let Some(spec) = spec.as_object_mut() {
+        spec.remove("rerun");
+    }
+    spec
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_object_is_named_by_kind_and_name() {
+        assert_eq!(from("pi"), Ok(From::JobRequest("pi".to_owned())));
+        assert_eq!(from("jobrequest/pi"), Ok(From::JobRequest("pi".to_owned())));
+        assert_eq!(from("job/pi"), Ok(From::Job("pi".to_owned())));
+        assert_eq!(from("cronjob/pi"), Ok(From::CronJob("pi".to_owned())));
+        for word in ["", "pod/pi", "./pi"] {
+            assert!(from(word).is_err(), "{word}");
+        }
+    }
+}
