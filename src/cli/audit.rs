@@ -38,7 +38,7 @@ const PAGE: u32 = 500;
     jobrequest audit -f platform.yaml -R teams/"
 )]
 pub(super) struct Arguments {
-    /// Files or folders with JobRequests, and the templates that apply to them today; without them, all in the cluster
+    /// Files or folders with JobRequests, and the templates that apply to them today; without them, those in the namespace
     /// are judged
     #[arg(value_name = "FILE")]
     files: Vec<String>,

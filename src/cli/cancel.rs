@@ -23,12 +23,15 @@ use crate::reconcile::StoredRequest;
 #[derive(Debug, Args)]
 #[command(
     after_help = "The run ends with the result Cancelled; its Job and pods are deleted. What waits behind it starts \
-    next; suspend the JobRequest first if nothing shall run.\n\n\
+    next; to prevent that, suspend the JobRequest first.\n\n\
     Exit codes:\n  \
-    0    no run is active any more that was to be cancelled\n  \
+    0    the run was cancelled, or had ended already; with --no-wait: the cancellation is asked for\n  \
     1    the run had another result before it could be cancelled\n  \
     2    it could not be cancelled\n  \
-    4    --timeout has passed; the run is still being cancelled"
+    3    the API server refused the request\n  \
+    4    --timeout has passed; the run is still being cancelled\n  \
+    5    the JobRequest was deleted meanwhile\n  \
+    130  interrupted (143: terminated); the run is still being cancelled"
 )]
 pub(super) struct Arguments {
     /// Names of JobRequests, or NAME@N: cancel it only if its active run is N
@@ -57,7 +60,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Verdict, CliError> {
                 .patch(name, json!({"metadata": {"annotations": {labels::CANCEL: value.trim_end()}}}))
                 .await?;
             say(&format!("jobrequest/{name}: run {number} is to be cancelled\n"));
-            asked.push((name, Target::numbered(&request, number)));
+            asked.push((name, Target::cancelled(&request, number)));
         }
         let mut verdict = Verdict::Valid;
         for (name, target) in asked.into_iter().filter(|_| !arguments.no_wait) {
@@ -68,6 +71,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<Verdict, CliError> {
                 How::Completed => Verdict::Followed(How::Ended),
                 how => Verdict::Followed(how),
             });
+            if verdict.is_interrupted() {
+                break;
+            }
         }
         Ok(verdict)
     })

@@ -92,7 +92,7 @@ pub(super) struct Cluster {
 }
 
 /// The field manager of what the commands write.
-const FIELD_MANAGER: &str = "jobrequest-cli";
+pub(super) const FIELD_MANAGER: &str = "jobrequest-cli";
 
 impl Cluster {
     /// Finds the cluster; it is not contacted yet.
@@ -249,7 +249,11 @@ impl Cluster {
 
     /// Awaits a write: one that the API server refuses is an answer about what was written. An unknown field of an applied
     /// object is a 500, and so is a webhook that fails.
-    async fn write<T>(&self, what: &str, call: impl Future<Output = kube::Result<T>>) -> Result<T, CliError> {
+    pub(super) async fn write<T>(
+        &self,
+        what: &str,
+        call: impl Future<Output = kube::Result<T>>,
+    ) -> Result<T, CliError> {
         match self.answer(what, call).await {
             Err(CliError::Refused { call, message, code: 400 | 403 | 422 | 500 }) => {
                 Err(CliError::Denied { call, message })

@@ -6,6 +6,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Arg, Command, CommandFactory, FromArgMatches, Parser};
@@ -30,9 +31,15 @@ const NO_FILES: u8 = 4;
 /// What kubectl shall do beside what it is given: its default, which is to complete names of files.
 const DEFAULT: u8 = 0;
 
-/// Answers a shell that asks, and ends the process then.
-pub(super) fn answer_a_shell(command: fn() -> Command) {
-    CompleteEnv::with_factory(command).var(VARIABLE).complete();
+/// Answers a shell, if one asks; nothing to offer is an answer, too.
+pub(super) fn answer_a_shell(command: fn() -> Command) -> Option<ExitCode> {
+    let folder = std::env::current_dir().ok();
+    let asked = CompleteEnv::with_factory(command).var(VARIABLE);
+    match asked.try_complete(std::env::args_os(), folder.as_deref()) {
+        Ok(false) => None,
+        Ok(true) => Some(ExitCode::SUCCESS),
+        Err(_) => Some(ExitCode::FAILURE),
+    }
 }
 
 /// Answers kubectl: a line for each candidate, with its help behind a tab, then what kubectl shall do beside.
@@ -96,10 +103,15 @@ type Names = futures::future::BoxFuture<'static, Option<Vec<String>>>;
 /// What `list` finds in the cluster that the flags of the command line name.
 fn named(list: fn(Cluster) -> Names) -> ArgValueCompleter {
     ArgValueCompleter::new(move |current: &OsStr| {
-        let (Some(flags), Ok(runtime)) = (flags(), runtime()) else { return Vec::new() };
-        let names = async move { list(Cluster::find_in(&flags).await.ok()?).await };
-        let names = runtime.block_on(async { tokio::time::timeout(PATIENCE, names).await });
-        beginning(current, names.ok().flatten().unwrap_or_default())
+        let Some(flags) = flags() else { return Vec::new() };
+        // A thread that is left behind if a name server, or a plugin that authenticates, takes longer.
+        let (to, from) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let Ok(runtime) = runtime() else { return };
+            let names = runtime.block_on(async { list(Cluster::find_in(&flags).await.ok()?).await });
+            let _ = to.send(names);
+        });
+        beginning(current, from.recv_timeout(PATIENCE).ok().flatten().unwrap_or_default())
     })
 }
 
@@ -118,8 +130,8 @@ struct Flags {
 
 /// The flags that have been typed so far.
 fn flags() -> Option<InNamespace> {
-    let words: Vec<String> = std::env::args().skip(1).collect();
-    parsed(&words)
+    let words = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
+    parsed(&words.collect::<Vec<_>>())
 }
 
 fn parsed(words: &[String]) -> Option<InNamespace> {
@@ -132,6 +144,7 @@ fn parsed(words: &[String]) -> Option<InNamespace> {
         })
     };
     let mut kept = Vec::new();
+    let words: Vec<String> = words.iter().flat_map(|word| split(word)).collect();
     let mut words = words.iter();
     while let Some(word) = words.next() {
         let name = word.split_once('=').map_or(word.as_str(), |(name, _)| name);
@@ -148,6 +161,16 @@ fn parsed(words: &[String]) -> Option<InNamespace> {
     Flags::from_arg_matches(&matches).ok().map(|flags| flags.at)
 }
 
+/// `-nteam` is `-n team`.
+fn split(word: &str) -> Vec<String> {
+    match word.strip_prefix("-n") {
+        Some(namespace) if !namespace.is_empty() && !namespace.starts_with('=') => {
+            vec!["-n".to_owned(), namespace.to_owned()]
+        }
+        _ => vec![word.to_owned()],
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -159,6 +182,7 @@ mod tests {
             ("wait -n team-a pi", Some("team-a"), None),
             ("--namespace=team-a logs -f --tail 5 pi", Some("team-a"), None),
             ("-- jobrequest describe --context lab -o json ", None, Some("lab")),
+            ("wait -nteam-a p", Some("team-a"), None),
             ("wait pi -n ", None, None),
             ("run --unknown -l a=b --logs", None, None),
         ] {

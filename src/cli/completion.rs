@@ -13,7 +13,8 @@ use super::output::print_as_it_is;
     bash        source <(jobrequest completion bash)\n  \
     zsh         source <(jobrequest completion zsh)\n  \
     fish        jobrequest completion fish | source\n  \
-    powershell  jobrequest completion powershell | Out-String | Invoke-Expression\n\n\
+    powershell  jobrequest completion powershell | Out-String | Invoke-Expression\n  \
+    elvish      eval (jobrequest completion elvish | slurp)\n\n\
     For kubectl jobrequest, give the program two more names on the PATH:\n  \
     ln -s \"$(command -v jobrequest)\" ~/bin/kubectl-jobrequest\n  \
     ln -s \"$(command -v jobrequest)\" ~/bin/kubectl_complete-jobrequest")]

@@ -25,7 +25,7 @@ use crate::printable::excerpt;
 
 const EXIT_CODES: &str = "Exit codes:
   0  converted
-  1  converted, but the JobRequest is not valid, or a file is not; or --strict, and a field is not carried over
+  1  converted, but a JobRequest is not valid, or a file is not valid YAML or JSON; with --strict, also if a field is not carried over
   2  an object is not converted, or could not be read, or there is none";
 
 /// Arguments of `convert`.
@@ -253,22 +253,30 @@ fn of_cluster(flags: &InNamespace, wanted: &[(&'static str, String)]) -> Result<
         let cluster = Cluster::find_in(flags).await?;
         let mut objects = Vec::new();
         for (kind, name) in wanted {
-            let resource = ApiResource {
-                group: "batch".to_owned(),
-                version: "v1".to_owned(),
-                api_version: "batch/v1".to_owned(),
-                kind: (*kind).to_owned(),
-                plural: format!("{}s", kind.to_lowercase()),
-            };
-            let api: Api<DynamicObject> =
-                Api::namespaced_with(cluster.client().clone(), &cluster.namespace, &resource);
-            let what = format!("get {kind} {name} of namespace {}", cluster.namespace);
-            let found = cluster.answer(&what, api.get(name)).await?;
-            let value = serde_json::to_value(found).map_err(|error| CliError::Unreadable(kind, error))?;
+            let value = native(&cluster, kind, name).await?;
             objects.push(Object { name: format!("{}/{name}", kind.to_lowercase()), value, written: None });
         }
         Ok(objects)
     })
+}
+
+/// A Job or CronJob of the namespace, as it is stored.
+///
+/// # Errors
+/// There is none of this name, or the API server refused or gave no answer.
+pub(super) async fn native(cluster: &Cluster, kind: &'static str, name: &str) -> Result<Value, CliError> {
+    let resource = ApiResource {
+        group: "batch".to_owned(),
+        version: "v1".to_owned(),
+        api_version: "batch/v1".to_owned(),
+        kind: kind.to_owned(),
+        plural: format!("{}s", kind.to_lowercase()),
+    };
+    let api: Api<DynamicObject> =
+        Api::namespaced_with(cluster.client().clone(), &cluster.namespace, &resource);
+    let what = format!("get {kind} {name} of namespace {}", cluster.namespace);
+    let found = cluster.answer(&what, api.get(name)).await?;
+    serde_json::to_value(found).map_err(|error| CliError::Unreadable(kind, error))
 }
 
 #[cfg(test)]

@@ -284,7 +284,8 @@ where
     let list = ListParams::default().labels(&format!("{}={name}", labels::REQUEST));
     match cluster.answer(&format!("list the {what}"), api.list(&list)).await {
         Ok(list) => Ok(Some(list.items)),
-        Err(CliError::Refused { code: 403, .. }) => Ok(None),
+        // 400: no label can hold the name; the API server refuses the object itself for it.
+        Err(CliError::Refused { code: 400 | 403, .. }) => Ok(None),
         Err(error) => Err(error),
     }
 }

@@ -68,6 +68,9 @@ pub(super) enum CliError {
         /// Its HTTP status code.
         code: u16,
     },
+    /// What was to be sent is not valid, so that nothing was sent.
+    #[error("{0}; nothing was changed")]
+    Invalid(String),
     /// The API server refuses to store an object, so that nothing runs; the message is its own.
     #[error("could not {call}: {message}")]
     Denied {
@@ -141,7 +144,7 @@ impl CliError {
     /// The exit code.
     pub(super) const fn exit_code(&self) -> u8 {
         match self {
-            Self::Denied { .. } => How::Rejected.exit_code(),
+            Self::Denied { .. } | Self::Invalid(_) => How::Rejected.exit_code(),
             _ => 2,
         }
     }

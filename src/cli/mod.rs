@@ -18,6 +18,7 @@ mod delete;
 mod describe;
 mod diff;
 mod duration;
+mod edit;
 mod error;
 mod explain;
 mod files;
@@ -118,7 +119,9 @@ enum Command {
 /// Parses the arguments of this process and runs the command.
 #[must_use]
 pub fn main() -> ExitCode {
-    complete::answer_a_shell(Arguments::command);
+    if let Some(code) = complete::answer_a_shell(Arguments::command) {
+        return code;
+    }
     if invocation::is_completion_of_kubectl() {
         complete::answer_kubectl(Arguments::command());
         return ExitCode::SUCCESS;

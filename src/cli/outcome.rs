@@ -23,6 +23,11 @@ impl Verdict {
         }
     }
 
+    /// The user or the system ends the command.
+    pub(super) const fn is_interrupted(self) -> bool {
+        matches!(self, Self::Followed(How::Interrupted | How::Terminated))
+    }
+
     /// Of several: the highest code of a following, else invalid if one is.
     pub(super) fn and(self, other: Self) -> Self {
         if other.exit_code() > self.exit_code() { other } else { self }

@@ -3,6 +3,7 @@
 use clap::Args;
 
 use super::cluster::{Cluster, InNamespace, runtime};
+use super::edit::{Edits, edited};
 use super::error::CliError;
 use super::names::Named;
 use super::outcome::Verdict;
@@ -10,7 +11,7 @@ use super::output::{print, say};
 use super::run::{rerun_patch, stored};
 use super::token::new_token;
 use super::wait::{EXIT_CODES, Following};
-use crate::follow::Target;
+use crate::follow::{How, Target};
 
 /// Arguments of `rerun`.
 #[derive(Debug, Args)]
@@ -24,8 +25,10 @@ pub(super) struct Arguments {
     /// Print the logs of the run's pods to stdout; its states and its end go to stderr
     #[arg(long, conflicts_with = "no_wait")]
     logs: bool,
-    /// Print the line to commit instead: a rerun that stands in Git
-    #[arg(long, conflicts_with_all = ["names", "selector", "all", "no_wait", "timeout", "logs"])]
+    #[command(flatten)]
+    edits: Edits,
+    /// Print the lines to commit instead, to ask for the rerun through Git
+    #[arg(long, conflicts_with_all = ["names", "selector", "all", "no_wait", "timeout", "logs", "set", "edit"])]
     in_git: bool,
     #[command(flatten)]
     following: Following,
@@ -43,15 +46,25 @@ pub(super) fn run(arguments: &Arguments) -> Result<Verdict, CliError> {
     }
     runtime()?.block_on(async {
         let cluster = Cluster::find_in(&arguments.cluster).await?;
-        let mut asked = Vec::new();
+        let (mut asked, mut verdict) = (Vec::new(), Verdict::Valid);
+        let edit = arguments.edits.edit();
         for name in named.of(&cluster).await? {
-            let changed = cluster.patch(&name, rerun_patch(&new_token())).await?;
+            let changed = match &edit {
+                None => Some(cluster.patch(&name, rerun_patch(&new_token())).await?),
+                Some(edit) => edited(&cluster, &name, edit).await?,
+            };
+            let Some(changed) = changed else {
+                verdict = verdict.and(Verdict::Followed(How::Rejected));
+                continue;
+            };
             say(&format!("jobrequest/{name}: a rerun is asked for\n"));
             asked.push((name, Target::newest(&stored(changed)?)));
         }
-        let mut verdict = Verdict::Valid;
         for (name, target) in asked.into_iter().filter(|_| !arguments.no_wait) {
             verdict = verdict.and(following.to_the_end_with(*logs, &cluster, &name, target).await?);
+            if verdict.is_interrupted() {
+                break;
+            }
         }
         Ok(verdict)
     })

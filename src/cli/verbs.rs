@@ -17,6 +17,13 @@ struct Way {
     does: &'static str,
 }
 
+const CANCEL: Way = Way { typed: "cancel NAME", does: "ends the active run of a JobRequest" };
+const COMPLETION: Way = Way { typed: "completion bash", does: "prints the script that completes commands" };
+const CONVERT: Way = Way { typed: "convert FILE", does: "makes JobRequests of Jobs and CronJobs" };
+const CREATE: Way = Way { typed: "create", does: "creates a JobRequest by flags or step by step" };
+const DIFF: Way = Way { typed: "diff FILE", does: "shows what an edit would do" };
+const LOGS: Way = Way { typed: "logs NAME", does: "prints the logs of a run" };
+const MAN: Way = Way { typed: "man", does: "prints the manual page" };
 const CONTROLLER: Way = Way { typed: "controller", does: "runs the operator" };
 const CRDS: Way = Way { typed: "crds", does: "prints the CustomResourceDefinitions" };
 const DELETE: Way =
@@ -43,6 +50,13 @@ const WATCH: Way = Way { typed: "watch NAME", does: "prints each state of a run 
 /// Words of other tools, by what they mean here.
 const MEANINGS: &[(&[&str], &Way)] = &[
     (&["operator", "manager", "serve", "server"], &CONTROLLER),
+    (&["kill", "abort", "terminate", "stop"], &CANCEL),
+    (&["completions", "complete"], &COMPLETION),
+    (&["import", "migrate"], &CONVERT),
+    (&["init", "new", "add", "generate"], &CREATE),
+    (&["plan", "whatif"], &DIFF),
+    (&["log", "tail"], &LOGS),
+    (&["manual", "manpage"], &MAN),
     (&["crd", "manifests"], &CRDS),
     (&["rm", "remove", "del", "destroy", "uninstall"], &DELETE),
     (&["status", "state", "why", "show", "inspect", "info", "events", "view"], &DESCRIBE),
@@ -56,7 +70,7 @@ const MEANINGS: &[(&[&str], &Way)] = &[
     (&["apply", "start", "exec", "execute", "submit", "launch", "deploy", "up"], &RUN),
     (&["schemas", "jsonschema", "json-schema", "openapi"], &SCHEMA),
     (&["selftest", "doctor", "test"], &SELF_TEST),
-    (&["pause", "stop", "kill", "abort", "terminate", "disable"], &SUSPEND),
+    (&["pause", "disable"], &SUSPEND),
     (&["lint", "check", "verify", "vet"], &VALIDATE),
     (&["version"], &VERSION),
     (&["await"], &WAIT),
@@ -65,7 +79,7 @@ const MEANINGS: &[(&[&str], &Way)] = &[
 
 /// Words for which another program is the answer.
 const ELSEWHERE: &[(&str, &str)] = &[
-    ("edit", "change its file, or: kubectl edit jobrequest NAME"),
+    ("edit", "change its file, or: kubectl edit jobrequest NAME; rerun NAME --edit edits and runs it"),
     ("patch", "change its file, or: kubectl patch jobrequest NAME"),
     ("annotate", "use: kubectl annotate jobrequest NAME"),
     ("label", "use: kubectl label jobrequest NAME"),
@@ -158,7 +172,7 @@ mod tests {
             ("validat", "error: there is no command \"validat\"; did you mean: jobrequest validate\n"),
             (
                 "edit",
-                "error: there is no command \"edit\"; change its file, or: kubectl edit jobrequest NAME\n",
+                "error: there is no command \"edit\"; change its file, or: kubectl edit jobrequest NAME; rerun NAME --edit edits and runs it\n",
             ),
             ("xyzzy", "error: there is no command \"xyzzy\"; jobrequest --help lists the commands\n"),
         ] {

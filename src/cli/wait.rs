@@ -19,7 +19,7 @@ use crate::reconcile::StoredRequest;
 /// What every command says that follows a run.
 pub(super) const EXIT_CODES: &str = "Exit codes:\n  \
     0    the run completed\n  \
-    1    it ended otherwise: it failed, was lost or replaced\n  \
+    1    it ended in another way: it failed, or was cancelled, lost or replaced\n  \
     2    it could not be followed\n  \
     3    the API server refused it, or the operator rejected the spec: nothing ran\n  \
     4    --timeout has passed; the run continues\n  \

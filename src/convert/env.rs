@@ -16,8 +16,17 @@ pub(super) fn variables(draft: &mut Draft<'_>, container: &mut Part) {
     let (mut converted, mut left) = (Vec::new(), Vec::new());
     let mut later: BTreeSet<String> = BTreeSet::new();
     let is_last: Vec<bool> = native.iter().rev().map(|variable| later.insert(name(variable))).collect();
+    let uses: Vec<bool> =
+        (0..native.len()).map(|index| is_used_before_it_is_replaced(&native, index)).collect();
     for ((index, variable), is_last) in native.into_iter().enumerate().zip(is_last.into_iter().rev()) {
         let place = at.index(index);
+        if !is_last && uses.get(index) == Some(&true) {
+            draft.dropped(
+                &place,
+                "left out, although a variable after it uses it, which is not expanded any more: a later variable has the same name; give one of the two another name",
+            );
+            continue;
+        }
         if !is_last {
             draft.changed(&place, "left out: a later variable has the same name, and counts");
             continue;
@@ -30,6 +39,19 @@ pub(super) fn variables(draft: &mut Draft<'_>, container: &mut Part) {
     }
     put_list(&mut container.into, "env", converted);
     put_list(&mut container.from, "env", left);
+}
+
+/// A variable between this one and the next of its name refers to it.
+fn is_used_before_it_is_replaced(variables: &[Value], index: usize) -> bool {
+    let Some((variable, after)) = variables.get(index..).and_then(<[Value]>::split_first) else {
+        return false;
+    };
+    let reference = format!("$({})", name(variable));
+    let value = |next: &Value| next.get("value").and_then(Value::as_str).map(ToOwned::to_owned);
+    after
+        .iter()
+        .take_while(|next| name(next) != name(variable))
+        .any(|next| value(next).is_some_and(|value| value.contains(&reference)))
 }
 
 fn name(variable: &Value) -> String {

@@ -26,6 +26,8 @@ pub struct Target {
     token: Option<String>,
     /// The run, once it is known.
     run: Option<i32>,
+    /// It is to be cancelled: that it is suspended keeps it from nothing.
+    is_to_be_cancelled: bool,
     /// Runs up to this number are of another object, with whose status this one was restored: their generations say nothing
     /// about it.
     restored: i32,
@@ -62,6 +64,7 @@ impl Target {
             generation: request.generation(),
             token: token.map(ToOwned::to_owned),
             run: None,
+            is_to_be_cancelled: false,
         }
     }
 
@@ -69,6 +72,12 @@ impl Target {
     #[must_use]
     pub fn numbered(request: &StoredRequest, run: i32) -> Self {
         Self { run: Some(run), ..Self::newest(request) }
+    }
+
+    /// The run with this number, which somebody has asked to cancel.
+    #[must_use]
+    pub fn cancelled(request: &StoredRequest, run: i32) -> Self {
+        Self { is_to_be_cancelled: true, ..Self::numbered(request, run) }
     }
 
     /// Number of the run, once it is known.
@@ -157,7 +166,7 @@ impl Target {
             return self.stuck("the JobRequest is being deleted");
         }
         match ready(status).filter(|_| status.run == Some(number)) {
-            Some(ready) if is_suspended(ready) => self.stuck(&ready.message),
+            Some(ready) if is_suspended(ready) && !self.is_to_be_cancelled => self.stuck(&ready.message),
             Some(ready) => self.open(&ready.reason, ready.message.clone()),
             None => self.open("Running", format!("run {number} has not ended")),
         }
@@ -191,8 +200,14 @@ impl Target {
         {
             return self.stuck(&held.message);
         }
+        // A rerun starts what was held at its creation; the status is from before it was asked for.
+        let handled = status.last_handled_rerun.as_ref().and_then(|handled| handled.annotation.as_ref());
+        let is_asked_for = self.token.is_some() && handled != self.token.as_ref();
+        let is_held = |ready: &Condition| ready.reason == Reason::Held.as_str();
         match ready(status) {
-            Some(ready) if is_suspended(ready) => self.stuck(&ready.message),
+            Some(ready) if is_suspended(ready) && !(is_held(ready) && is_asked_for) => {
+                self.stuck(&ready.message)
+            }
             Some(ready) if self.token.is_none() || status.pending_trigger.is_some() => {
                 self.open(&ready.reason, ready.message.clone())
             }

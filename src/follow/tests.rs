@@ -331,3 +331,24 @@ fn records_of_a_restored_object_are_no_answer() {
     let same = request(json!({"run": 2, "conditions": finished(2), "runs": [old(2), old(1)]}));
     assert_eq!(of(&Target::newest(&same).judge(Some(&same))), "1: run 2");
 }
+
+#[test]
+fn a_rerun_of_what_is_held_waits_for_its_run() {
+    let held = json!({"conditions": [condition("Ready", "True", "Held", 2)]});
+    let asked = with(json!({"annotations": {"jobrequest.dev/rerun": "t"}}), held.clone());
+    assert!(matches!(Target::newest(&asked).judge(Some(&asked)), Standing::Open { .. }));
+    // Nobody asks, or it is handled.
+    let quiet = request(held);
+    assert!(matches!(Target::newest(&quiet).judge(Some(&quiet)), Standing::Over(_)));
+}
+
+#[test]
+fn a_suspended_run_that_is_cancelled_is_waited_for() {
+    let mut open = run(1, 2, None);
+    open["result"] = Value::Null;
+    let suspended =
+        json!({"run": 1, "runs": [open], "conditions": [condition("Ready", "True", "Suspended", 2)]});
+    let seen = request(suspended);
+    assert!(matches!(Target::cancelled(&seen, 1).judge(Some(&seen)), Standing::Open { .. }));
+    assert!(matches!(Target::numbered(&seen, 1).judge(Some(&seen)), Standing::Over(_)));
+}

@@ -369,7 +369,7 @@ fn is_walked(schema: &JSONSchemaProps) -> bool {
 mod tests {
     use super::*;
 
-    fn command(spec: Value) -> String {
+    fn command(spec: &Value) -> String {
         let object = json!({"metadata": {"name": "pi"}, "spec": spec});
         command_line(&command_of(&Arc::new(Fields::of_spec()), &object)).unwrap()
     }
@@ -406,10 +406,10 @@ mod tests {
             ),
             (
                 json!({"settings": {"ttlSecondsAfterFinished": 60, "completions": -1}, "suspend": false}),
-                "pi --completions=-1 --ttl 60s --set suspend=false",
+                "pi '--completions=-1' --ttl 60s --set 'suspend=false'",
             ),
         ] {
-            assert_eq!(command(spec), wanted);
+            assert_eq!(command(&spec), wanted);
         }
     }
 

@@ -1,6 +1,5 @@
 //! How a line of a log is shown: takes a line and where it comes from, returns bytes for stdout.
 
-use std::borrow::Cow;
 use std::io::Write as _;
 
 use regex::bytes::Regex;
@@ -81,10 +80,7 @@ impl Style {
 /// The line for a terminal, in one line: a carriage return would write over its prefix.
 fn escaped(text: &[u8]) -> String {
     let text = text.strip_suffix(b"\r").unwrap_or(text);
-    match printable(&String::from_utf8_lossy(text)) {
-        Cow::Borrowed(text) => text.to_owned(),
-        Cow::Owned(text) => text.replace('\n', " "),
-    }
+    printable(&String::from_utf8_lossy(text)).replace('\n', " ")
 }
 
 /// A number with commas between thousands.

@@ -344,6 +344,14 @@ async fn cancel_ends_the_run_that_is_meant_and_no_other(cx: Arc<Cluster>) {
     assert_eq!((&ended["reason"], &ended["run"]), (&json!("Cancelled"), &json!(2)));
     at.until_phase("a", 3, "Completed").await;
     assert_eq!(ran(program(&cx, &at, &["cancel", "a@9"])).await.code, Some(2));
+    // Also while it is suspended, so that nothing starts after it.
+    at.create("b", spec(&json!({"run-seconds": "forever"}), &json!({}))).await;
+    at.until_phase("b", 1, "Running").await;
+    assert_eq!(ran(program(&cx, &at, &["suspend", "b"])).await.code, Some(0));
+    at.until_phase("b", 1, "Suspended").await;
+    let came = ran(program(&cx, &at, &["cancel", "b"])).await;
+    assert_eq!(came.code, Some(0), "{came:?}");
+    assert!(came.out.contains("run 1 was cancelled"), "{came:?}");
 }
 
 async fn many_are_selected_by_labels(cx: Arc<Cluster>) {

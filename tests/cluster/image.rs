@@ -22,8 +22,8 @@ pub(crate) fn tests() -> Vec<Test> {
     ]
 }
 
-/// The most that the archive, and the binary in it, may take.
-const LIMIT: u64 = 15 * 1024 * 1024;
+/// The most that the archive, and the binary in it, may take. The binary is the operator and the command line.
+const LIMITS: [u64; 2] = [10 * 1024 * 1024, 20 * 1024 * 1024];
 
 /// Takes the archive apart; returns the layout's folder.
 fn unpacked(cx: &Cluster) -> PathBuf {
@@ -150,8 +150,8 @@ async fn runs_alone_in_its_root(cx: Arc<Cluster>) {
     let sizes = [archive, root.join("jobrequest")].map(|path| fs::metadata(path).expect("a file").len());
     let mib = |tenths: u64| format!("{}.{} MiB", tenths / 10, tenths % 10);
     let [image, binary] = sizes.map(|size| mib(size * 10 / (1024 * 1024)));
-    println!("figure: image {image}, binary {binary} (each below 15 MiB)");
-    assert!(sizes.iter().all(|size| *size < LIMIT));
+    println!("figure: image {image}, binary {binary} (below 10 MiB and 20 MiB)");
+    assert!(sizes.iter().zip(LIMITS).all(|(size, limit)| *size < limit));
 
     let output = entrypoint(&root).arg("--version").output().expect("run the image");
     let said =

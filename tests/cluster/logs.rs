@@ -235,8 +235,11 @@ async fn retries_join_and_failed_ones_are_found(cx: Arc<Cluster>) {
         let log = LogFile::new(&cx, &format!("attempt-{attempt}"));
         log.line(&format!("attempt {attempt}"));
         serve_pod(&at, &names[attempt - 1], &log).await;
-        wanted += &if attempt == 1 { String::new() } else { format!("[{}/main] ", names[1]) };
-        wanted += &format!("attempt {attempt}\n");
+        // The prefix begins with the second pod.
+        let _ = match names.get(1).filter(|_| attempt == 2) {
+            Some(name) => writeln!(wanted, "[{name}/main] attempt {attempt}"),
+            None => writeln!(wanted, "attempt {attempt}"),
+        };
     }
     let came = end(follower).await;
     assert_eq!((came.code, came.out.as_str()), (Some(1), wanted.as_str()), "{came:?}");
@@ -333,7 +336,8 @@ async fn a_rotated_log_is_complete(cx: Arc<Cluster>) {
         for number in 0..20 {
             let line = format!("line {rotation}.{number}");
             log.line(&line);
-            wanted += &format!("{line}\n");
+            wanted += &line;
+            wanted.push('\n');
             sleep(Duration::from_millis(20)).await;
         }
         // As a kubelet does: once what there was has been read.
@@ -360,7 +364,8 @@ async fn an_outage_loses_and_repeats_no_line(cx: Arc<Cluster>) {
         for number in 0..30 {
             let line = format!("{part} {number}");
             log.line(&line);
-            wanted += &format!("{line}\n");
+            wanted += &line;
+            wanted.push('\n');
             sleep(Duration::from_millis(20)).await;
         }
     };

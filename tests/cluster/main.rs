@@ -20,6 +20,7 @@ mod crashes;
 mod create;
 mod diagnosis;
 mod diff;
+mod edits;
 mod fairness;
 mod figures;
 mod gitops;
@@ -80,6 +81,7 @@ fn modules() -> Vec<(&'static str, Vec<Test>)> {
         ("logs", logs::tests()),
         ("audit", audit::tests()),
         ("diff", diff::tests()),
+        ("edits", edits::tests()),
         ("create", create::tests()),
         ("hostile", hostile::tests()),
         ("traps", traps::tests()),

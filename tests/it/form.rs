@@ -22,6 +22,8 @@ pub(crate) fn tests() -> Vec<Trial> {
 const PATIENCE: Duration = Duration::from_secs(60);
 const ESC: &str = "\u{1b}";
 const UP: &str = "\u{1b}[A";
+/// How a prompt begins when it is first drawn.
+const NEW: &str = "\u{1b}[?2004h\u{1b}[?25l? ";
 
 /// The program in a terminal of its own, in an empty folder, without a cluster.
 struct Terminal {
@@ -69,8 +71,16 @@ impl Terminal {
             }
             match self.screen.recv_timeout(until.saturating_duration_since(Instant::now())) {
                 Ok(more) => self.seen.push_str(&more),
-                Err(_) => panic!("the screen does not show {text:?}: {:?}", self.seen),
+                Err(error) => panic!("{error}: the screen does not show {text:?}: {:?}", self.seen),
             }
+        }
+    }
+
+    /// Waits until this many bytes follow.
+    fn fills(&mut self, count: usize) {
+        while self.seen.len() < count {
+            let more = self.screen.recv_timeout(PATIENCE);
+            self.seen.push_str(&more.unwrap_or_else(|_| panic!("the screen ends: {:?}", self.seen)));
         }
     }
 
@@ -80,7 +90,7 @@ impl Terminal {
 
     /// Waits for a question, and answers it.
     fn answers(&mut self, question: &str, keys: &str) {
-        self.shows(&format!("? {question}"));
+        self.shows(&format!("{NEW}{question}"));
         self.types(&format!("{keys}\r"));
     }
 
@@ -105,7 +115,7 @@ fn the_pi_job_is_typed_in_and_becomes_a_file() {
     terminal.types("\u{7f}\u{7f}job-demo\r");
     terminal.answers("Alias", "计算圆周率");
     terminal.answers("Description", "Pi to 2000 places");
-    terminal.shows("? Template");
+    terminal.shows(&format!("{NEW}Template"));
     // Back to the description, which is kept, and forward again.
     terminal.types(ESC);
     terminal.answers("Description", "");
@@ -167,7 +177,7 @@ fn ctrl_c_leaves_without_writing() {
     let mut terminal = Terminal::new("leave", &["create", "pi", "--dry-run=client"]);
     // The name of the command line is the answer already.
     terminal.answers("Name", "");
-    terminal.shows("? Alias");
+    terminal.shows(&format!("{NEW}Alias"));
     terminal.types("\u{3}");
     terminal.shows("nothing was written or created");
     let (code, folder) = terminal.ends();
@@ -177,21 +187,14 @@ fn ctrl_c_leaves_without_writing() {
 
     // At the review as well; the last choice leaves, too.
     let mut terminal = Terminal::new("choose", &["create", "pi", "--dry-run=client", "--alias", "π"]);
-    for _ in 0..100 {
-        terminal.shows("? ");
+    loop {
+        terminal.shows(NEW);
+        terminal.fills(8);
+        if terminal.seen.starts_with("What now") {
+            break;
+        }
         terminal.types("\r");
-        if terminal.seen.contains("What now") {
-            break;
-        }
-        std::thread::sleep(Duration::from_millis(30));
-        while let Ok(more) = terminal.screen.try_recv() {
-            terminal.seen.push_str(&more);
-        }
-        if terminal.seen.contains("What now") {
-            break;
-        }
     }
-    terminal.shows("What now");
     terminal.types(UP);
     terminal.types("\r");
     terminal.shows("nothing was written or created");

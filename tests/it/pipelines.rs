@@ -125,7 +125,10 @@ fn the_action_takes_what_a_release_publishes() {
             "jobrequest-linux-$arch.tar.gz",
         ),
         ("sha256sum jobrequest-* crds.yaml >SHA256SUMS", "SHA256SUMS"),
-        ("out/jobrequest-* out/jobrequest.spdx.json out/crds.yaml out/SHA256SUMS", "gh release download"),
+        (
+            "out/jobrequest-* out/jobrequest.spdx.json out/crds.yaml out/jobrequest.krew.yaml out/SHA256SUMS",
+            "gh release download",
+        ),
         ("{arch: amd64,", "arch=amd64"),
         ("{arch: arm64,", "arch=arm64"),
         ("tar -czf out/jobrequest-schemas.tar.gz schemas", ""),

@@ -32,7 +32,7 @@ pub(in crate::cli) struct Arguments {
     pub(super) name: Option<String>,
     #[command(flatten)]
     pub(super) fields: FieldFlags,
-    /// Begin with the spec of a JobRequest of the cluster
+    /// Start from the spec of an object in the cluster: NAME of a JobRequest, job/NAME or cronjob/NAME
     #[arg(long, value_name = "NAME", value_parser = from)]
     pub(super) from: Option<From>,
     /// client: print only, without a cluster; server: let the API server judge it, and store nothing

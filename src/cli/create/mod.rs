@@ -6,7 +6,7 @@
 mod arguments;
 mod prompt;
 mod readable;
-mod reading;
+pub(super) mod reading;
 mod source;
 
 use std::fs::OpenOptions;

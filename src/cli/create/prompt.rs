@@ -187,6 +187,9 @@ fn review(
     for finding in &findings {
         say(&format!("error: {finding}\n"));
     }
+    if !draft.has_image() {
+        say("warning: no container has an image; a default template must supply it\n");
+    }
     for sentence in missing(draft.spec(), inventory) {
         say(&format!("warning: {sentence}\n"));
     }

@@ -10,7 +10,7 @@ use crate::api::JobRequestSpec;
 #[serde(untagged)]
 pub(super) enum Readable<'a> {
     /// In the order of the types of the API.
-    Ordered(Ordered<'a>),
+    Ordered(Box<Ordered<'a>>),
     /// As it is, because the types would write something else.
     AsItIs(&'a Value),
 }
@@ -28,7 +28,7 @@ pub(super) struct Ordered<'a> {
 impl<'a> Readable<'a> {
     /// The same document.
     pub(super) fn new(object: &'a Value) -> Self {
-        Self::ordered(object).map_or(Self::AsItIs(object), Self::Ordered)
+        Self::ordered(object).map_or(Self::AsItIs(object), |ordered| Self::Ordered(Box::new(ordered)))
     }
 
     fn ordered(object: &'a Value) -> Option<Ordered<'a>> {

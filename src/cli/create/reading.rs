@@ -27,7 +27,7 @@ const MAX_NAMES: u32 = 500;
 ///
 /// # Errors
 /// The API server gave no answer.
-pub(super) async fn templates(cluster: &Cluster) -> Result<Option<Vec<Value>>, CliError> {
+pub(in crate::cli) async fn templates(cluster: &Cluster) -> Result<Option<Vec<Value>>, CliError> {
     let own = ApiResource::erase::<JobTemplate>(&());
     let all = ApiResource::erase::<ClusterJobTemplate>(&());
     let client = || cluster.client().clone();
@@ -64,7 +64,7 @@ fn document(item: &DynamicObject, resource: &ApiResource) -> Value {
 }
 
 /// The same, to judge with.
-pub(super) fn known(documents: Option<&[Value]>) -> Templates {
+pub(in crate::cli) fn known(documents: Option<&[Value]>) -> Templates {
     let source = |(at, document): (usize, &Value)| {
         Arc::new(Source::new(format!("template {at}"), at + 1, document.to_string().into_bytes()))
     };

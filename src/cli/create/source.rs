@@ -4,8 +4,12 @@ use kube::api::DynamicObject;
 use serde_json::{Value, json};
 
 use crate::cli::cluster::Cluster;
+use crate::cli::convert::native;
 use crate::cli::error::CliError;
 use crate::cli::name::name;
+use crate::cli::output::say;
+use crate::convert::{Converted, Converter, Note, NoteKind, Refusal};
+use crate::printable::printable_line;
 
 /// What `--from` names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,9 +56,37 @@ pub(super) async fn spec_from(cluster: &Cluster, from: &From) -> Result<Value, C
             let found = found.map_err(|error| cluster.not_found(name, error))?;
             Ok(spec_of(&found))
         }
-        From::Job(name) | From::CronJob(name) => Err(CliError::Usage(format!(
-            "--from takes the name of a JobRequest; {name} is that of another kind, which cannot be converted here"
-        ))),
+        From::Job(name) => converted(cluster, "Job", name).await,
+        From::CronJob(name) => converted(cluster, "CronJob", name).await,
+    }
+}
+
+/// The spec of a native object, said as a JobRequest; what is different is said, but for the schedule: one run is asked for,
+/// and now.
+async fn converted(cluster: &Cluster, kind: &'static str, name: &str) -> Result<Value, CliError> {
+    let object = native(cluster, kind, name).await?;
+    let said = |notes: &[Note]| -> String {
+        let notes = notes.iter().filter(|note| note.kind != NoteKind::Schedule);
+        let lines =
+            notes.map(|note| format!("{}: {}", printable_line(&note.field), printable_line(&note.message)));
+        lines.collect::<Vec<_>>().join("\nnote: ")
+    };
+    match Converter::new()?.convert(&object) {
+        Ok(Converted { request, notes }) => {
+            let notes = said(&notes);
+            if !notes.is_empty() {
+                say(&format!("note: {notes}\n"));
+            }
+            let mut spec = request.get("spec").cloned().unwrap_or_else(|| json!({}));
+            if let Some(policy) = spec.get_mut("runPolicy").and_then(Value::as_object_mut) {
+                policy.remove("onCreate");
+            }
+            Ok(spec)
+        }
+        Err(Refusal(notes)) => {
+            let notes = said(&notes);
+            Err(CliError::Usage(format!("{} cannot be converted: {notes}", kind.to_lowercase() + "/" + name)))
+        }
     }
 }
 

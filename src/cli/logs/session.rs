@@ -54,6 +54,8 @@ pub(super) struct Session<'a> {
     /// More than one pod is to run.
     is_of_several: bool,
     is_over: bool,
+    /// Logs of containers that still run are not waited for any more.
+    is_cut: bool,
 }
 
 /// A log that was read to its end.
@@ -83,6 +85,7 @@ impl<'a> Session<'a> {
             has_prefixes: Rc::default(),
             is_of_several: false,
             is_over: false,
+            is_cut: false,
         })
     }
 
@@ -197,14 +200,20 @@ impl<'a> Session<'a> {
         let Some(desk) = &mut self.desk else { return };
         let Following { cluster, options, .. } = *self.following;
         for log in desk.open() {
+            // What a container of the same name has written before was read from where the flags said.
+            let is_first = !self.numbers.contains_key(&log.source);
             let number = self.numbers.len();
             let number = *self.numbers.entry(log.source.clone()).or_insert(number);
             let prefix = Prefix::new(&log.source.pod, &log.source.container, number);
             let life = desk.life(&log.source);
-            let (sender, signal) = watch::channel(Signal { life, is_over: self.is_over, is_cut: false });
+            let (sender, signal) = watch::channel(Signal {
+                life,
+                is_over: self.is_over,
+                is_cut: self.is_cut && !life.has_ended,
+            });
             self.signals.insert(log.source.clone(), sender);
             let seen = self.seen.remove(&log.source).unwrap_or_default();
-            let mode = Mode { is_following: true, is_early: desk.is_of_early_pod(&log) };
+            let mode = Mode { is_following: true, is_early: is_first && desk.is_of_early_pod(&log) };
             let reader = Reader::new(cluster, options, log, mode, signal, seen);
             let has_prefixes = Rc::clone(&self.has_prefixes);
             let to = self.writer.sender();
@@ -313,6 +322,7 @@ impl<'a> Session<'a> {
 
     /// Ends the logs of containers that still run.
     fn cut(&mut self) {
+        self.is_cut = true;
         let mut running = Vec::new();
         for (source, sender) in &self.signals {
             let is_running = !sender.borrow().life.has_ended;

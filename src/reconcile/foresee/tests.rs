@@ -105,8 +105,89 @@ fn spec(more: &Value) -> Value {
     spec
 }
 
-#[test]
-fn each_edit_has_its_effect() {
+/// The stored spec, the edited one, whether run 1 is active; then the effect, whether something runs or is patched, and the
+/// sentence.
+type Row = (Value, Value, bool, Effect, bool, &'static str);
+
+fn edits() -> Vec<Row> {
+    let image = json!({"containers": [{"name": "main", "image": "perl:5.42"}]});
+    let plain = spec(&json!({}));
+    let with = |more: Value| spec(&more);
+    let both = |one: &Value, other: &Value| {
+        let mut both = one.clone();
+        json_patch::merge(&mut both, other);
+        spec(&both)
+    };
+    vec![
+        (plain.clone(), plain.clone(), false, Effect::NothingChanges, false, "nothing changes"),
+        (
+            plain.clone(),
+            with(json!({"alias": "Pi"})),
+            false,
+            Effect::NothingRuns,
+            false,
+            "changes nothing that runs (spec.alias)",
+        ),
+        (
+            plain.clone(),
+            with(json!({"alias": "Pi"})),
+            true,
+            Effect::NothingRuns,
+            false,
+            "changes nothing that runs (spec.alias)",
+        ),
+        (
+            plain.clone(),
+            with(json!({"settings": {"backoffLimit": 4}})),
+            true,
+            Effect::PatchedInPlace,
+            true,
+            "is patched in place on the active run 1 (backoffLimit 6 -> 4)",
+        ),
+        (
+            plain.clone(),
+            with(json!({"settings": {"backoffLimit": 4}})),
+            false,
+            Effect::NextRun,
+            false,
+            "starts no run; the next run has the change (spec.settings.backoffLimit)",
+        ),
+        (
+            plain.clone(),
+            with(json!({"suspend": true})),
+            true,
+            Effect::PatchedInPlace,
+            true,
+            "is patched in place on the active run 1 (suspend false -> true)",
+        ),
+        (
+            plain.clone(),
+            with(image.clone()),
+            false,
+            Effect::Starts,
+            true,
+            "starts run 2: the spec has changed",
+        ),
+        (
+            plain.clone(),
+            with(image.clone()),
+            true,
+            Effect::Waits,
+            true,
+            "waits behind the active run 1, then starts run 2: the spec has changed",
+        ),
+        (
+            plain.clone(),
+            both(&image, &json!({"settings": {"parallelism": 0}})),
+            true,
+            Effect::Waits,
+            true,
+            "waits behind the active run 1, then starts run 2: the spec has changed; patched in place on the active run 1: parallelism 1 -> 0",
+        ),
+    ]
+}
+
+fn edits_under_policies() -> Vec<Row> {
     let image = json!({"containers": [{"name": "main", "image": "perl:5.42"}]});
     let plain = spec(&json!({}));
     let with = |more: Value| spec(&more);
@@ -117,67 +198,9 @@ fn each_edit_has_its_effect() {
     };
     let hold = json!({"runPolicy": {"onSpecChange": "Hold"}});
     let replace = json!({"runPolicy": {"whileActive": "Replace"}});
-    for (spec, other, is_active, effect, runs, sentence) in [
-        (&plain, plain.clone(), false, Effect::NothingChanges, false, "nothing changes"),
+    vec![
         (
-            &plain,
-            with(json!({"alias": "Pi"})),
-            false,
-            Effect::NothingRuns,
-            false,
-            "changes nothing that runs (spec.alias)",
-        ),
-        (
-            &plain,
-            with(json!({"alias": "Pi"})),
-            true,
-            Effect::NothingRuns,
-            false,
-            "changes nothing that runs (spec.alias)",
-        ),
-        (
-            &plain,
-            with(json!({"settings": {"backoffLimit": 4}})),
-            true,
-            Effect::PatchedInPlace,
-            true,
-            "is patched in place on the active run 1 (backoffLimit 6 -> 4)",
-        ),
-        (
-            &plain,
-            with(json!({"settings": {"backoffLimit": 4}})),
-            false,
-            Effect::NextRun,
-            false,
-            "starts no run; the next run has the change (spec.settings.backoffLimit)",
-        ),
-        (
-            &plain,
-            with(json!({"suspend": true})),
-            true,
-            Effect::PatchedInPlace,
-            true,
-            "is patched in place on the active run 1 (suspend false -> true)",
-        ),
-        (&plain, with(image.clone()), false, Effect::Starts, true, "starts run 2: the spec has changed"),
-        (
-            &plain,
-            with(image.clone()),
-            true,
-            Effect::Waits,
-            true,
-            "waits behind the active run 1, then starts run 2: the spec has changed",
-        ),
-        (
-            &plain,
-            both(&image, &json!({"settings": {"parallelism": 0}})),
-            true,
-            Effect::Waits,
-            true,
-            "waits behind the active run 1, then starts run 2: the spec has changed; patched in place on the active run 1: parallelism 1 -> 0",
-        ),
-        (
-            &with(replace.clone()),
+            with(replace.clone()),
             both(&replace, &image),
             true,
             Effect::Replaces,
@@ -185,7 +208,7 @@ fn each_edit_has_its_effect() {
             "replaces the active run 1 by run 2: the spec has changed",
         ),
         (
-            &with(hold.clone()),
+            with(hold.clone()),
             both(&hold, &image),
             false,
             Effect::Held,
@@ -193,7 +216,7 @@ fn each_edit_has_its_effect() {
             "held until a rerun: runPolicy holds changes back",
         ),
         (
-            &plain,
+            plain.clone(),
             both(&image, &json!({"suspend": true})),
             false,
             Effect::Suspended,
@@ -201,7 +224,7 @@ fn each_edit_has_its_effect() {
             "starts run 2 when it is resumed: spec.suspend is set",
         ),
         (
-            &plain,
+            plain.clone(),
             with(json!({"rerun": "1"})),
             false,
             Effect::Starts,
@@ -209,15 +232,21 @@ fn each_edit_has_its_effect() {
             "starts run 2: a rerun is asked for",
         ),
         (
-            &plain,
+            plain.clone(),
             with(json!({"settings": {"ttlSecondsAfterFinished": 60}})),
             false,
             Effect::NothingRuns,
             false,
             "changes nothing that runs (spec.settings.ttlSecondsAfterFinished)",
         ),
-    ] {
-        let edit = edit(spec, &other, is_active);
+    ]
+}
+
+#[test]
+fn each_edit_has_its_effect() {
+    for (spec, other, is_active, effect, runs, sentence) in edits().into_iter().chain(edits_under_policies())
+    {
+        let edit = edit(&spec, &other, is_active);
         assert_eq!(edit.effect(), effect, "{sentence}: {edit:?}");
         assert_eq!(edit.sentence(), sentence);
         let is_patched = !edit.patched().is_empty();

@@ -240,7 +240,11 @@ fn mirror(writer: &mut Writer<'_>, outcome: &RunOutcome, verdict: &Verdict<'_>) 
             if let Some(job) = outcome.ended_as.as_ref() {
                 writer.mirror_all(job);
             } else {
-                writer.keep(&MIRRORED);
+                // A Job that was suspended and then cancelled is gone.
+                let is_cancelled =
+                    outcome.newest().is_some_and(|run| run.result == Some(RunResult::Cancelled));
+                let is_kept = |type_: &&ConditionType| !is_cancelled || **type_ != ConditionType::Suspended;
+                writer.keep(&MIRRORED.iter().filter(is_kept).copied().collect::<Vec<_>>());
                 outcome.newest().into_iter().for_each(|run| writer.recall(run));
             }
         }

@@ -144,6 +144,11 @@ impl Cluster {
         self.try_kubectl(arguments).unwrap_or_else(|problem| panic!("{problem}"))
     }
 
+    /// The program kubectl.
+    pub(crate) fn kubectl_program(&self) -> PathBuf {
+        self.control_plane.program("kubectl")
+    }
+
     /// The output of a kubectl command, or what it complained about.
     pub(crate) fn try_kubectl(&self, arguments: &[&str]) -> Result<String, String> {
         self.control_plane.kubectl(arguments)

@@ -122,10 +122,11 @@ fn each_field_of_a_job_is_carried_or_named() {
     assert!(found.len() > 900, "{}", found.len());
     let (mut lost, mut skipped) = (Vec::new(), Vec::new());
     for (path, name) in &found {
-        let shown: String = path
+        let steps: Vec<String> = path
             .iter()
             .map(|(name, is_list)| format!("{name}{}.", if *is_list { "[0]" } else { "" }))
             .collect();
+        let shown = steps.concat();
         let shown = format!("{shown}{name}");
         let Some((spec, value)) = sample(path, name) else {
             skipped.push(shown);

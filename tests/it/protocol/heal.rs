@@ -208,7 +208,9 @@ fn in_place(world: &World) -> Result<(), String> {
     }
     let annotations = request.metadata.annotations.as_ref();
     let cancel = annotations.and_then(|all| all.get(labels::CANCEL));
-    if cancel.is_some_and(|cancel| cancel.starts_with(&format!("{} ", job.view.uid()))) {
+    let is_named = cancel.is_some_and(|cancel| cancel.starts_with(&format!("{} ", job.view.uid())));
+    // What is about to end has its result already.
+    if is_named && !job.view.is_ending() {
         return Err(format!("run {} is to be cancelled, and its Job is active", run.number));
     }
     // Also when the spec is rejected.
