@@ -308,7 +308,9 @@ async fn suspend_and_resume_set_the_spec(cx: Arc<Cluster>) {
 
 async fn cancel_ends_the_run_that_is_meant_and_no_other(cx: Arc<Cluster>) {
     let at = Requests::new(&cx, "cli-cancel").await;
-    let _operator = Operator::start(&cx, &at.namespace, &[]);
+    // One that holds the lease since before the run need not wait for creates of others.
+    let lease = format!("--leader-elect-resource-namespace={}", at.namespace.name());
+    let _operator = Operator::start(&cx, &at.namespace, &["--leader-elect", &lease]);
     at.create("a", spec(&json!({"run-seconds": "forever"}), &json!({}))).await;
     at.until_phase("a", 1, "Running").await;
     let follower = program(&cx, &at, &["wait", "a"]).spawn().expect("start the program");
