@@ -5,8 +5,8 @@
 
 use std::fmt::Write as _;
 
+use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
-use clap::{Args, ValueEnum};
 use kube::Api;
 use kube::api::ListParams;
 use serde::Serialize;
@@ -16,15 +16,12 @@ use super::error::CliError;
 use super::files;
 use super::outcome::Verdict;
 use super::output::{count, print, print_json, say};
-use super::table::aligned;
+use super::table::{Format, aligned};
 use super::templates::{self, Templates};
 use crate::compile::audit::{Comparison, Violation, compare};
 use crate::compile::{Identity, ScopedTemplate};
 use crate::manifest::{self, Diagnostic, Inspection, Row};
 use crate::reconcile::StoredRequest;
-
-/// How many JobRequests are read at once.
-const PAGE: u32 = 500;
 
 /// Arguments of `audit`.
 #[derive(Debug, Args)]
@@ -60,14 +57,6 @@ pub(super) struct Arguments {
     output: Format,
     #[command(flatten)]
     connection: Connection,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Format {
-    /// A table for people
-    Text,
-    /// One JSON object
-    Json,
 }
 
 /// What was found, as `-o json` shows it.
@@ -165,17 +154,11 @@ async fn of_cluster(
         Some(namespace) => format!("list the JobRequests of namespace {namespace}"),
         None => "list the JobRequests of all namespaces".to_owned(),
     };
-    let mut list = ListParams::default().limit(PAGE);
-    loop {
-        let page = cluster.answer(&what, requests.list(&list)).await.map_err(with_advice)?;
-        for request in &page.items {
-            report.judge_stored(request, &today, &then);
-        }
-        match page.metadata.continue_.filter(|token| !token.is_empty()) {
-            Some(token) => list.continue_token = Some(token),
-            None => return Ok(report),
-        }
-    }
+    let page = async |list: &ListParams| requests.list(list).await;
+    let judged = |request: StoredRequest| report.judge_stored(&request, &today, &then);
+    let read = cluster.pages(&what, ListParams::default(), page, judged).await;
+    read.map_err(with_advice)?;
+    Ok(report)
 }
 
 fn with_advice(error: CliError) -> CliError {
@@ -228,14 +211,7 @@ impl Report {
             self.not_judged += 1;
             return;
         }
-        let identity = Identity {
-            name: request.name(),
-            namespace: Some(request.namespace()),
-            uid: Some(request.uid()),
-            generation: Some(request.generation()),
-            handled: None,
-        };
-        let compared = compare(&identity, spec, &before, &after);
+        let compared = compare(&request.identity(), spec, &before, &after);
         self.add(&compared, request.namespace(), request.name(), None);
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
-use kube::api::{DynamicObject, ListParams, Patch, PatchParams, PostParams, ValidationDirective};
+use kube::api::{DynamicObject, ListParams, ObjectList, Patch, PatchParams, PostParams, ValidationDirective};
 use kube::config::{Config, KubeConfigOptions, Kubeconfig};
 use kube::core::{ApiResource, NamespaceResourceScope};
 use kube::{Api, Client, Resource};
@@ -90,6 +90,9 @@ pub(super) struct Cluster {
     deadline: Option<Duration>,
     pub(super) namespace: String,
 }
+
+/// How many objects a page of a list has.
+pub(super) const PAGE: u32 = 500;
 
 /// The field manager of what the commands write.
 pub(super) const FIELD_MANAGER: &str = "jobrequest-cli";
@@ -184,16 +187,10 @@ impl Cluster {
         object: &serde_json::Value,
         is_forced: bool,
     ) -> Result<DynamicObject, CliError> {
-        let parameters = PatchParams {
-            field_manager: Some(FIELD_MANAGER.to_owned()),
-            force: is_forced,
-            field_validation: Some(ValidationDirective::Strict),
-            ..PatchParams::default()
-        };
         let requests = self.requests();
         self.write(
             &format!("apply JobRequest {name}"),
-            requests.patch(name, &parameters, &Patch::Apply(object)),
+            requests.patch(name, &applies(FIELD_MANAGER, is_forced), &Patch::Apply(object)),
         )
         .await
     }
@@ -209,12 +206,8 @@ impl Cluster {
         field_manager: Option<&str>,
         is_forced: bool,
     ) -> Result<DynamicObject, CliError> {
-        let parameters = PatchParams {
-            dry_run: true,
-            field_manager: Some(field_manager.unwrap_or(FIELD_MANAGER).to_owned()),
-            force: is_forced,
-            field_validation: Some(ValidationDirective::Strict),
-        };
+        let manager = field_manager.unwrap_or(FIELD_MANAGER);
+        let parameters = PatchParams { dry_run: true, ..applies(manager, is_forced) };
         let requests = self.requests();
         let patch = Patch::Apply(object);
         let call = requests.patch(name, &parameters, &patch);
@@ -274,6 +267,16 @@ impl Cluster {
         found.ok_or_else(|| self.no_such_request(name))
     }
 
+    /// A JobRequest of the namespace, with everything that is stored of it.
+    ///
+    /// # Errors
+    /// As of [`Self::request`].
+    pub(super) async fn object(&self, name: &str) -> Result<DynamicObject, CliError> {
+        let requests = self.requests();
+        let found = self.answer(&format!("get JobRequest {name}"), requests.get(name)).await;
+        found.map_err(|error| self.not_found(name, error))
+    }
+
     fn no_such_request(&self, name: &str) -> CliError {
         CliError::NoSuchRequest { namespace: self.namespace.clone(), name: name.to_owned() }
     }
@@ -296,6 +299,28 @@ impl Cluster {
     {
         let api: Api<K> = Api::namespaced(self.client.clone(), namespace);
         self.answer(&format!("get {kind} {name} of namespace {namespace}"), api.get_opt(name)).await
+    }
+
+    /// Gives `take` every object of a list that `page` gets, page by page.
+    ///
+    /// # Errors
+    /// The API server gave no answer, or refused.
+    pub(super) async fn pages<T: Clone>(
+        &self,
+        what: &str,
+        mut list: ListParams,
+        page: impl AsyncFn(&ListParams) -> kube::Result<ObjectList<T>>,
+        mut take: impl FnMut(T),
+    ) -> Result<(), CliError> {
+        list.limit = Some(PAGE);
+        loop {
+            let found = self.answer(what, page(&list)).await?;
+            found.items.into_iter().for_each(&mut take);
+            match found.metadata.continue_.filter(|next| !next.is_empty()) {
+                Some(next) => list.continue_token = Some(next),
+                None => return Ok(()),
+            }
+        }
     }
 
     /// All objects of a kind in a namespace.
@@ -321,6 +346,16 @@ impl Cluster {
     {
         let api: Api<K> = Api::all(self.client.clone());
         Ok(self.answer(&format!("list the {kind}s"), api.list(&ListParams::default())).await?.items)
+    }
+}
+
+/// How an object is applied server-side: an unknown field is refused.
+fn applies(manager: &str, is_forced: bool) -> PatchParams {
+    PatchParams {
+        field_manager: Some(manager.to_owned()),
+        force: is_forced,
+        field_validation: Some(ValidationDirective::Strict),
+        ..PatchParams::default()
     }
 }
 

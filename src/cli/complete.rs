@@ -140,17 +140,23 @@ fn parsed(words: &[String]) -> Option<InNamespace> {
     let is_meant = |word: &str| {
         all.iter().copied().find(|arg| {
             let long = arg.get_long().is_some_and(|long| word.strip_prefix("--") == Some(long));
-            long || arg.get_short().is_some_and(|short| word.strip_prefix('-') == Some(&short.to_string()))
+            // Its value may follow at once: -nteam.
+            let takes_values = arg.get_action().takes_values();
+            let is_short = |short| {
+                let rest = word.strip_prefix('-').and_then(|word| word.strip_prefix(short));
+                rest.is_some_and(|rest| rest.is_empty() || takes_values)
+            };
+            long || arg.get_short().is_some_and(is_short)
         })
     };
     let mut kept = Vec::new();
-    let words: Vec<String> = words.iter().flat_map(|word| split(word)).collect();
     let mut words = words.iter();
     while let Some(word) = words.next() {
         let name = word.split_once('=').map_or(word.as_str(), |(name, _)| name);
         let Some(arg) = is_meant(name) else { continue };
         kept.push(word.clone());
-        if arg.get_action().takes_values() && !word.contains('=') {
+        let is_attached = word.contains('=') || (!word.starts_with("--") && word.chars().count() > 2);
+        if arg.get_action().takes_values() && !is_attached {
             match words.next() {
                 Some(value) if !value.is_empty() => kept.push(value.clone()),
                 _ => drop(kept.pop()),
@@ -159,16 +165,6 @@ fn parsed(words: &[String]) -> Option<InNamespace> {
     }
     let matches = command.try_get_matches_from(kept).ok()?;
     Flags::from_arg_matches(&matches).ok().map(|flags| flags.at)
-}
-
-/// `-nteam` is `-n team`.
-fn split(word: &str) -> Vec<String> {
-    match word.strip_prefix("-n") {
-        Some(namespace) if !namespace.is_empty() && !namespace.starts_with('=') => {
-            vec!["-n".to_owned(), namespace.to_owned()]
-        }
-        _ => vec![word.to_owned()],
-    }
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
+use k8s_openapi::api::batch::v1::{CronJob, Job};
 use kube::Api;
 use kube::api::DynamicObject;
 use kube::core::ApiResource;
@@ -265,12 +266,9 @@ fn of_cluster(flags: &InNamespace, wanted: &[(&'static str, String)]) -> Result<
 /// # Errors
 /// There is none of this name, or the API server refused or gave no answer.
 pub(super) async fn native(cluster: &Cluster, kind: &'static str, name: &str) -> Result<Value, CliError> {
-    let resource = ApiResource {
-        group: "batch".to_owned(),
-        version: "v1".to_owned(),
-        api_version: "batch/v1".to_owned(),
-        kind: kind.to_owned(),
-        plural: format!("{}s", kind.to_lowercase()),
+    let resource = match kind {
+        "CronJob" => ApiResource::erase::<CronJob>(&()),
+        _ => ApiResource::erase::<Job>(&()),
     };
     let api: Api<DynamicObject> =
         Api::namespaced_with(cluster.client().clone(), &cluster.namespace, &resource);

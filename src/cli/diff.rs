@@ -23,7 +23,7 @@ use super::output::{print, print_json, say};
 use super::run::{move_to_namespace_of, own_name, read, source, stored, with_advice};
 use super::templates::Templates;
 use crate::api::labels;
-use crate::compile::{Identity, compile};
+use crate::compile::compile;
 use crate::follow::How;
 use crate::manifest::{self, Diagnostic, Row, Source};
 use crate::printable::excerpt;
@@ -215,14 +215,7 @@ impl Around {
     fn job(&self, request: &StoredRequest, run: i32) -> Option<Job> {
         let spec = request.whole_spec()?;
         let (layers, _) = self.templates.layers(request.namespace(), spec.template_ref.as_ref());
-        let identity = Identity {
-            name: request.name(),
-            namespace: Some(request.namespace()),
-            uid: Some(request.uid()),
-            generation: Some(request.generation()),
-            handled: None,
-        };
-        compile(&identity, spec, &layers, run).ok().map(|compiled| compiled.job)
+        compile(&request.identity(), spec, &layers, run).ok().map(|compiled| compiled.job)
     }
 
     /// What `validate` says of the file, with the templates of the cluster.

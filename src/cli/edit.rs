@@ -69,8 +69,7 @@ pub(super) async fn edited(
     edit: &Edit<'_>,
 ) -> Result<Option<DynamicObject>, CliError> {
     let requests = cluster.requests();
-    let found = cluster.answer(&format!("get JobRequest {name}"), requests.get(name)).await;
-    let mut object = found.map_err(|error| cluster.not_found(name, error))?;
+    let mut object = cluster.object(name).await?;
     let fields = Arc::new(Fields::of_spec());
     let templates = reading::known(reading::templates(cluster).await?.as_deref());
     let judged = |spec: &Value| -> Result<Vec<String>, CliError> {

@@ -6,16 +6,13 @@ use clap::{Args, ValueEnum};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::cluster::{Cluster, InNamespace, runtime};
+use super::cluster::{Cluster, InNamespace, PAGE, runtime};
 use super::error::CliError;
 use super::outcome::Verdict;
 use super::output::{print, print_json, print_yaml, say};
 use super::table::aligned;
 use crate::api::condition::Phase;
 use crate::api::labels::API_VERSION;
-
-/// How many objects a page has.
-const PAGE: usize = 500;
 
 /// Arguments of `list`.
 #[derive(Debug, Args)]

@@ -9,9 +9,6 @@ use super::error::CliError;
 use super::name::name;
 use super::output::say;
 
-/// How many objects a page has.
-const PAGE: u32 = 500;
-
 /// Names, or what selects them.
 #[derive(Debug, Args)]
 pub(super) struct Named {
@@ -46,19 +43,10 @@ impl Named {
             return Ok(names);
         }
         let requests = cluster.requests();
-        let mut list = ListParams::default().limit(PAGE);
-        if let Some(selector) = &self.selector {
-            list = list.labels(selector);
-        }
+        let list = ListParams { label_selector: self.selector.clone(), ..ListParams::default() };
         let mut names = Vec::new();
-        loop {
-            let page = cluster.answer("list the JobRequests", requests.list_metadata(&list)).await?;
-            names.extend(page.items.into_iter().filter_map(|found| found.metadata.name));
-            match page.metadata.continue_.filter(|next| !next.is_empty()) {
-                Some(next) => list = list.continue_token(&next),
-                None => break,
-            }
-        }
+        let page = async |list: &ListParams| requests.list_metadata(list).await;
+        cluster.pages("list the JobRequests", list, page, |found| names.extend(found.metadata.name)).await?;
         if names.is_empty() {
             say(&format!("no JobRequests found in namespace {}\n", cluster.namespace));
         }

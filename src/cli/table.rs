@@ -1,8 +1,18 @@
 //! Tables for people: columns as wide as their widest cell in a terminal.
 
+use clap::ValueEnum;
 use unicode_width::UnicodeWidthStr;
 
 use crate::printable::excerpt;
+
+/// How a result is printed that people read as a table.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum Format {
+    /// A table for people
+    Text,
+    /// One JSON object
+    Json,
+}
 
 /// Spaces between two columns.
 const COLUMN_GAP: usize = 3;

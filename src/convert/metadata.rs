@@ -1,16 +1,14 @@
 //! Metadata of the object: a name that leaves room for the number of a run, labels and annotations without those that
 //! controllers and the API server write.
 
-use std::fmt::Write;
-
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 use super::draft::{Draft, Fields, put};
 use super::kubesphere;
 use super::note::{Note, NoteKind, Place};
 use crate::api::job_request::MAX_NAME_LENGTH;
 use crate::api::labels;
+use crate::compile::digest::short_hash;
 
 /// What the API server writes, and nobody else.
 const OF_THE_SERVER: [&str; 9] = [
@@ -163,11 +161,7 @@ fn proposal(written: &str) -> String {
         return name.to_owned();
     }
     // Two names that begin alike stay apart.
-    let digest = Sha256::digest(written.as_bytes());
-    let end = digest.iter().take(3).fold(String::new(), |mut end, byte| {
-        let _ = write!(end, "{byte:02x}");
-        end
-    });
+    let end: String = short_hash(written.as_bytes()).chars().take(6).collect();
     let kept: String = name.chars().take(MAX_NAME_LENGTH - end.len() - 1).collect();
     format!("{}-{end}", kept.trim_end_matches('-'))
 }

@@ -56,8 +56,7 @@ impl Target {
         let status = request.known_status();
         let is_of_another = |run: &&Run| run.generation > request.generation();
         let restored = status.runs.iter().find(is_of_another).map_or(0, |run| run.number);
-        let handled = status.last_handled_rerun.and_then(|handled| handled.annotation);
-        let token = annotation(request).filter(|token| Some(*token) != handled.as_deref());
+        let token = annotation(request).filter(|token| Some(*token) != handled(&status));
         Self {
             restored,
             uid: request.uid().to_owned(),
@@ -109,9 +108,8 @@ impl Target {
     fn adopt_token(&mut self, request: &StoredRequest, status: &JobRequestStatus) {
         let now = annotation(request);
         if self.token.is_some() && now.is_some() && now != self.token.as_deref() {
-            let handled = status.last_handled_rerun.as_ref().and_then(|handled| handled.annotation.as_ref());
             let is_recorded = status.runs.iter().any(|run| run.token == self.token);
-            if handled != self.token.as_ref() && !is_recorded {
+            if handled(status) != self.token.as_deref() && !is_recorded {
                 self.token = now.map(ToOwned::to_owned);
             }
         }
@@ -122,10 +120,8 @@ impl Target {
         let at_least = match &self.token {
             None => 0,
             Some(token) => {
-                let handled =
-                    status.last_handled_rerun.as_ref().and_then(|handled| handled.annotation.as_ref());
                 let with_it = status.runs.iter().find(|run| run.token.as_ref() == Some(token));
-                let newest = status.runs.first().filter(|_| handled == Some(token));
+                let newest = status.runs.first().filter(|_| handled(status) == Some(token.as_str()));
                 with_it.or(newest)?.number
             }
         };
@@ -201,8 +197,7 @@ impl Target {
             return self.stuck(&held.message);
         }
         // A rerun starts what was held at its creation; the status is from before it was asked for.
-        let handled = status.last_handled_rerun.as_ref().and_then(|handled| handled.annotation.as_ref());
-        let is_asked_for = self.token.is_some() && handled != self.token.as_ref();
+        let is_asked_for = self.token.is_some() && handled(status) != self.token.as_deref();
         let is_held = |ready: &Condition| ready.reason == Reason::Held.as_str();
         match ready(status) {
             Some(ready) if is_suspended(ready) && !(is_held(ready) && is_asked_for) => {
@@ -252,6 +247,11 @@ fn ended(run: &Run, result: RunResult) -> Ending {
 fn annotation(request: &StoredRequest) -> Option<&str> {
     let annotations = request.metadata.annotations.as_ref()?;
     annotations.get(labels::RERUN).map(String::as_str).filter(|token| !token.is_empty())
+}
+
+/// The token in the annotation that was handled last.
+fn handled(status: &JobRequestStatus) -> Option<&str> {
+    status.last_handled_rerun.as_ref()?.annotation.as_deref()
 }
 
 fn ready(status: &JobRequestStatus) -> Option<&Condition> {

@@ -18,6 +18,9 @@ const MAIN: &str = "main";
 const REPEATED: [&str; 7] =
     ["--env", "--env-from", "--mount", "--label", "--annotation", "--node-selector", "--set"];
 
+/// What the document is called among the sources that it is judged with.
+const OWN: &str = "the JobRequest";
+
 /// The templates that the document is judged with.
 #[derive(Clone, Debug)]
 pub enum Templates {
@@ -180,22 +183,19 @@ impl Draft {
     /// # Errors
     /// A schema of the CRDs uses what is not supported, which a test rules out.
     pub fn judge(&self, namespace: Option<&str>, templates: &Templates) -> Result<Vec<Finding>, SchemaError> {
-        let own = Arc::new(Source::new("the JobRequest", 0, self.object.to_string().into_bytes()));
-        let mut sources = vec![Arc::clone(&own)];
+        let documents = manifest::read(&self.sources(templates));
         let (node, diagnostics) = match templates {
             Templates::Unknown => {
-                let documents = manifest::read(&sources);
                 let diagnostics = manifest::check(&documents, namespace)?;
                 (documents.documents.first().map(|document| document.node.clone()), diagnostics)
             }
-            Templates::Known(templates) => {
-                sources.extend(templates.iter().cloned());
-                let inspected = manifest::inspect(manifest::read(&sources), namespace, 1)?;
+            Templates::Known(_) => {
+                let inspected = manifest::inspect(documents, namespace, 1)?;
                 let first = inspected.documents.first().map(|inspection| &inspection.document);
                 (first.map(|document: &Document| document.node.clone()), inspected.diagnostics)
             }
         };
-        let of_draft = diagnostics.into_iter().filter(|diagnostic| diagnostic.source.name == own.name);
+        let of_draft = diagnostics.into_iter().filter(|diagnostic| diagnostic.source.name == OWN);
         Ok(of_draft.map(|diagnostic| self.finding(node.as_ref(), diagnostic)).collect())
     }
 
@@ -204,15 +204,19 @@ impl Draft {
     /// # Errors
     /// A schema of the CRDs uses what is not supported, which a test rules out.
     pub fn job(&self, namespace: Option<&str>, templates: &Templates) -> Result<Option<Value>, SchemaError> {
-        let mut sources =
-            vec![Arc::new(Source::new("the JobRequest", 0, self.object.to_string().into_bytes()))];
-        if let Templates::Known(templates) = templates {
-            sources.extend(templates.iter().cloned());
-        }
-        let inspected = manifest::inspect(manifest::read(&sources), namespace, 1)?;
+        let inspected = manifest::inspect(manifest::read(&self.sources(templates)), namespace, 1)?;
         let request = inspected.documents.into_iter().next().and_then(|inspection| inspection.request);
         let compiled = request.and_then(|request| request.compiled);
         Ok(compiled.and_then(|compiled| serde_json::to_value(compiled.job).ok()))
+    }
+
+    /// The document, and the templates that it is judged with.
+    fn sources(&self, templates: &Templates) -> Vec<Arc<Source>> {
+        let mut sources = vec![Arc::new(Source::new(OWN, 0, self.object.to_string().into_bytes()))];
+        if let Templates::Known(templates) = templates {
+            sources.extend(templates.iter().cloned());
+        }
+        sources
     }
 
     fn finding(&self, node: Option<&Node>, diagnostic: Diagnostic) -> Finding {

@@ -83,13 +83,7 @@ pub(super) fn accept<'a>(
     let Some(number) = number else {
         return Ok(Err(Rejection { reason: Reason::RunNumbersUsedUp, message: NO_NUMBER_LEFT.to_owned() }));
     };
-    let identity = Identity {
-        name: request.name(),
-        namespace: Some(request.namespace()),
-        uid: Some(request.uid()),
-        generation: Some(request.generation()),
-        handled: Some(&history.handled),
-    };
+    let identity = Identity { handled: Some(&history.handled), ..request.identity() };
     let compiled = match compile(&identity, whole, layers, number) {
         Ok(compiled) => compiled,
         Err(_) if was_accepted => return Ok(Ok(AcceptedSpec { spec, compiled: None })),

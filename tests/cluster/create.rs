@@ -1,11 +1,11 @@
 //! `jobrequest create` on a real API server: what is stored, who refuses what, and how it ends when it follows the run.
 
-use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use kube::api::PostParams;
 use serde_json::{Value, json};
 
+use crate::cli::{Came, program, ran};
 use crate::support::requests::{Requests, spec};
 use crate::support::{Cluster, Operator, Test};
 
@@ -22,26 +22,9 @@ pub(crate) fn tests() -> Vec<Test> {
     ]
 }
 
-/// What a command came to.
-#[derive(Debug)]
-struct Came {
-    code: Option<i32>,
-    out: String,
-    err: String,
-}
-
 /// Runs `create` with these arguments in the namespace of `at`.
 async fn create(cx: &Cluster, at: &Requests, arguments: &[&str]) -> Came {
-    let mut command = Command::new(Operator::program());
-    for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"] {
-        command.env_remove(name);
-    }
-    command.args(["create", "-n", at.namespace.name()]).args(arguments).env("KUBECONFIG", cx.kubeconfig());
-    command.stdin(Stdio::null());
-    let output =
-        tokio::task::spawn_blocking(move || command.output().expect("run the program")).await.unwrap();
-    let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
-    Came { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+    ran(program(cx, at, &[&["create"], arguments].concat())).await
 }
 
 const IMAGE: [&str; 2] = ["--image", "perl:5.24.4"];

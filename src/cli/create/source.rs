@@ -49,13 +49,7 @@ pub(super) fn from(word: &str) -> Result<From, String> {
 /// There is no such object, or the API server refused or gave no answer.
 pub(super) async fn spec_from(cluster: &Cluster, from: &From) -> Result<Value, CliError> {
     match from {
-        From::JobRequest(name) => {
-            let requests = cluster.requests();
-            let call = requests.get(name);
-            let found = cluster.answer(&format!("get JobRequest {name}"), call).await;
-            let found = found.map_err(|error| cluster.not_found(name, error))?;
-            Ok(spec_of(&found))
-        }
+        From::JobRequest(name) => Ok(spec_of(&cluster.object(name).await?)),
         From::Job(name) => converted(cluster, "Job", name).await,
         From::CronJob(name) => converted(cluster, "CronJob", name).await,
     }

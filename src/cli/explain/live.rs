@@ -11,7 +11,7 @@ use crate::cli::cluster::{self, Cluster, Connection};
 use crate::cli::error::CliError;
 use crate::cli::input::Options;
 use crate::cli::templates::{self, Templates};
-use crate::compile::{Identity, Problem, compile, provenance};
+use crate::compile::{Problem, compile, provenance};
 use crate::reconcile::{StoredRequest, outdated};
 
 /// Explains the JobRequests named `names`, as if the templates that `options` name were applied.
@@ -65,21 +65,15 @@ fn one(request: &StoredRequest, templates: &Templates, ranges: &[LimitRange]) ->
     let spec = request.whole_spec().cloned().unwrap_or_default();
     let (layers, _) = templates.layers(request.namespace(), spec.template_ref.as_ref());
     let status = request.known_status();
-    let identity = Identity {
-        name: request.name(),
-        namespace: Some(request.namespace()),
-        uid: Some(request.uid()),
-        generation: Some(request.generation()),
-        handled: None,
-    };
-    let (compiled, problems) = match (unread, compile(&identity, &spec, &layers, status.run.unwrap_or(1))) {
-        (Some(unread), _) => (None, vec![unread]),
-        (None, Err(problems)) => (None, problems.as_slice().to_vec()),
-        (None, Ok(compiled)) => {
-            let found = request.found_invalid().map(|words| Problem::new("Job", words));
-            (Some(compiled), found.into_iter().collect())
-        }
-    };
+    let (compiled, problems) =
+        match (unread, compile(&request.identity(), &spec, &layers, status.run.unwrap_or(1))) {
+            (Some(unread), _) => (None, vec![unread]),
+            (None, Err(problems)) => (None, problems.as_slice().to_vec()),
+            (None, Ok(compiled)) => {
+                let found = request.found_invalid().map(|words| Problem::new("Job", words));
+                (Some(compiled), found.into_iter().collect())
+            }
+        };
     let rows = match &compiled {
         Some(compiled) => compiled.provenance(),
         None => provenance(&spec, &layers),

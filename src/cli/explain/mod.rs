@@ -9,7 +9,7 @@ mod live;
 mod report;
 mod table;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use super::cluster::Connection;
 use super::error::CliError;
@@ -17,6 +17,7 @@ use super::input::{Options, passed_over};
 use super::name::bare;
 use super::outcome::Verdict;
 use super::output::{print, print_json, say};
+use super::table::Format;
 use crate::manifest::Diagnostic;
 use report::{Explanation, Report};
 
@@ -43,14 +44,6 @@ pub(super) struct Arguments {
     output: Format,
     #[command(flatten)]
     connection: Connection,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Format {
-    /// A table for people
-    Text,
-    /// One JSON object
-    Json,
 }
 
 /// What the arguments name.

@@ -30,9 +30,9 @@ use crate::follow::{Ending, How};
 use crate::logs::{Desk, Log, PodView, Prefix, Seen, Source, Style};
 use crate::reconcile::StoredRequest;
 
-/// What still runs so long after the end of the run is not waited for.
+/// How long containers that still run after the end of the run are waited for.
 const AFTER_THE_END: Duration = Duration::from_secs(2);
-/// An interrupted command waits so long for the reader of stdout.
+/// How long an interrupted command waits for the reader of stdout.
 const LAST_WRITE: Duration = Duration::from_millis(200);
 
 /// The logs of one run.

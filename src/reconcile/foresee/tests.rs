@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::api::labels;
-use crate::compile::{Builtin, Identity, compile, select};
+use crate::compile::{Builtin, compile, select};
 use crate::reconcile::observed::Memory;
 
 const NOW: &str = "2026-11-24T12:00:00Z";
@@ -29,14 +29,9 @@ fn layers(request: &StoredRequest) -> Layers {
 }
 
 fn compiled(request: &StoredRequest, run: i32) -> Option<Job> {
-    let identity = Identity {
-        name: "a",
-        namespace: Some("n"),
-        uid: Some("u"),
-        generation: Some(request.generation()),
-        handled: None,
-    };
-    compile(&identity, request.whole_spec()?, &layers(request), run).ok().map(|compiled| compiled.job)
+    compile(&request.identity(), request.whole_spec()?, &layers(request), run)
+        .ok()
+        .map(|compiled| compiled.job)
 }
 
 /// The Job of run 1 as the API server stored it.
@@ -105,19 +100,28 @@ fn spec(more: &Value) -> Value {
     spec
 }
 
+#[allow(clippy::needless_pass_by_value)] // callers write the values in place
+fn with(more: Value) -> Value {
+    spec(&more)
+}
+
+fn both(one: &Value, other: &Value) -> Value {
+    let mut both = one.clone();
+    json_patch::merge(&mut both, other);
+    spec(&both)
+}
+
+fn another_image() -> Value {
+    json!({"containers": [{"name": "main", "image": "perl:5.42"}]})
+}
+
 /// The stored spec, the edited one, whether run 1 is active; then the effect, whether something runs or is patched, and the
 /// sentence.
 type Row = (Value, Value, bool, Effect, bool, &'static str);
 
 fn edits() -> Vec<Row> {
-    let image = json!({"containers": [{"name": "main", "image": "perl:5.42"}]});
+    let image = another_image();
     let plain = spec(&json!({}));
-    let with = |more: Value| spec(&more);
-    let both = |one: &Value, other: &Value| {
-        let mut both = one.clone();
-        json_patch::merge(&mut both, other);
-        spec(&both)
-    };
     vec![
         (plain.clone(), plain.clone(), false, Effect::NothingChanges, false, "nothing changes"),
         (
@@ -188,14 +192,8 @@ fn edits() -> Vec<Row> {
 }
 
 fn edits_under_policies() -> Vec<Row> {
-    let image = json!({"containers": [{"name": "main", "image": "perl:5.42"}]});
+    let image = another_image();
     let plain = spec(&json!({}));
-    let with = |more: Value| spec(&more);
-    let both = |one: &Value, other: &Value| {
-        let mut both = one.clone();
-        json_patch::merge(&mut both, other);
-        spec(&both)
-    };
     let hold = json!({"runPolicy": {"onSpecChange": "Hold"}});
     let replace = json!({"runPolicy": {"whileActive": "Replace"}});
     vec![

@@ -11,6 +11,7 @@ use crate::api::condition::{ConditionType, Reason};
 use crate::api::json_text::{JsonText, JsonTextError};
 use crate::api::template_ref::TemplateRef;
 use crate::api::{JobRequest, JobRequestSpec, JobRequestStatus};
+use crate::compile::Identity;
 use crate::compile::digest::{Scheme, digest, first_digest, is_digest_of};
 use crate::reconcile::format::bounded_to;
 
@@ -212,6 +213,18 @@ impl StoredRequest {
     #[must_use]
     pub fn generation(&self) -> i64 {
         self.metadata.generation.unwrap_or_default()
+    }
+
+    /// What its Jobs say of it, before any rerun is handled.
+    #[must_use]
+    pub fn identity(&self) -> Identity<'_> {
+        Identity {
+            name: self.name(),
+            namespace: Some(self.namespace()),
+            uid: Some(self.uid()),
+            generation: Some(self.generation()),
+            handled: None,
+        }
     }
 
     /// The object is being deleted.
